@@ -1,0 +1,5 @@
+"""Keras losses for contrastive learning."""
+
+from supcon_tf.losses.supcon import SupConLoss
+
+__all__ = ["SupConLoss"]
