@@ -184,12 +184,13 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
     train_images = supcon_tf.data.image_batches(train, **whole)
     test_images = supcon_tf.data.image_batches(test, **whole)
 
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if method == "supcon":
         model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((128, 128)))
         model.compile(optimizer, loss=supcon_tf.SupConLoss(settings.temperature))
     else:
         model = supcon_tf.CrossEntropyModel(encoder, num_classes)
-        model.compile(optimizer, metrics=["accuracy"])
+        model.compile(optimizer, loss=cross_entropy, metrics=["accuracy"])
         views = supcon_tf.data.flatten_views(views)
     # The pipeline holds the views of all epochs, each of them new.
     history = model.fit(
@@ -201,7 +202,7 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
     if method == "supcon":
         classifier = supcon_tf.LinearClassifier(encoder, num_classes)
         fit_linear(classifier, train_representations, train.labels)
-        classifier.compile(metrics=["accuracy"])
+        classifier.compile(loss=cross_entropy, metrics=["accuracy"])
     accuracy = classifier.evaluate(test_images, verbose=0, return_dict=True)["accuracy"]
     representations = encoder.predict(test_images, verbose=0)
     knn = KNeighborsClassifier(20, metric="cosine").fit(train_representations, train.labels)

@@ -40,7 +40,7 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
             f"`data_dir` must hold {name!r}, prepared: run `tfds build {name} --data_dir "
             f"{data_dir}` first. Received: data_dir={str(data_dir)!r}"
         )
-    features = builder.info.features
+    features = dict(builder.info.features.items())
     image, label = features.get("image"), features.get("label")
     if not isinstance(image, tfds.features.Image) or not isinstance(
         label, tfds.features.ClassLabel

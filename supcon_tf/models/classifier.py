@@ -13,10 +13,11 @@ class CrossEntropyModel(keras.Model):
     """An encoder and a linear layer on top, trained together: the baseline of the paper.
 
     Example:
-        >>> import numpy as np, supcon_tf
+        >>> import keras, numpy as np, supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
         >>> model = supcon_tf.CrossEntropyModel(encoder, num_classes=10)
-        >>> model.compile("sgd", metrics=["accuracy"])
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> model.compile("sgd", loss=loss, metrics=["accuracy"])
         >>> model(np.zeros([2, 32, 32, 3], "float32")).shape
         TensorShape([2, 10])
 
@@ -44,14 +45,6 @@ class CrossEntropyModel(keras.Model):
         self.head = keras.layers.Dense(num_classes, dtype="float32", name="classifier")
         self.head.build((None, dim))
         self.built = True
-
-    def compile(self, optimizer: Any = "sgd", loss: Any = None, **kwargs: Any) -> None:
-        """Configures the training as `keras.Model.compile` does.
-
-        The default loss is the cross-entropy of logits and integer labels.
-        """
-        default = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        super().compile(optimizer=optimizer, loss=loss or default, **kwargs)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""

@@ -5,7 +5,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses import SupConLoss
 from supcon_tf.models.checks import require_representations
 from supcon_tf.models.heads import projection_head as default_projection_head
 
@@ -73,10 +72,6 @@ class SupConModel(keras.Model):
         self.num_views = num_views
         self.normalization = keras.layers.UnitNormalization(dtype="float32", name="normalization")
         self.built = True
-
-    def compile(self, optimizer: Any = "sgd", loss: Any = None, **kwargs: Any) -> None:
-        """Configures the training as `keras.Model.compile` does; the default loss is SupConLoss."""
-        super().compile(optimizer=optimizer, loss=loss or SupConLoss(), **kwargs)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Projects images.
