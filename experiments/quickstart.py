@@ -13,7 +13,7 @@ import platform
 import time
 from typing import Any, NamedTuple
 
-from absl import app, flags, logging
+from absl import app, flags
 
 _DATASET = flags.DEFINE_enum("dataset", "digits", ["digits", "fashion_mnist"], "What to train on.")
 _IDX_DIR = flags.DEFINE_string(
@@ -47,6 +47,8 @@ _CROSS_ENTROPY_LEARNING_RATE = flags.DEFINE_float(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the weights, the order and the views.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/quickstart", "Where the results go.")
+for _flag in (_TEMPERATURE, _SUPCON_LEARNING_RATE, _CROSS_ENTROPY_LEARNING_RATE):
+    flags.register_validator(_flag, lambda value: value is None or value > 0, "must be above 0")
 
 
 class Settings(NamedTuple):
@@ -200,6 +202,7 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
     train_representations = encoder.predict(train_images, verbose=0)
     classifier = model
     if method == "supcon":
+        print("training the linear classifier on the frozen encoder", flush=True)
         classifier = supcon_tf.LinearClassifier(encoder, num_classes)
         fit_linear(classifier, train_representations, train.labels)
         classifier.compile(loss=cross_entropy, metrics=["accuracy"])
@@ -293,7 +296,7 @@ def main(argv: list[str]) -> None:
 
     outcomes = {}
     for method in dict.fromkeys(_METHODS.value):
-        logging.info("%s on %d images of %s", _TITLES[method], len(train), _DATASET.value)
+        print(f"\n{_TITLES[method]}: {len(train)} training images", flush=True)
         outcomes[method] = train_and_test(method, train, test, settings, _SEED.value)
     results = {method: outcome["results"] for method, outcome in outcomes.items()}
     files.write_json(
@@ -313,6 +316,7 @@ def main(argv: list[str]) -> None:
             "methods": results,
         },
     )
+    print("drawing learning curves and embedding maps", flush=True)
     pictures.learning_curves(
         output_dir / "curves.png", {_TITLES[m]: result["loss"] for m, result in results.items()}
     )

@@ -1,0 +1,16 @@
+import pathlib
+import re
+
+import pytest
+
+PAGES = [pathlib.Path(__file__).parents[1] / "README.md"]
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{i}")
+    for page in PAGES
+    for i, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_blocks_run(block):
+    exec(compile(block, "block", "exec"), {})
