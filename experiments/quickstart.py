@@ -80,7 +80,7 @@ SETTINGS = {
         cross_entropy_learning_rate=0.2,
     ),
     "fashion_mnist": Settings(
-        epochs=10,
+        epochs=8,
         batch_size=256,
         view_size=28,
         crop_area=(0.5, 1.0),

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
         with path.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")
     print(
-        "| method | temperature | learning rate | held-out accuracy | k-NN |\n|---|---|---|---|---|"
+        "| method | temperature | learning rate | held-out accuracy | k-NN accuracy |\n|---|---|---|---|---|"
     )
     for trial in sorted(done, key=lambda trial: (trial["method"], -trial["accuracy"])):
         changes = trial["changes"]
