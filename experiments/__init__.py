@@ -1,1 +1,6 @@
 """Scripts that train and compare encoders."""
+
+import os
+
+# TensorFlow's start-up messages would bury what a script prints; warnings and errors stay.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")

@@ -195,9 +195,12 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
         model = supcon_tf.CrossEntropyModel(encoder, num_classes)
         model.compile(optimizer, loss=cross_entropy, metrics=["accuracy"])
         views = supcon_tf.data.flatten_views(views)
-    # The pipeline holds the views of all epochs, each of them new.
+    # The pipeline holds the views of all epochs, each of them new, and has shuffled them itself.
     history = model.fit(
-        views, epochs=settings.epochs, steps_per_epoch=total_steps // settings.epochs
+        views,
+        epochs=settings.epochs,
+        steps_per_epoch=total_steps // settings.epochs,
+        shuffle=False,
     ).history
 
     train_representations = encoder.predict(train_images, verbose=0)
