@@ -2,5 +2,5 @@
 
 import os
 
-# TensorFlow's start-up messages would bury what a script prints; warnings and errors stay.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+# TensorFlow's start-up messages would bury what a script prints; its errors stay.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -48,9 +48,8 @@ def main(argv: list[str]) -> None:
         done.append({"method": method, "changes": changes, **outcome["results"]})
         with path.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")
-    print(
-        "| method | temperature | learning rate | held-out accuracy | k-NN accuracy |\n|---|---|---|---|---|"
-    )
+    print("| method | temperature | learning rate | held-out accuracy | k-NN accuracy |")
+    print("|---|---|---|---|---|")
     for trial in sorted(done, key=lambda trial: (trial["method"], -trial["accuracy"])):
         changes = trial["changes"]
         print(
