@@ -2,7 +2,6 @@ import os
 
 # Before TensorFlow is imported: tests neither need nor may depend on a GPU.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import pytest
