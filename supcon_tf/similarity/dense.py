@@ -6,8 +6,7 @@ other implementation is compared with.
 
 import tensorflow as tf
 
-# Class id of a sample without a label: only its own other views are its positives.
-UNLABELLED = -1
+from supcon_tf.similarity.rows import UNLABELLED
 
 
 def positive_mask(class_ids: tf.Tensor, sample_ids: tf.Tensor) -> tf.Tensor:
