@@ -1,6 +1,25 @@
 """Supervised contrastive learning for Keras 3 on TensorFlow."""
 
+from supcon_tf import augmentation, data
 from supcon_tf._version import __version__
 from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
+from supcon_tf.models import (
+    CrossEntropyModel,
+    LinearClassifier,
+    SupConModel,
+    encoders,
+    projection_head,
+)
 
-__all__ = ["GeneralizedSupConLoss", "SupConLoss", "__version__"]
+__all__ = [
+    "CrossEntropyModel",
+    "GeneralizedSupConLoss",
+    "LinearClassifier",
+    "SupConLoss",
+    "SupConModel",
+    "__version__",
+    "augmentation",
+    "data",
+    "encoders",
+    "projection_head",
+]

@@ -22,8 +22,8 @@ class SupConLoss(ContrastiveLoss):
 
     where $A(i)$ are all other rows and $P(i)$ those of the same class or of the same sample. The
     paper sums over anchors; here, as in both official implementations, a sample's loss is the mean
-    over its anchor views and Keras reduces over the batch. An anchor without a positive has loss 0 and
-    counts in the mean. If all projections are equal the loss is `log(batch * views - 1)`: a
+    over its anchor views and Keras reduces over the batch. An anchor without a positive has loss 0
+    and counts in the mean. If all projections are equal the loss is `log(batch * views - 1)`: a
     training that stays at this value has collapsed.
 
     Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2

@@ -1,0 +1,36 @@
+"""The handwritten digits that scikit-learn ships: real images without a download."""
+
+import numpy as np
+
+from supcon_tf.data.sources import ArrayImages
+
+
+def load_digits(split: str) -> ArrayImages:
+    """Loads 8 x 8 grey digits: 1,437 to train with and 360 to test with, stratified by class.
+
+    Args:
+        split: `"train"` or `"test"`.
+
+    Returns:
+        Grey images `[images, 8, 8, 1]` of 10 classes.
+
+    Raises:
+        ImportError: if scikit-learn is not installed.
+        ValueError: if `split` is neither `"train"` nor `"test"`.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f'`split` must be "train" or "test". Received: {split!r}')
+    try:
+        from sklearn.datasets import load_digits as sklearn_digits
+        from sklearn.model_selection import train_test_split
+    except ImportError as error:
+        raise ImportError(
+            'The digits come with scikit-learn: pip install "supcon-tf[experiments]"'
+        ) from error
+    digits = sklearn_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    indices = train_test_split(
+        np.arange(len(images)), test_size=0.2, random_state=0, stratify=digits.target
+    )
+    chosen = np.sort(indices[0] if split == "train" else indices[1])
+    return ArrayImages(images[chosen], digits.target[chosen], [str(n) for n in range(10)])

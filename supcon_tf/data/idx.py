@@ -1,0 +1,98 @@
+"""The idx files of MNIST and its successors (Fashion-MNIST, KMNIST, ...), plain or compressed."""
+
+import gzip
+import math
+import os
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+
+from supcon_tf.data.sources import ArrayImages
+
+_PREFIX = {"train": "train", "test": "t10k"}
+_UNSIGNED_BYTES = 0x08
+
+
+def load_idx(directory: str | os.PathLike[str], split: str) -> ArrayImages:
+    """Loads images and labels from a directory of MNIST-style files.
+
+    The files are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` or `t10k-...`, each plain
+    or with `.gz` at its end.
+
+    Args:
+        directory: where the files are.
+        split: `"train"` or `"test"` (the `t10k` files).
+
+    Returns:
+        Grey images `[images, height, width, 1]`; classes are named by their number.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if a file is truncated, is not an idx file of unsigned bytes with the expected
+            number of dimensions, or the numbers of images and labels differ.
+    """
+    if split not in _PREFIX:
+        raise ValueError(f'`split` must be "train" or "test". Received: {split!r}')
+    directory = pathlib.Path(directory)
+    images = read_idx(_find(directory, f"{_PREFIX[split]}-images-idx3-ubyte"), dimensions=3)
+    labels_path = _find(directory, f"{_PREFIX[split]}-labels-idx1-ubyte")
+    labels = read_idx(labels_path, dimensions=1)
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{labels_path} must hold one label per image. "
+            f"Received: {len(images)} images, {len(labels)} labels"
+        )
+    if not len(labels):
+        raise ValueError(f"{labels_path} holds no labels; choose another `directory`.")
+    names = [str(name) for name in range(int(labels.max()) + 1)]
+    return ArrayImages(images[..., None], labels, names)
+
+
+def read_idx(path: str | os.PathLike[str], dimensions: int) -> np.ndarray:
+    """Reads one idx file of unsigned bytes.
+
+    Args:
+        path: the file; gzip is recognised by its first bytes.
+        dimensions: how many dimensions the array must have.
+
+    Returns:
+        The uint8 array.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is truncated, damaged or of another kind.
+    """
+    contents = pathlib.Path(path).read_bytes()
+    if contents[:2] == b"\x1f\x8b":
+        try:
+            contents = gzip.decompress(contents)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(
+                f"{path} is truncated or damaged ({error}); copy or download it again."
+            ) from error
+    expected = bytes([0, 0, _UNSIGNED_BYTES, dimensions])
+    if contents[:4] != expected:
+        raise ValueError(
+            f"{path} must be an idx file of unsigned bytes with {dimensions} dimensions (magic "
+            f"number {expected.hex()}). Received: magic number {contents[:4].hex() or 'nothing'}"
+        )
+    header = 4 + 4 * dimensions
+    shape = struct.unpack(f">{dimensions}I", contents[4:header]) if len(contents) >= header else ()
+    if not shape or len(contents) != header + math.prod(shape):
+        raise ValueError(
+            f"{path} must have {header} bytes of header and {math.prod(shape) if shape else 'some'}"
+            f" of data for shape {shape}; copy or download it again. "
+            f"Received: {len(contents)} bytes"
+        )
+    return np.frombuffer(contents, np.uint8, offset=header).reshape(shape)
+
+
+def _find(directory: pathlib.Path, name: str) -> pathlib.Path:
+    for candidate in (directory / name, directory / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(
+        f"`directory` must hold {name} or {name}.gz. Received: directory={str(directory)!r}"
+    )

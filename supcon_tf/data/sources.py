@@ -1,0 +1,160 @@
+"""Labelled images that can be read in any order."""
+
+import abc
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+# Makes float32 images in [0, 1] of one common size, `[images, height, width, channels]`, out of
+# images of any size and one row of drawn numbers for each.
+ViewFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class ImageSource(abc.ABC):
+    """Labelled images with random access.
+
+    Attributes:
+        labels: `[images]` int64 class ids, positions in `class_names`.
+        class_names: one name per class.
+        channels: 1 (grey) or 3 (RGB).
+    """
+
+    def __init__(self, labels: np.ndarray, class_names: Sequence[str], channels: int):
+        self.labels = np.asarray(labels, np.int64)
+        self.class_names = tuple(class_names)
+        self.channels = channels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abc.abstractmethod
+    def take(self, indices: np.ndarray) -> "ImageSource":
+        """Returns the images at the given positions as a source of their own."""
+
+    @abc.abstractmethod
+    def views(self, indices: tf.Tensor, draws: tf.Tensor, view: ViewFunction) -> tf.Tensor:
+        """Reads images and makes the same number of views of each.
+
+        Args:
+            indices: `[batch]` integers, positions of the images.
+            draws: `[batch, views, numbers]` float32 in [0, 1), the randomness of each view.
+            view: makes the views of a batch of images from one row of draws per image.
+
+        Returns:
+            `[batch, views, height, width, channels]` float32 in [0, 1].
+        """
+
+
+class ArrayImages(ImageSource):
+    """Images of one size in memory.
+
+    Args:
+        images: `[images, height, width, channels]` uint8.
+        labels: `[images]` integer class ids.
+        class_names: one name per class.
+
+    Raises:
+        ValueError: if the images are not uint8 of rank 4 or their number differs from the labels'.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]):
+        if images.ndim != 4 or images.dtype != np.uint8:
+            raise ValueError(
+                "`images` must be uint8 of shape [images, height, width, channels]. "
+                f"Received: shape={images.shape}, dtype={images.dtype}"
+            )
+        if len(images) != len(labels):
+            raise ValueError(
+                "`images` and `labels` must have the same length. "
+                f"Received: {len(images)} images, {len(labels)} labels"
+            )
+        super().__init__(labels, class_names, images.shape[-1])
+        # A tensor is an input of the pipeline's graph, where an array would be copied into it.
+        with tf.device("CPU:0"):
+            self._images = tf.constant(images)
+
+    @property
+    def images(self) -> np.ndarray:
+        """The images, `[images, height, width, channels]` uint8."""
+        return self._images.numpy()
+
+    def take(self, indices: np.ndarray) -> "ArrayImages":
+        """Returns the images at the given positions."""
+        return ArrayImages(self.images[indices], self.labels[indices], self.class_names)
+
+    def views(self, indices: tf.Tensor, draws: tf.Tensor, view: ViewFunction) -> tf.Tensor:
+        """Makes all views of the batch in one call of `view`."""
+        num_views, numbers = draws.shape[1:]
+        images = tf.cast(tf.gather(self._images, tf.repeat(indices, num_views)), tf.float32) / 255.0
+        views = view(images, tf.reshape(draws, [-1, numbers]))
+        return tf.reshape(views, [-1, num_views, *views.shape[1:]])
+
+
+class EncodedImages(ImageSource):
+    """Images that are decoded each time they are read, and may have different sizes.
+
+    Args:
+        records: one entry per image, which `read` turns into the bytes of a JPEG, PNG, BMP or GIF.
+        labels: `[images]` integer class ids.
+        class_names: one name per class.
+        read: makes bytes of a record; `tf.io.read_file` if the records are file names, the default
+            if they are the bytes themselves.
+        channels: 1 or 3, what images are decoded to.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[str | bytes],
+        labels: np.ndarray,
+        class_names: Sequence[str],
+        *,
+        read: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+        channels: int = 3,
+    ):
+        super().__init__(labels, class_names, channels)
+        with tf.device("CPU:0"):
+            self._records = tf.constant(records)
+        self._read = read
+
+    @property
+    def records(self) -> np.ndarray:
+        """The records, one bytes object per image."""
+        return self._records.numpy()
+
+    def take(self, indices: np.ndarray) -> "EncodedImages":
+        """Returns the images at the given positions."""
+        return EncodedImages(
+            self.records[indices],
+            self.labels[indices],
+            self.class_names,
+            read=self._read,
+            channels=self.channels,
+        )
+
+    def views(self, indices: tf.Tensor, draws: tf.Tensor, view: ViewFunction) -> tf.Tensor:
+        """Decodes each image once and makes its views, image by image."""
+        num_views = draws.shape[1]
+
+        def views_of_one(record_and_draws: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            record, draws = record_and_draws
+            image = decode(self._read(record), self.channels)
+            images = tf.repeat(tf.cast(image, tf.float32)[None] / 255.0, num_views, axis=0)
+            return view(images, draws)
+
+        records = tf.gather(self._records, indices)
+        return tf.map_fn(views_of_one, (records, draws), fn_output_signature=tf.float32)
+
+
+def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
+    """Decodes the bytes of a JPEG, PNG, BMP or GIF (its first frame).
+
+    Args:
+        contents: scalar string.
+        channels: 1 or 3.
+
+    Returns:
+        `[height, width, channels]` uint8, height and width not known statically.
+    """
+    image = tf.io.decode_image(contents, channels=channels, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, channels])

@@ -1,0 +1,14 @@
+"""Encoders, projection heads and the models that train them."""
+
+from supcon_tf.models import encoders
+from supcon_tf.models.classifier import CrossEntropyModel, LinearClassifier
+from supcon_tf.models.heads import projection_head
+from supcon_tf.models.supcon import SupConModel
+
+__all__ = [
+    "CrossEntropyModel",
+    "LinearClassifier",
+    "SupConModel",
+    "encoders",
+    "projection_head",
+]

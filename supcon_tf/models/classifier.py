@@ -1,0 +1,102 @@
+"""Classifiers on encoders: a linear one on a frozen encoder, and the cross-entropy baseline."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from supcon_tf.models.checks import require_representations
+
+
+@keras.saving.register_keras_serializable(package="supcon_tf")
+class CrossEntropyModel(keras.Model):
+    """An encoder and a linear layer on top, trained together: the baseline of the paper.
+
+    Example:
+        >>> import keras, numpy as np, supcon_tf
+        >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
+        >>> model = supcon_tf.CrossEntropyModel(encoder, num_classes=10)
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> model.compile("sgd", loss=loss, metrics=["accuracy"])
+        >>> model(np.zeros([2, 32, 32, 3], "float32")).shape
+        TensorShape([2, 10])
+
+    Args:
+        encoder: a built model from images to representations `[batch, dim]`.
+        num_classes: how many classes, at least 2.
+        name: name of the model.
+
+    Raises:
+        ValueError: if the encoder is not built, its output is not `[batch, dim]`, or `num_classes`
+            is not an integer of at least 2.
+    """
+
+    def __init__(
+        self, encoder: keras.Model, num_classes: int, *, name: str | None = None, **kwargs: Any
+    ):
+        dim = require_representations(encoder)
+        if not isinstance(num_classes, int) or num_classes < 2:
+            raise ValueError(
+                f"`num_classes` must be an integer of at least 2. Received: {num_classes!r}"
+            )
+        super().__init__(name=name, **kwargs)
+        self.encoder = encoder
+        self.num_classes = num_classes
+        self.head = keras.layers.Dense(num_classes, dtype="float32", name="classifier")
+        self.head.build((None, dim))
+        self.built = True
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""
+        return self.head(self.encoder(images, training=training))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild this model."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "num_classes": self.num_classes,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "CrossEntropyModel":
+        """Rebuilds a model from `get_config`."""
+        encoder = keras.saving.deserialize_keras_object(config["encoder"], custom_objects)
+        return cls(**{**config, "encoder": encoder})
+
+
+@keras.saving.register_keras_serializable(package="supcon_tf")
+class LinearClassifier(CrossEntropyModel):
+    """A linear layer trained on a frozen encoder: how representations are judged.
+
+    The encoder is used as in inference, batch normalisation with its moving statistics included,
+    and nothing of it changes in `fit`. To that end the given encoder's `trainable` is set to
+    `False`; set it back to go on training the encoder elsewhere.
+
+    Reference: Khosla et al., 2020, section 4 (https://arxiv.org/abs/2004.11362).
+
+    Example:
+        >>> import numpy as np, supcon_tf
+        >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
+        >>> classifier = supcon_tf.LinearClassifier(encoder, num_classes=10)
+        >>> [tuple(weight.shape) for weight in classifier.trainable_weights]
+        [(64, 10), (10,)]
+
+    Args:
+        encoder: a built model from images to representations `[batch, dim]`.
+        num_classes: how many classes, at least 2.
+        name: name of the model.
+
+    Raises:
+        ValueError: as `CrossEntropyModel` does.
+    """
+
+    def __init__(
+        self, encoder: keras.Model, num_classes: int, *, name: str | None = None, **kwargs: Any
+    ):
+        super().__init__(encoder, num_classes, name=name, **kwargs)
+        self.encoder.trainable = False
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""
+        return self.head(self.encoder(images, training=False))

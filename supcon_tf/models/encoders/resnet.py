@@ -1,0 +1,147 @@
+"""Residual networks, version 1, as the SupCon paper uses them."""
+
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+
+class _Architecture(NamedTuple):
+    block: str
+    stages: tuple[int, int, int, int]
+
+
+_ARCHITECTURES = {
+    10: _Architecture("basic", (1, 1, 1, 1)),
+    18: _Architecture("basic", (2, 2, 2, 2)),
+    34: _Architecture("basic", (3, 4, 6, 3)),
+    50: _Architecture("bottleneck", (3, 4, 6, 3)),
+    101: _Architecture("bottleneck", (3, 4, 23, 3)),
+    200: _Architecture("bottleneck", (3, 24, 36, 3)),
+}
+_EXPANSION = {"basic": 1, "bottleneck": 4}
+_STEMS = ("imagenet", "cifar")
+
+
+def resnet(
+    depth: int,
+    *,
+    stem: str = "imagenet",
+    width: float = 1,
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    synchronized_batch_norm: bool = False,
+    zero_init_last_gamma: bool = False,
+    name: str | None = None,
+) -> keras.Model:
+    """Builds a ResNet encoder that ends with global average pooling.
+
+    Convolutions have no biases and are initialised as He et al. propose (fan out); the stride of a
+    bottleneck sits on its 3 x 3 convolution; padding is symmetric, so that weights of other
+    implementations fit. Batch normalisation has momentum 0.9 and epsilon 1e-5.
+
+    Reference: He et al., "Deep Residual Learning for Image Recognition", 2015
+    (https://arxiv.org/abs/1512.03385); Khosla et al., 2020, section 3.1.
+
+    Example:
+        >>> import supcon_tf
+        >>> encoder = supcon_tf.encoders.resnet(18, stem="cifar", input_shape=(32, 32, 3))
+        >>> encoder.output_shape
+        (None, 512)
+
+    Args:
+        depth: 10, 18 or 34 (basic blocks), 50, 101 or 200 (bottlenecks).
+        stem: `"imagenet"`, a 7 x 7 convolution of stride 2 and max-pooling of stride 2, or
+            `"cifar"`, a 3 x 3 convolution of stride 1, for images of about 32 pixels.
+        width: multiplies the channels of every layer; fractions make a smaller network.
+        input_shape: `(height, width, channels)`; height and width may be `None`. By default
+            `(224, 224, 3)` for the ImageNet stem and `(32, 32, 3)` for the CIFAR stem.
+        synchronized_batch_norm: whether batch statistics are those of the global batch when
+            several replicas train (the paper's ImageNet recipes) or of the replica's part.
+        zero_init_last_gamma: whether each block's last batch normalisation starts at scale 0, so
+            that the block starts as the identity.
+        name: name of the model.
+
+    Returns:
+        A model from images `[batch, height, width, channels]` to representations `[batch, dim]`,
+        dim = 512 x width for basic blocks and 2048 x width for bottlenecks.
+
+    Raises:
+        ValueError: if `depth`, `stem` or `width` is not one of the above.
+    """
+    if depth not in _ARCHITECTURES:
+        raise ValueError(f"`depth` must be one of {list(_ARCHITECTURES)}. Received: {depth!r}")
+    if stem not in _STEMS:
+        raise ValueError(f"`stem` must be one of {_STEMS}. Received: {stem!r}")
+    base = round(64 * width)
+    if base < 1:
+        raise ValueError(
+            f"`width` must leave at least one of 64 channels, 1/64 or more. Received: {width!r}"
+        )
+    if input_shape is None:
+        input_shape = (224, 224, 3) if stem == "imagenet" else (32, 32, 3)
+    block, stages = _ARCHITECTURES[depth]
+
+    def norm(x: keras.KerasTensor, name: str, zero_init: bool = False) -> keras.KerasTensor:
+        return layers.BatchNormalization(
+            momentum=0.9,
+            epsilon=1e-5,
+            gamma_initializer="zeros" if zero_init else "ones",
+            synchronized=synchronized_batch_norm,
+            name=f"{name}_norm",
+        )(x)
+
+    def residual_block(
+        x: keras.KerasTensor, channels: int, stride: int, name: str
+    ) -> keras.KerasTensor:
+        outputs = channels * _EXPANSION[block]
+        shortcut = x
+        if stride > 1 or x.shape[-1] != outputs:
+            shortcut = _conv(x, outputs, 1, stride, name=f"{name}_shortcut")
+            shortcut = norm(shortcut, f"{name}_shortcut")
+        if block == "basic":
+            sizes = [(channels, 3, stride), (channels, 3, 1)]
+        else:
+            sizes = [(channels, 1, 1), (channels, 3, stride), (outputs, 1, 1)]
+        for i, (filters, kernel, conv_stride) in enumerate(sizes, start=1):
+            last = i == len(sizes)
+            x = _conv(x, filters, kernel, conv_stride, name=f"{name}_conv{i}")
+            x = norm(x, f"{name}_conv{i}", zero_init=last and zero_init_last_gamma)
+            if not last:
+                x = layers.ReLU(name=f"{name}_relu{i}")(x)
+        x = layers.Add(name=f"{name}_add")([shortcut, x])
+        return layers.ReLU(name=f"{name}_relu")(x)
+
+    inputs = layers.Input(input_shape, name="images")
+    if stem == "imagenet":
+        x = _conv(inputs, base, 7, 2, name="stem_conv")
+    else:
+        x = _conv(inputs, base, 3, 1, name="stem_conv")
+    x = layers.ReLU(name="stem_relu")(norm(x, "stem"))
+    if stem == "imagenet":
+        # The padding of 0 cannot win: the pooled values come out of a ReLU.
+        x = layers.ZeroPadding2D(1, name="stem_pad")(x)
+        x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    for stage, num_blocks in enumerate(stages):
+        for i in range(num_blocks):
+            stride = 2 if stage > 0 and i == 0 else 1
+            x = residual_block(x, base * 2**stage, stride, name=f"stage{stage + 1}_block{i + 1}")
+    outputs = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(inputs, outputs, name=name or f"resnet{depth}")
+
+
+def _conv(
+    x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str
+) -> keras.KerasTensor:
+    """A convolution without bias, padded by half its kernel on every side."""
+    if stride > 1 and kernel > 1:
+        # "same" would pad a strided convolution on one side only.
+        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
+    return layers.Conv2D(
+        filters,
+        kernel,
+        stride,
+        padding="valid" if stride > 1 else "same",
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        name=name,
+    )(x)

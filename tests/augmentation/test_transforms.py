@@ -1,0 +1,146 @@
+import colorsys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf import augmentation as aug
+
+KEEP = 0.5  # the middle of every range: factor 1, hue turn 0
+
+
+def random_images(batch=2, height=6, width=8, channels=3):
+    return np.random.default_rng(0).random([batch, height, width, channels]).astype("float32")
+
+
+def draws(*values):
+    return tf.constant([values], tf.float32)
+
+
+def test_a_full_crop_of_the_same_size_is_the_image():
+    images = random_images(1, 8, 8)
+    crop = aug.RandomResizedCrop(8, area=(1.0, 1.0), aspect=(1.0, 1.0))
+    np.testing.assert_allclose(crop(images, draws(0.3, 0.3, 0.3, 0.3)), images, atol=1e-6)
+
+
+@pytest.mark.parametrize(("top", "left"), [(0.0, 0.0), (0.999999, 0.0), (0.5, 0.999999)])
+def test_a_crop_is_the_rectangle_that_was_drawn(top, left):
+    # A quarter of the area at aspect 1 of an 8 x 8 image: 4 x 4 pixels at 0 to 4.
+    images = random_images(1, 8, 8)
+    crop = aug.RandomResizedCrop(4, area=(0.25, 0.25), aspect=(1.0, 1.0))
+    row, column = round(4 * top), round(4 * left)
+    expected = images[:, row : row + 4, column : column + 4]
+    np.testing.assert_allclose(crop(images, draws(0.0, 0.0, top, left)), expected, atol=1e-4)
+
+
+def test_crops_have_the_drawn_area_and_aspect():
+    # The image's two channels are its row and column, so a crop shows where it comes from.
+    rows, columns = np.meshgrid(np.arange(100.0), np.arange(100.0), indexing="ij")
+    images = np.tile(np.stack([rows, columns], -1)[None], [200, 1, 1, 1]).astype("float32")
+    drawn = np.random.default_rng(0).random([200, 4]).astype("float32")
+    crops = aug.RandomResizedCrop(16, area=(0.2, 0.5))(images, tf.constant(drawn)).numpy()
+    height = crops[:, -1, 0, 0] - crops[:, 0, 0, 0] + 1
+    width = crops[:, 0, -1, 1] - crops[:, 0, 0, 1] + 1
+    area = 0.2 + 0.3 * drawn[:, 0]
+    log_aspect = np.log(3 / 4) + drawn[:, 1] * (np.log(4 / 3) - np.log(3 / 4))
+    np.testing.assert_allclose(height * width / 100**2, area, rtol=1e-3)
+    np.testing.assert_allclose(np.log(width / height), log_aspect, atol=1e-3)
+    assert crops.min() >= 0
+    assert crops.max() <= 99
+
+
+def test_flip():
+    images = random_images(2)
+    flipped = aug.RandomHorizontalFlip()(images, tf.constant([[0.4], [0.6]]))
+    np.testing.assert_array_equal(flipped[0], images[0, :, ::-1])
+    np.testing.assert_array_equal(flipped[1], images[1])
+
+
+def test_brightness():
+    images = random_images(1)
+    jitter = aug.ColorJitter(brightness=0.4, probability=1.0)
+    darker = jitter(images, draws(0.0, KEEP, KEEP, KEEP, 0.0))
+    np.testing.assert_allclose(darker, 0.6 * images, atol=1e-5)
+
+
+def test_contrast():
+    images = 0.3 + 0.4 * random_images(1)
+    mean_grey = (images @ np.array([0.299, 0.587, 0.114])).mean()
+    jitter = aug.ColorJitter(contrast=0.4, probability=1.0)
+    flatter = jitter(images, draws(KEEP, 0.0, KEEP, KEEP, 0.0))
+    np.testing.assert_allclose(flatter, mean_grey + 0.6 * (images - mean_grey), atol=1e-5)
+
+
+def test_saturation():
+    images = 0.3 + 0.4 * random_images(1)
+    grey = (images @ np.array([0.299, 0.587, 0.114], "float32"))[..., None]
+    jitter = aug.ColorJitter(saturation=0.4, probability=1.0)
+    paler = jitter(images, draws(KEEP, KEEP, 0.0, KEEP, 0.0))
+    np.testing.assert_allclose(paler, grey + 0.6 * (images - grey), atol=1e-5)
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.25, 0.999999])
+def test_hue(draw):
+    images = random_images(1, 2, 2)
+    turned = aug.ColorJitter(hue=0.2, probability=1.0)(images, draws(KEEP, KEEP, KEEP, draw, 0.0))
+    turn = 0.4 * draw - 0.2
+    for pixel, actual in zip(images.reshape(-1, 3), turned.numpy().reshape(-1, 3), strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*pixel.tolist())
+        expected = colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value)
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_jitter_leaves_some_images_alone_and_keeps_the_range():
+    images = random_images(500)
+    drawn = np.random.default_rng(1).random([500, 5]).astype("float32")
+    jittered = aug.ColorJitter(0.8, 0.8, 0.8, 0.2, probability=0.8)(images, tf.constant(drawn))
+    same = np.all(jittered == images, axis=(1, 2, 3))
+    np.testing.assert_array_equal(same, drawn[:, 4] >= 0.8)
+    assert jittered.numpy().min() >= 0
+    assert jittered.numpy().max() <= 1
+
+
+def test_jitter_of_grey_images_changes_brightness_and_contrast_only():
+    images = random_images(1, channels=1)
+    jitter = aug.ColorJitter(0.4, 0.4, 0.4, 0.1, probability=1.0)
+    jittered = jitter(images, draws(0.0, KEEP, 0.0, 0.0, 0.0))
+    np.testing.assert_allclose(jittered, 0.6 * images, atol=1e-5)
+
+
+def test_grayscale():
+    images = random_images(2)
+    greyed = aug.RandomGrayscale(0.2)(images, tf.constant([[0.1], [0.3]])).numpy()
+    luma = images[0] @ np.array([0.299, 0.587, 0.114], "float32")
+    for channel in range(3):
+        np.testing.assert_allclose(greyed[0, ..., channel], luma, atol=1e-6)
+    np.testing.assert_array_equal(greyed[1], images[1])
+
+
+def test_compose_gives_each_transform_its_draws():
+    images = random_images(3)
+    flip, grey = aug.RandomHorizontalFlip(), aug.RandomGrayscale()
+    policy = aug.Compose([flip, grey])
+    assert policy.num_draws == 2
+    drawn = tf.constant([[0.1, 0.9], [0.9, 0.1], [0.1, 0.1]])
+    expected = grey(flip(images, drawn[:, :1]), drawn[:, 1:])
+    np.testing.assert_array_equal(policy(images, drawn), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("flip", [False, True])
+def test_sim_augment(channels, flip):
+    policy = aug.sim_augment(12, flip=flip)
+    assert policy.num_draws == (11 if flip else 10)
+    drawn = tf.random.stateless_uniform([20, policy.num_draws], [1, 2])
+    views = policy(random_images(20, channels=channels), drawn)
+    assert views.shape == (20, 12, 12, channels)
+    assert 0 <= views.numpy().min() <= views.numpy().max() <= 1
+
+
+def test_resize_keeps_the_central_square():
+    images = random_images(1, 4, 10)
+    np.testing.assert_allclose(aug.resize(images, 4), images[:, :, 3:7], atol=1e-6)
+    square = random_images(1, 6, 6)
+    assert aug.resize(square, 6) is square
+    flat = np.full([1, 9, 12, 3], 0.25, "float32")
+    np.testing.assert_allclose(aug.resize(flat, 5), np.full([1, 5, 5, 3], 0.25), atol=1e-6)

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf import augmentation
+from supcon_tf.data import ArrayImages, flatten_views, multi_view_batches
+
+
+def indexed_images(images=10):
+    """Images whose brightness is their index; the class is the index modulo 3."""
+    pixels = np.tile(np.arange(images, dtype=np.uint8)[:, None, None, None], [1, 4, 4, 1])
+    return ArrayImages(pixels, np.arange(images) % 3, ["a", "b", "c"])
+
+
+POLICY = augmentation.RandomResizedCrop(4)
+JITTER = augmentation.sim_augment(4)
+
+
+def indices(views):
+    return np.round(views[..., 0, 0, 0].numpy() * 255).astype(int)
+
+
+def test_an_epoch_is_a_permutation_and_views_stay_with_their_image():
+    batches = list(multi_view_batches(indexed_images(), POLICY, batch_size=5, epochs=3))
+    assert len(batches) == 6
+    epochs = []
+    for views, labels in batches:
+        assert views.shape == (5, 2, 4, 4, 1)
+        shown = indices(views)
+        np.testing.assert_array_equal(shown[:, 0], shown[:, 1])
+        np.testing.assert_array_equal(labels, shown[:, 0] % 3)
+        epochs.append(shown[:, 0])
+    orders = np.concatenate(epochs).reshape(3, 10)
+    for order in orders:
+        assert sorted(order) == list(range(10))
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_the_last_partial_batch_is_left_out():
+    dataset = multi_view_batches(indexed_images(), POLICY, batch_size=4, epochs=2)
+    assert len(dataset) == 4
+    assert dataset.element_spec[0].shape == (4, 2, 4, 4, 1)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_same_seed_gives_bitwise_the_same_batches(seed):
+    def batches(seed, **arguments):
+        source = indexed_images()
+        dataset = multi_view_batches(
+            source, JITTER, batch_size=5, epochs=2, num_views=3, seed=seed, **arguments
+        )
+        return [(views.numpy(), labels.numpy()) for views, labels in dataset]
+
+    first, second, other = batches(seed), batches(seed), batches(seed + 1)
+    for (views, labels), (same_views, same_labels) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(views, same_views)
+        np.testing.assert_array_equal(labels, same_labels)
+    assert not np.array_equal(first[0][0], other[0][0])
+    # Started in the middle, it goes on as if it had run from the beginning.
+    for (views, _), (same_views, _) in zip(first[3:], batches(seed, start_step=3), strict=True):
+        np.testing.assert_array_equal(views, same_views)
+
+
+def test_views_depend_on_epoch_image_and_view_but_not_on_the_batch():
+    noise = np.random.default_rng(0).integers(0, 255, [6, 8, 8, 1]).astype(np.uint8)
+    source = ArrayImages(noise, np.arange(6), list("abcdef"))
+
+    def views_by_image(batch_size, epoch):
+        dataset = multi_view_batches(source, JITTER, batch_size=batch_size, epochs=epoch + 1)
+        steps = 6 // batch_size
+        batches = list(dataset)[epoch * steps :]
+        return {int(n): view for views, ns in batches for view, n in zip(views, ns, strict=True)}
+
+    together, alone = views_by_image(6, 0), views_by_image(1, 0)
+    for image in range(6):
+        np.testing.assert_allclose(together[image], alone[image], atol=1e-6)
+        assert not np.allclose(together[image][0], together[image][1])
+    later = views_by_image(6, 1)
+    assert not any(np.allclose(together[image], later[image]) for image in range(6))
+
+
+def test_flatten_views():
+    dataset = multi_view_batches(indexed_images(), POLICY, batch_size=5, epochs=1, num_views=3)
+    (views, labels), *_ = dataset
+    (images, repeated), *_ = flatten_views(dataset)
+    np.testing.assert_array_equal(images, tf.reshape(views, [15, 4, 4, 1]))
+    np.testing.assert_array_equal(repeated, np.repeat(labels, 3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be at least 1. Received: 0"),
+        ({"batch_size": 11}, "`batch_size`.*Received: batch_size=11, 10 images"),
+        ({"epochs": 0}, "`epochs`"),
+        ({"num_views": 0}, "`num_views`"),
+        ({"start_step": -1}, "`start_step`"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        multi_view_batches(indexed_images(), POLICY, **{"batch_size": 5, "epochs": 1, **arguments})
