@@ -33,7 +33,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         >>> loss = supcon_tf.GeneralizedSupConLoss(temperature=1.0)
         >>> labels = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
         >>> round(float(loss(labels, projections)), 4)
-        0.0
+        0.5022
 
     Args:
         temperature: tau, above 0. The softmax over the similarities sharpens as it falls.
@@ -118,6 +118,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             column_labels,
             self.temperature,
             weighting=self.weighting,
+            unit_length=self.normalize,
             block_size=self.block_size,
             product_dtype=self.product_dtype,
         )

@@ -132,6 +132,7 @@ class SupConLoss(ContrastiveLoss):
             summation=self.summation,
             denominator=self.denominator,
             positives_cap=self._capped_samples(views),
+            unit_length=self.normalize,
             block_size=self.block_size,
             product_dtype=self.product_dtype,
         )

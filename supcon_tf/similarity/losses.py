@@ -36,6 +36,7 @@ def supcon(
     summation: str = "outside",
     denominator: str = "all",
     positives_cap: int | None = None,
+    unit_length: bool = False,
     block_size: int | None = None,
     product_dtype: str | None = None,
 ) -> tf.Tensor:
@@ -59,6 +60,8 @@ def supcon(
         denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
         positives_cap: `None`, or of how many samples besides its own an anchor keeps the views as
             positives (see `rows.members`).
+        unit_length: whether all rows are known to have length 1; then one exponential per pair is
+            known to be safe, or not, before the first batch.
         block_size: largest number of rows and of columns of a tile.
         product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
 
@@ -69,12 +72,14 @@ def supcon(
 
     def reductions(*kinds_and_sets, against=None):
         settings = Settings(
+            temperature,
             tuple(Reduction(*x) for x in kinds_and_sets),
+            unit_length,
             positives_cap,
             block_size or DEFAULT_BLOCK_SIZE,
             product_dtype,
         )
-        return reduce_rows(anchors, contrasts, temperature, settings, against)
+        return reduce_rows(anchors, contrasts, settings, against)
 
     outside = summation == "outside"
     positive = ("sum" if outside else "logsumexp", POSITIVES)
@@ -109,6 +114,7 @@ def generalized_supcon(
     temperature: float,
     *,
     weighting: str = "similarity_sum",
+    unit_length: bool = False,
     block_size: int | None = None,
     product_dtype: str | None = None,
 ) -> tf.Tensor:
@@ -131,6 +137,8 @@ def generalized_supcon(
         contrast_label_rows: `[contrasts, classes]`; `None` if they are the anchors'.
         temperature: tau, above 0.
         weighting: `"similarity_sum"` or `"contrast_count"`.
+        unit_length: whether all rows are known to have length 1; then one exponential per pair is
+            known to be safe, or not, before the first batch.
         block_size: largest number of rows and of columns of a tile.
         product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
 
@@ -138,11 +146,13 @@ def generalized_supcon(
         `[anchors]` losses; 0, with gradient 0, for an anchor that resembles no contrast.
     """
     settings = Settings(
+        temperature,
         (Reduction("logsumexp", OTHERS),),
+        unit_length,
         block_size=block_size or DEFAULT_BLOCK_SIZE,
         product_dtype=product_dtype,
     )
-    (log_denominator,) = reduce_rows(anchors, contrasts, temperature, settings)
+    (log_denominator,) = reduce_rows(anchors, contrasts, settings)
     c, contrast_labels = None, [None, None]
     if contrasts is not None:
         c = contrasts.z

@@ -52,13 +52,17 @@ class Settings(NamedTuple):
     """What is the same for all tiles.
 
     Attributes:
+        temperature: tau, above 0.
         reductions: the reductions to compute in one walk.
+        unit_length: whether all rows are known to have length 1, which saves a look at them.
         positives_cap: see `rows.members`.
         block_size: the largest number of rows and of columns of a tile.
         product_dtype: name of the dtype to which the factors of products are rounded, or `None`.
     """
 
+    temperature: float
     reductions: tuple[Reduction, ...]
+    unit_length: bool = False
     positives_cap: int | None = None
     block_size: int = DEFAULT_BLOCK_SIZE
     product_dtype: str | None = None
@@ -84,7 +88,6 @@ class Role(NamedTuple):
 def reduce_rows(
     anchors: Rows,
     contrasts: Rows | None,
-    temperature: float,
     settings: Settings,
     against: tf.Tensor | None = None,
 ) -> list[tf.Tensor]:
@@ -93,7 +96,6 @@ def reduce_rows(
     Args:
         anchors: the rows i.
         contrasts: the columns j; `None` if they are the anchors, which halves the work.
-        temperature: tau, above 0.
         settings: which reductions, and how.
         against: `None` to reduce the similarities, or `[anchors]` b to reduce log-probabilities.
 
@@ -102,8 +104,6 @@ def reduce_rows(
         embeddings and `against`. A log-sum-exp over an empty set is the lowest finite number, and
         has gradient 0.
     """
-    temperature = tf.cast(temperature, anchors.z.dtype)
-
     # An input that is not given cannot be an argument of a function with a gradient.
     inputs = [anchors.z]
     if contrasts is not None:
@@ -117,19 +117,19 @@ def reduce_rows(
         return anchors._replace(z=z), columns, others[0] if others else None
 
     def forward(*inputs):
-        return _forward(*named(*inputs), temperature, settings)
+        return _forward(*named(*inputs), settings)
 
     def backward(out, upstream, *inputs):
         rows, columns, b = named(*inputs)
         role = Role(out, upstream, b)
         if columns is None:
-            dz, db = _backward(rows, None, role, role, temperature, settings)
+            dz, db = _backward(rows, None, role, role, settings)
             gradients = [dz, db]
         else:
             # Two walks, since contrasts that take no gradient (a queue) need only the first: a
             # graph drops the other.
-            dz, db = _backward(rows, columns, role, None, temperature, settings)
-            dc, _ = _backward(columns, rows, None, role, temperature, settings)
+            dz, db = _backward(rows, columns, role, None, settings)
+            dc, _ = _backward(columns, rows, None, role, settings)
             gradients = [dz, dc, db]
         return [x for x in gradients if x is not None]
 
@@ -142,7 +142,6 @@ def _forward(
     rows: Rows,
     columns: Rows | None,
     against: tf.Tensor | None,
-    temperature: tf.Tensor,
     settings: Settings,
 ) -> tf.Tensor:
     """Computes the reductions: `[rows, reductions]`."""
@@ -152,7 +151,7 @@ def _forward(
     def walk(shift):
         def tile(i, j, own, other):
             (i, against_i), (j, against_j) = i, j
-            s = contract(i.z / temperature, j.z, (0, 0), settings.product_dtype)
+            s = contract(i.z / settings.temperature, j.z, (0, 0), settings.product_dtype)
             met = meet(i, j)
 
             def absorb(state, i, j, against_i, axis):
@@ -172,7 +171,7 @@ def _forward(
         outs = [_result(x, k, shift) for x, (k, _) in zip(state, settings.reductions, strict=True)]
         return tf.stack([_unblock(out, rows) for out in outs], axis=1)
 
-    return _with_shift(walk, rows, columns, against, temperature, settings)
+    return _with_shift(walk, rows, columns, against, settings)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
@@ -181,7 +180,6 @@ def _backward(
     columns: Rows | None,
     row_role: Role | None,
     column_role: Role | None,
-    temperature: tf.Tensor,
     settings: Settings,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Computes the gradients with respect to the embeddings of the rows, and their `against`.
@@ -191,7 +189,6 @@ def _backward(
         columns: the rows they met in the forward walk; `None` if they are the same.
         row_role: the rows' role as anchors of the columns, or `None`.
         column_role: the columns' role as anchors of the rows, or `None`.
-        temperature: tau.
         settings: as in the forward walk.
 
     Returns:
@@ -210,7 +207,7 @@ def _backward(
 
         def tile(i, j, own, other):
             (i, role_i), (j, role_j) = i, j
-            s = contract(i.z / temperature, j.z, (0, 0), settings.product_dtype)
+            s = contract(i.z / settings.temperature, j.z, (0, 0), settings.product_dtype)
             met = meet(i, j)
             w_ij = _weights(s, i, j, met, role_i, shift, settings)
             w_ji = _weights(s, j, i, met, role_j, shift, settings)
@@ -229,9 +226,9 @@ def _backward(
         if against is not None:
             state.append(tf.zeros_like(z[:, 0]))
         dz, *d_against = _walk(tile, state, row_blocks, column_blocks)
-        return [_unblock(dz, rows) / temperature] + [_unblock(x, rows) for x in d_against]
+        return [_unblock(dz, rows) / settings.temperature] + [_unblock(x, rows) for x in d_against]
 
-    dz, *d_against = _with_shift(walk, rows, columns, any_role.against, temperature, settings)
+    dz, *d_against = _with_shift(walk, rows, columns, any_role.against, settings)
     return dz, d_against[0] if d_against else None
 
 
@@ -247,14 +244,17 @@ def _terms(s: tf.Tensor, against: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tenso
 # is that of the set's members: with the row itself among them, all others could underflow.
 
 
-def _with_shift(walk, rows, columns, against, temperature, settings):
+def _with_shift(walk, rows, columns, against, settings):
     """Calls `walk(shift)`, with the shift that suits all similarities or with `None`."""
     if against is not None or all(kind != "logsumexp" for kind, _ in settings.reductions):
         return walk(None)
+    if settings.unit_length:
+        largest = 1 / settings.temperature
+        return walk(largest if 2 * largest < _SAFE_SPREAD else None)
     squared = [
         tf.reduce_max(tf.reduce_sum(tf.square(x.z), axis=1)) for x in (rows, columns or rows)
     ]
-    largest = tf.sqrt(squared[0] * squared[1]) / temperature
+    largest = tf.sqrt(squared[0] * squared[1]) / settings.temperature
     return tf.cond(2 * largest < _SAFE_SPREAD, lambda: walk(largest), lambda: walk(None))
 
 
