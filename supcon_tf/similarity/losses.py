@@ -9,6 +9,7 @@ import tensorflow as tf
 from supcon_tf.similarity.rows import NEGATIVES, OTHERS, POSITIVES, Rows
 from supcon_tf.similarity.streaming import (
     DEFAULT_BLOCK_SIZE,
+    LogSumExp,
     Reduction,
     Settings,
     reduce_rows,
@@ -82,28 +83,25 @@ def supcon(
         return reduce_rows(anchors, contrasts, settings, against)
 
     outside = summation == "outside"
-    positive = ("sum" if outside else "logsumexp", POSITIVES)
-    count = ("count", POSITIVES)
+    positives = ("sum" if outside else "logsumexp", POSITIVES), ("count", POSITIVES)
     if denominator == "one_positive":
         (log_negatives,) = reductions(("logsumexp", NEGATIVES))
-        positive, count = reductions(positive, count, against=log_negatives)
-        log_denominator = tf.zeros_like(positive)  # it is in every term
+        positive, count = reductions(*positives, against=log_negatives)
+        zeros = tf.zeros_like(count)
+        log_denominator = LogSumExp(zeros, zeros)  # every term has its own
     else:
-        log_sum = ("logsumexp", OTHERS if denominator == "all" else NEGATIVES)
-        if outside and positives_cap is None:
-            (log_denominator,) = reductions(log_sum)
-            labels = Classes(anchors.group)
-            c, contrast_labels = None, None
-            if contrasts is not None:
-                c, contrast_labels = contrasts.z, Classes(contrasts.group)
-            positive = weighted_similarities(anchors.z, labels, c, contrast_labels, temperature)
-            count = tf.cast(weight_sums(labels, contrast_labels), positive.dtype)
-        else:
-            log_denominator, positive, count = reductions(log_sum, positive, count)
-    defined = (count > 0) & (log_denominator > log_denominator.dtype.min)
+        among = OTHERS if denominator == "all" else NEGATIVES
+        log_denominator, positive, count = reductions(("logsumexp", among), *positives)
+    defined = (count > 0) & (log_denominator.log_total > count.dtype.min)
     count = tf.maximum(count, 1)
-    log_positive = positive / count if outside else positive - tf.math.log(count)
-    return tf.where(defined, log_denominator - log_positive, tf.zeros_like(count))
+    # The maxima meet each other, or the similarities, before the smaller logarithms are added.
+    if outside:
+        losses = (log_denominator.maximum - positive / count) + log_denominator.log_total
+    else:
+        losses = (log_denominator.maximum - positive.maximum) + (
+            log_denominator.log_total - positive.log_total + tf.math.log(count)
+        )
+    return tf.where(defined, losses, tf.zeros_like(losses))
 
 
 def generalized_supcon(
@@ -170,5 +168,5 @@ def generalized_supcon(
         others = tf.shape(anchors.z)[0] - 1 if contrasts is None else tf.shape(contrasts.z)[0]
         count = tf.cast(others, weights.dtype)
     share, count = tf.cast(weights / count, similar.dtype), tf.cast(count, similar.dtype)
-    loss = share * log_denominator - similar / count
+    loss = share * log_denominator.maximum - similar / count + share * log_denominator.log_total
     return tf.where(defined, loss, tf.zeros_like(loss))

@@ -27,7 +27,8 @@ import tensorflow as tf
 
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.products import contract
-from supcon_tf.similarity.rows import Rows, meet, members
+from supcon_tf.similarity.rows import POSITIVES, Rows, meet, members
+from supcon_tf.similarity.target import Classes, similarity_sums, weight_sums
 
 # Rows and columns of a tile. Larger tiles fall out of the cache, smaller ones multiply slowly.
 DEFAULT_BLOCK_SIZE = 1024
@@ -68,6 +69,19 @@ class Settings(NamedTuple):
     product_dtype: str | None = None
 
 
+class LogSumExp(NamedTuple):
+    """A log-sum-exp in two parts; their sum rounded to float32 would cost digits of every weight.
+
+    Attributes:
+        maximum: `[rows]` numbers not far below any term that matters; constants.
+        log_total: `[rows]` log of the sum of exp(term - maximum), which carries the gradient. The
+            lowest finite number for an empty set.
+    """
+
+    maximum: tf.Tensor
+    log_total: tf.Tensor
+
+
 class Role(NamedTuple):
     """What the backward walk knows of rows in their role as anchors.
 
@@ -75,53 +89,81 @@ class Role(NamedTuple):
     replicas' anchors to compute the complete gradient of its own rows.
 
     Attributes:
-        out: `[rows, reductions]` results of the forward walk.
-        gradient: `[rows, reductions]` gradients of the loss with respect to `out`.
-        against: `[rows]` b, or `None` if the terms are the similarities.
+        shift: `[rows, reductions]` maxima of the log-sum-exps.
+        gradient: `[rows, reductions]` gradients of the loss with respect to sums of terms, or of
+            exp(term - shift).
+        against: b, or `None` if the terms are the similarities.
     """
 
-    out: tf.Tensor
+    shift: tf.Tensor
     gradient: tf.Tensor
-    against: tf.Tensor | None
+    against: LogSumExp | None
 
 
 def reduce_rows(
     anchors: Rows,
     contrasts: Rows | None,
     settings: Settings,
-    against: tf.Tensor | None = None,
-) -> list[tf.Tensor]:
+    against: LogSumExp | None = None,
+) -> list[tf.Tensor | LogSumExp]:
     """Reduces every anchor's similarities to the contrasts.
 
     Args:
         anchors: the rows i.
         contrasts: the columns j; `None` if they are the anchors, which halves the work.
         settings: which reductions, and how.
-        against: `None` to reduce the similarities, or `[anchors]` b to reduce log-probabilities.
+        against: `None` to reduce the similarities, or b to reduce log-probabilities.
 
     Returns:
-        One `[anchors]` tensor per reduction, differentiable once with respect to both sides'
-        embeddings and `against`. A log-sum-exp over an empty set is the lowest finite number, and
-        has gradient 0.
+        One `[anchors]` tensor or `LogSumExp` per reduction, differentiable once with respect to
+        both sides' embeddings and `against`.
     """
     # An input that is not given cannot be an argument of a function with a gradient.
     inputs = [anchors.z]
     if contrasts is not None:
         inputs.append(contrasts.z)
     if against is not None:
-        inputs.append(against)
+        inputs.append(against.log_total)
 
     def named(z, *others):
         others = list(others)
         columns = None if contrasts is None else contrasts._replace(z=others.pop(0))
-        return anchors._replace(z=z), columns, others[0] if others else None
+        b = None if against is None else against._replace(log_total=others.pop(0))
+        return anchors._replace(z=z), columns, b
 
     def forward(*inputs):
-        return _forward(*named(*inputs), settings)
+        rows, columns, b = named(*inputs)
+        in_tiles = [x for x in settings.reductions if not by_class(x)]
+        results = iter(_forward(rows, columns, b, settings._replace(reductions=tuple(in_tiles))))
+        shifts, totals = [], []
+        for reduction in settings.reductions:
+            if by_class(reduction):
+                total = class_sums(reduction, rows, columns)
+                shift = tf.zeros_like(total)
+            else:
+                shift, total = next(results)
+            shifts.append(shift)
+            totals.append(total)
+        return tf.stack([tf.stack(shifts, axis=1), tf.stack(totals, axis=1)])
+
+    # Sums and counts over a class need no tiles. Their gradients do: in a tile they are subtracted
+    # from those of the log-sum-exp pair by pair, and not when both have grown.
+    def by_class(reduction):
+        linear = reduction.kind == "count" or (reduction.kind == "sum" and against is None)
+        return linear and reduction.among == POSITIVES and settings.positives_cap is None
+
+    def class_sums(reduction, rows, columns):
+        labels, c, other_labels = Classes(rows.group), None, None
+        if columns is not None:
+            c, other_labels = columns.z, Classes(columns.group)
+        if reduction.kind == "count":
+            return tf.cast(weight_sums(labels, other_labels), rows.z.dtype)
+        sums = similarity_sums(rows.z, labels, c, other_labels) / settings.temperature
+        return tf.cast(sums, rows.z.dtype)
 
     def backward(out, upstream, *inputs):
         rows, columns, b = named(*inputs)
-        role = Role(out, upstream, b)
+        role = Role(out[0], upstream[1], b)
         if columns is None:
             dz, db = _backward(rows, None, role, role, settings)
             gradients = [dz, db]
@@ -133,25 +175,34 @@ def reduce_rows(
             gradients = [dz, dc, db]
         return [x for x in gradients if x is not None]
 
-    out = differentiable_once(forward, backward)(*inputs)
-    return tf.unstack(out, num=len(settings.reductions), axis=1)
+    shifts, totals = tf.unstack(differentiable_once(forward, backward)(*inputs))
+    return [
+        _log(tf.stop_gradient(shifts[:, k]), totals[:, k]) if kind == "logsumexp" else totals[:, k]
+        for k, (kind, _) in enumerate(settings.reductions)
+    ]
+
+
+def _log(maximum: tf.Tensor, total: tf.Tensor) -> LogSumExp:
+    empty = total == 0
+    log_total = tf.math.log(tf.where(empty, tf.ones_like(total), total))
+    return LogSumExp(maximum, tf.where(empty, total.dtype.min, log_total))
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _forward(
     rows: Rows,
     columns: Rows | None,
-    against: tf.Tensor | None,
+    against: LogSumExp | None,
     settings: Settings,
-) -> tf.Tensor:
-    """Computes the reductions: `[rows, reductions]`."""
+) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Computes per reduction a shift and the sum of terms, or of exp(term - shift): `[rows]`."""
     row_blocks = _blocks((rows, against), settings.block_size)
     column_blocks = None if columns is None else _blocks((columns, None), settings.block_size)
 
     def walk(shift):
         def tile(i, j, own, other):
             (i, against_i), (j, against_j) = i, j
-            s = contract(i.z / settings.temperature, j.z, (0, 0), settings.product_dtype)
+            s = _similarities(i, j, settings)
             met = meet(i, j)
 
             def absorb(state, i, j, against_i, axis):
@@ -168,8 +219,7 @@ def _forward(
         vector = tf.zeros_like(row_blocks[0].index, rows.z.dtype)
         state = [_nothing(vector, kind, shift) for kind, _ in settings.reductions]
         state = _walk(tile, state, row_blocks, column_blocks)
-        outs = [_result(x, k, shift) for x, (k, _) in zip(state, settings.reductions, strict=True)]
-        return tf.stack([_unblock(out, rows) for out in outs], axis=1)
+        return [[_unblock(x, rows) for x in _shift_and_total(part, shift)] for part in state]
 
     return _with_shift(walk, rows, columns, against, settings)
 
@@ -198,16 +248,14 @@ def _backward(
     any_role = row_role or column_role
 
     def walk(shift):
-        row_blocks = _blocks((rows, _weighing(row_role, shift, settings)), settings.block_size)
+        row_blocks = _blocks((rows, _by_reduction(row_role)), settings.block_size)
         column_blocks = None
         if columns is not None:
-            column_blocks = _blocks(
-                (columns, _weighing(column_role, shift, settings)), settings.block_size
-            )
+            column_blocks = _blocks((columns, _by_reduction(column_role)), settings.block_size)
 
         def tile(i, j, own, other):
             (i, role_i), (j, role_j) = i, j
-            s = contract(i.z / settings.temperature, j.z, (0, 0), settings.product_dtype)
+            s = _similarities(i, j, settings)
             met = meet(i, j)
             w_ij = _weights(s, i, j, met, role_i, shift, settings)
             w_ji = _weights(s, j, i, met, role_j, shift, settings)
@@ -232,11 +280,19 @@ def _backward(
     return dz, d_against[0] if d_against else None
 
 
-def _terms(s: tf.Tensor, against: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor | None]:
+def _similarities(i: Rows, j: Rows, settings: Settings) -> tf.Tensor:
+    # Scaled after the product, so that s_ij and s_ji are the same number: the backward walk takes
+    # exponentials of one that the forward walk has taken the maximum of the other of.
+    products = contract(i.z, j.z, (0, 0), settings.product_dtype)
+    return products * (1 / settings.temperature)
+
+
+def _terms(s: tf.Tensor, against: LogSumExp | None) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Returns the terms t(s), and their derivative by s unless it is 1."""
     if against is None:
         return s, None
-    return -tf.math.softplus(against - s), tf.math.sigmoid(against - s)
+    log_odds = (against.maximum - s) + against.log_total
+    return -tf.math.softplus(log_odds), tf.math.sigmoid(log_odds)
 
 
 # A log-sum-exp is a sum of exp(t - shift) if no exponential can leave the range of float32 for a
@@ -254,7 +310,7 @@ def _with_shift(walk, rows, columns, against, settings):
     squared = [
         tf.reduce_max(tf.reduce_sum(tf.square(x.z), axis=1)) for x in (rows, columns or rows)
     ]
-    largest = tf.sqrt(squared[0] * squared[1]) / settings.temperature
+    largest = tf.maximum(*squared) / settings.temperature
     return tf.cond(2 * largest < _SAFE_SPREAD, lambda: walk(largest), lambda: walk(None))
 
 
@@ -283,45 +339,36 @@ def _absorb(state, kind, term, mask, shift, axis):
     return [new, add(total * tf.exp(maximum - new), tf.exp(term - tf.expand_dims(new, axis)))]
 
 
-def _result(state, kind, shift):
-    """The reduction, after the last tile."""
-    if kind != "logsumexp":
-        return state[0]
-    maximum, total = state if shift is None else (shift, state[0])
-    one = tf.ones([], total.dtype)
-    empty = total == 0
-    return tf.where(empty, total.dtype.min, maximum + tf.math.log(tf.where(empty, one, total)))
+def _shift_and_total(state, shift):
+    """Splits the state of a reduction after the last tile."""
+    if len(state) == 1:
+        return tf.ones_like(state[0]) * (0 if shift is None else shift), state[0]
+    maximum, total = state
+    return tf.where(total == 0, tf.zeros_like(maximum), maximum), total
 
 
-def _weighing(role: Role | None, shift: tf.Tensor | None, settings: Settings) -> tuple:
-    """Lists, per reduction, the vectors of which `_weights` makes weights."""
+def _by_reduction(role: Role | None) -> Role | None:
+    """Splits matrices into one vector per reduction."""
     if role is None:
         return None
-    # Nothing is a member of an empty set, so that any finite number will do there.
-    outs = tf.where(role.out == role.out.dtype.min, tf.zeros([], role.out.dtype), role.out)
-    outs, scales = tf.unstack(outs, axis=1), tf.unstack(role.gradient, axis=1)
-    if shift is not None:
-        scales = [
-            scale * tf.exp(shift - out) if kind == "logsumexp" else scale
-            for scale, out, (kind, _) in zip(scales, outs, settings.reductions, strict=True)
-        ]
-    return scales, outs, role.against
+    return role._replace(
+        shift=tf.unstack(role.shift, axis=1), gradient=tf.unstack(role.gradient, axis=1)
+    )
 
 
-def _weights(s, i, j, met, weighing, shift, settings):
+def _weights(s, i, j, met, role, shift, settings):
     """Computes the derivatives of the loss by the similarities that i has as an anchor."""
-    if weighing is None:
+    if role is None:
         return None
-    scales, outs, against = weighing
-    term, slope = _terms(s, against)
+    term, slope = _terms(s, role.against)
     total = tf.zeros_like(s)
-    for scale, out, (kind, among) in zip(scales, outs, settings.reductions, strict=True):
+    for k, (kind, among) in enumerate(settings.reductions):
         if kind == "count":
             continue
-        weights = tf.broadcast_to(scale, tf.shape(s))
+        weights = tf.broadcast_to(role.gradient[k], tf.shape(s))
         if kind == "logsumexp":
-            # The fixed shift makes this the same exponential in both roles of a row.
-            weights *= tf.exp(term - (out if shift is None else shift))
+            # A fixed shift makes this the same exponential in both roles of a row.
+            weights *= tf.exp(term - (role.shift[k] if shift is None else shift))
         mask = members(i, j, met, among, settings.positives_cap)
         total += tf.where(mask, weights, tf.zeros([], s.dtype))
     return total if slope is None else total * slope

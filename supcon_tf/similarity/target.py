@@ -74,7 +74,7 @@ def weighted_similarities(
     square = contrasts is None
 
     def forward(z, c=None):
-        return tf.cast(_similarities(z, labels, c, contrast_labels) / temperature, z.dtype)
+        return tf.cast(similarity_sums(z, labels, c, contrast_labels) / temperature, z.dtype)
 
     def backward(_, upstream, z, c=None):
         q = tf.cast(upstream, tf.float64) / temperature
@@ -106,8 +106,23 @@ def weight_sums(labels: Labels, contrast_labels: Labels | None) -> tf.Tensor:
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _similarities(z, labels, contrasts, contrast_labels):
-    """Computes the sums of w_ij z_i . c_j in float64."""
+def similarity_sums(
+    z: tf.Tensor,
+    labels: Labels,
+    contrasts: tf.Tensor | None,
+    contrast_labels: Labels | None,
+) -> tf.Tensor:
+    r"""Computes $\sum_{j \ne i} w_{ij} z_i \cdot c_j$ for every anchor.
+
+    Args:
+        z: `[anchors, dim]` floating point embeddings.
+        labels: of the anchors.
+        contrasts: `[contrasts, dim]` embeddings; `None` if they are the anchors.
+        contrast_labels: of the contrasts; `None` if they are the anchors.
+
+    Returns:
+        `[anchors]` float64.
+    """
     if contrasts is None:
         z = tf.cast(z, tf.float64)
         similar = _look_up(_sum_by_label(z, labels, labels), labels)

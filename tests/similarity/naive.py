@@ -1,6 +1,7 @@
 """The definitions, as loops over anchors in float64, to compare everything else with."""
 
 import numpy as np
+import tensorflow as tf
 
 
 def supcon(
@@ -119,3 +120,29 @@ def generalized(z, w, tau, *, weighting="similarity_sum", contrasts=None):
         losses = np.where(total > 1e-6, -w * log_p / n, 0).sum(1)
         slopes = np.where(total > 1e-6, (p * total - w) / n, 0)
     return losses, slopes, c
+
+
+def rows(kind, batch, views, seed=0, dim=8):
+    """Unit rows with imbalanced class ids, singletons and unlabelled samples."""
+    rng = np.random.default_rng(seed)
+    ids = np.array([5, 5, 5, 5, 5, -1, -1, 2, 2, -7, 900, 2**40])[np.arange(batch) % 12]
+    ids, samples = np.repeat(ids, views), np.repeat(np.arange(batch), views)
+    z = rng.normal(size=[batch * views, dim])
+    if kind == "clustered":
+        z = 0.03 * z + 3 * rng.normal(size=[3, dim])[samples % 3]
+    z = (z / np.linalg.norm(z, axis=1, keepdims=True)).astype("float32")
+    return z, ids, samples, rng.normal(size=batch * views).astype("float32")
+
+
+def value_and_gradient(function, z, upstream, *args):
+    z = tf.constant(z)
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        value = function(z, *args)
+        total = tf.reduce_sum(value * upstream)
+    return value.numpy(), tape.gradient(total, z).numpy()
+
+
+def relative(actual, expected):
+    error, size = np.abs(actual - expected).max(), np.abs(expected).max()
+    return error / size if error else 0.0
