@@ -23,7 +23,7 @@ class Rows(NamedTuple):
     Attributes:
         z: `[rows, dim]` floating point embeddings.
         index: `[rows]` int32, equal for a row among the anchors and the same row among the
-            contrasts, which is not compared with itself; negative for padding.
+            contrasts, which is not compared with itself.
         group: `[rows]` int32, equal for rows that are positives of each other.
         sample: `[rows]` int32, equal for the views of one sample.
         rank: `[rows]` int32, the place of the row's sample among the contrasts' samples of the same
@@ -88,7 +88,7 @@ class Meeting(NamedTuple):
     """What holds between a row and a column in both directions: booleans of a tile's shape.
 
     Attributes:
-        other: neither is padding, and they are not the same row.
+        other: they are not the same row.
         same: they are of the same class, or of the same unlabelled sample.
     """
 
@@ -96,11 +96,17 @@ class Meeting(NamedTuple):
     same: tf.Tensor
 
 
-def meet(i: Rows, j: Rows) -> Meeting:
-    """Compares the integers of rows and columns, of shapes that broadcast with each other."""
-    return Meeting(
-        other=(i.index != j.index) & (i.index >= 0) & (j.index >= 0), same=i.group == j.group
-    )
+def meet(i: Rows, j: Rows, diagonal: bool) -> Meeting:
+    """Compares the integers of rows and columns.
+
+    Args:
+        i: the rows of a tile, with integers of shape `[rows, 1]`.
+        j: its columns, with integers of shape `[1, columns]`.
+        diagonal: whether the columns are the rows, in the same order.
+    """
+    # On the diagonal a constant, for which XLA writes faster code than for the comparison.
+    itself = tf.eye(tf.shape(i.index)[0], dtype=tf.bool) if diagonal else i.index == j.index
+    return Meeting(other=~itself, same=i.group == j.group)
 
 
 def members(i: Rows, j: Rows, met: Meeting, among: str, positives_cap: int | None) -> tf.Tensor:

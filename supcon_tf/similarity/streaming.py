@@ -36,6 +36,9 @@ DEFAULT_BLOCK_SIZE = 1024
 # The largest spread of similarities for which exp(s - largest) stays a normal float32.
 _SAFE_SPREAD = 80.0
 
+# Added to the similarities of padding: far below any similarity.
+_HIDDEN = -1e30
+
 
 class Reduction(NamedTuple):
     """One row-wise reduction.
@@ -196,14 +199,16 @@ def _forward(
     settings: Settings,
 ) -> list[tuple[tf.Tensor, tf.Tensor]]:
     """Computes per reduction a shift and the sum of terms, or of exp(term - shift): `[rows]`."""
-    row_blocks = _blocks((rows, against), settings.block_size)
-    column_blocks = None if columns is None else _blocks((columns, None), settings.block_size)
+    row_blocks = _blocks((rows, against), settings.block_size, hide_padding=True)
+    column_blocks = None
+    if columns is not None:
+        column_blocks = _blocks((columns, None), settings.block_size, hide_padding=True)
 
     def walk(shift):
         def tile(i, j, own, other):
-            (i, against_i), (j, against_j) = i, j
-            s = _similarities(i, j, settings)
-            met = meet(i, j)
+            (i, against_i, hidden_i), (j, against_j, hidden_j) = i, j
+            s = _similarities(i, j, settings) + (hidden_i + hidden_j)
+            met = meet(i, j, diagonal=columns is None and other is None)
 
             def absorb(state, i, j, against_i, axis):
                 term, _ = _terms(s, against_i)
@@ -256,7 +261,7 @@ def _backward(
         def tile(i, j, own, other):
             (i, role_i), (j, role_j) = i, j
             s = _similarities(i, j, settings)
-            met = meet(i, j)
+            met = meet(i, j, diagonal=columns is None and other is None)
             w_ij = _weights(s, i, j, met, role_i, shift, settings)
             w_ji = _weights(s, j, i, met, role_j, shift, settings)
             weights = sum(w for w in (w_ij, w_ji) if w is not None)
@@ -344,7 +349,9 @@ def _shift_and_total(state, shift):
     if len(state) == 1:
         return tf.ones_like(state[0]) * (0 if shift is None else shift), state[0]
     maximum, total = state
-    return tf.where(total == 0, tf.zeros_like(maximum), maximum), total
+    empty = maximum <= _HIDDEN
+    zeros = tf.zeros_like(total)
+    return tf.where(empty, zeros, maximum), tf.where(empty, zeros, total)
 
 
 def _by_reduction(role: Role | None) -> Role | None:
@@ -420,20 +427,28 @@ def _map(function, tree):
     return tf.nest.map_structure(lambda x: None if x is None else function(x), tree)
 
 
-def _blocks(tree, block_size: int):
-    """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible."""
-    size = tf.nest.flatten(tree)[0].shape[0] or tf.shape(tf.nest.flatten(tree)[0])[0]
+def _blocks(tree, block_size: int, hide_padding: bool = False):
+    """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible.
+
+    Padding has zero embeddings and belongs to no class. With `hide_padding` a last member of the
+    tuple, to be added to similarities, takes it out of every log-sum-exp.
+    """
+    rows = tree[0].z
+    size = rows.shape[0] or tf.shape(rows)[0]
     count = tf.maximum(1, -(-size // block_size))
     length = tf.maximum(1, -(-size // count))
 
-    def cut(x):
-        padding = [[0, count * length - size]] + [[0, 0]] * (x.shape.rank - 1)
-        x = tf.pad(x, padding, constant_values=-1 if x.dtype.is_integer else 0)
+    def cut(x, padding=None):
+        if padding is None:
+            padding = -1 if x.dtype.is_integer else 0
+        paddings = [[0, count * length - size]] + [[0, 0]] * (x.shape.rank - 1)
+        x = tf.pad(x, paddings, constant_values=padding)
         x = tf.reshape(x, tf.concat([[count, length], tf.shape(x)[1:]], 0))
         # Rows of a block come last: the products of the walk are fastest this way round.
         return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
 
-    return _map(cut, tree)
+    blocks = _map(cut, tree)
+    return (*blocks, cut(tf.zeros_like(rows[:, 0]), _HIDDEN)) if hide_padding else blocks
 
 
 def _unblock(x: tf.Tensor, rows: Rows) -> tf.Tensor:
