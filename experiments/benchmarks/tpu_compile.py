@@ -56,7 +56,9 @@ def hlo_text(form: str) -> str:
 def compile_for_tpu(hlo: str):
     """Compiles HLO text for a described topology; returns the compiler's memory plan."""
     import numpy as np
+    from jax._src.interpreters import mlir
     from jax._src.lib import xla_client
+    from jax._src.lib.mlir import ir
     from jax.experimental import topologies
     from jaxlib import _hlo
 
@@ -64,12 +66,14 @@ def compile_for_tpu(hlo: str):
     hlo = re.sub(r"(=\s*\S+\s+)copy\(", r"\1reshape(", hlo)
     module = _hlo.hlo_module_from_text(hlo)
     computation = xla_client.XlaComputation(module.as_serialized_hlo_module_proto())
-    stablehlo = xla_client._xla.mlir.xla_computation_to_mlir_module(computation)
+    text = xla_client._xla.mlir.xla_computation_to_mlir_module(computation)
+    with mlir.make_ir_context():
+        stablehlo = ir.Module.parse(text)
     topology = topologies.get_topology_desc(_TOPOLOGY.value, "tpu")
     device = topology.devices[0]
     options = xla_client.CompileOptions()
     options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
-    executable = device.client.compile(stablehlo, [device], options)
+    executable = device.client.compile(stablehlo, xla_client.DeviceList((device,)), options)
     return executable.get_compiled_memory_stats()
 
 
