@@ -2,7 +2,7 @@
 
 from supcon_tf import augmentation, data
 from supcon_tf._version import __version__
-from supcon_tf.losses import SupConLoss
+from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
 from supcon_tf.models import (
     CrossEntropyModel,
     LinearClassifier,
@@ -13,6 +13,7 @@ from supcon_tf.models import (
 
 __all__ = [
     "CrossEntropyModel",
+    "GeneralizedSupConLoss",
     "LinearClassifier",
     "SupConLoss",
     "SupConModel",

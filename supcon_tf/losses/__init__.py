@@ -1,5 +1,6 @@
 """Keras losses for contrastive learning."""
 
+from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.losses.supcon import SupConLoss
 
-__all__ = ["SupConLoss"]
+__all__ = ["GeneralizedSupConLoss", "SupConLoss"]

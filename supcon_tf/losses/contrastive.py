@@ -21,8 +21,8 @@ class _PerSampleReduction(keras.losses.Loss):
 class ContrastiveLoss(keras.losses.Loss):
     """Base of the losses that compare every view in a batch with all others.
 
-    Subclasses implement `row_losses`; this class turns embeddings `[batch, dim]` or
-    `[batch, views, dim]` into rows, and the rows' losses into one value per sample.
+    Subclasses implement `row_labels` and `row_losses`; this class turns embeddings `[batch, dim]`
+    or `[batch, views, dim]` into rows, and the rows' losses into one value per sample.
     """
 
     def __init__(
@@ -32,19 +32,25 @@ class ContrastiveLoss(keras.losses.Loss):
         anchors: str,
         base_temperature: float | None,
         normalize: bool,
+        block_size: int | None,
+        product_dtype: str | None,
         reduction: str | None,
         name: str | None,
         dtype: Any,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.temperature = _positive("temperature", temperature)
-        if anchors not in ANCHORS:
-            raise ValueError(f"`anchors` must be one of {ANCHORS}. Received: {anchors!r}")
-        self.anchors = anchors
+        self.anchors = one_of("anchors", anchors, ANCHORS)
         self.base_temperature = (
             None if base_temperature is None else _positive("base_temperature", base_temperature)
         )
         self.normalize = normalize
+        if block_size is not None and not (isinstance(block_size, int) and block_size > 0):
+            raise ValueError(
+                f"`block_size` must be None or an integer above 0. Received: {block_size!r}"
+            )
+        self.block_size = block_size
+        self.product_dtype = one_of("product_dtype", product_dtype, (None, "bfloat16"))
         self._reduce = _PerSampleReduction(reduction=reduction, name=name, dtype=dtype)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
@@ -59,6 +65,82 @@ class ContrastiveLoss(keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Computes one loss per sample, the mean over its anchor views: shape `[batch]`."""
+        rows, sample_ids, views = self._rows(y_true, y_pred)
+        labels = self.row_labels(y_true, views)
+        return self._per_sample(self.row_losses(rows, labels, sample_ids, views), views)
+
+    def contrast(
+        self, anchors: Any, labels: Any, contrasts: Any, contrast_labels: Any, sample_ids: Any
+    ) -> tf.Tensor:
+        """Computes the losses of anchors that are compared with other rows than themselves.
+
+        The gradient reaches both sides; wrap rows that take none, as those of a queue, in
+        `tf.stop_gradient`.
+
+        Args:
+            anchors: embeddings `[batch, dim]` or `[batch, views, dim]`, as `y_pred`.
+            labels: their labels, as `y_true`.
+            contrasts: `[contrasts, dim]` embeddings, none of which is one of the anchors.
+            contrast_labels: labels of the contrasts, of the same kind as `labels`: one per row.
+            sample_ids: `[contrasts]` integers: the place in the batch of the sample that a contrast
+                is a further view of, or -1 for one that is a view of none of them.
+
+        Returns:
+            One loss per sample, `[batch]`, not reduced.
+        """
+        anchors, contrasts = (
+            tf.cast(tf.convert_to_tensor(x), self.dtype) for x in (anchors, contrasts)
+        )
+        contrast_labels, sample_ids = map(tf.convert_to_tensor, (contrast_labels, sample_ids))
+        if contrasts.shape.rank != 2 or sample_ids.shape.rank != 1:
+            raise ValueError(
+                "`contrasts` must have the shape [contrasts, dim], and `sample_ids` [contrasts]. "
+                f"Received: contrasts.shape={contrasts.shape}, sample_ids.shape={sample_ids.shape}"
+            )
+        rows, anchor_ids, views = self._rows(tf.convert_to_tensor(labels), anchors)
+        columns, own_ids, _ = self._rows(contrast_labels, contrasts)
+        sample_ids = tf.cast(sample_ids, tf.int32)
+        sample_ids = tf.where(sample_ids < 0, tf.shape(anchors)[0] + own_ids, sample_ids)
+        losses = self.row_losses(
+            rows,
+            self.row_labels(labels, views),
+            anchor_ids,
+            views,
+            (columns, self.row_labels(contrast_labels, 1), sample_ids),
+        )
+        return self._per_sample(losses, views)
+
+    def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
+        """Turns labels of samples into labels of rows, one row per view."""
+        raise NotImplementedError
+
+    def row_losses(
+        self,
+        rows: tf.Tensor,
+        labels: tf.Tensor,
+        sample_ids: tf.Tensor,
+        views: int | tf.Tensor,
+        contrasts: tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Computes the loss of every row as an anchor.
+
+        Args:
+            rows: `[batch * views, dim]` embeddings, sample by sample.
+            labels: their labels, from `row_labels`.
+            sample_ids: `[batch * views]` int32, equal for the views of one sample.
+            views: number of views per sample.
+            contrasts: rows, labels and sample ids of what they are compared with; `None` if they
+                are compared with each other.
+
+        Returns:
+            `[batch * views]` losses.
+        """
+        raise NotImplementedError
+
+    def _rows(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, int | tf.Tensor]:
+        """Turns embeddings of samples into rows, their sample ids, and the number of views."""
         if y_pred.shape.rank not in (2, 3):
             raise ValueError(
                 "`y_pred` must hold embeddings of shape [batch, dim] or [batch, views, dim]. "
@@ -69,24 +151,26 @@ class ContrastiveLoss(keras.losses.Loss):
                 "`y_true` and `y_pred` must have the same batch size: one label per sample, shared "
                 f"by its views. Received: y_true.shape={y_true.shape}, y_pred.shape={y_pred.shape}"
             )
+        if y_pred.dtype.size < 4:  # half precision moves logits by 0.1 at a temperature of 0.01
+            y_pred = tf.cast(y_pred, tf.float32)
         if self.normalize:
             y_pred = tf.math.l2_normalize(y_pred, axis=-1)
         batch = tf.shape(y_pred)[0]
-        views = 1 if y_pred.shape.rank == 2 else tf.shape(y_pred)[1]
-        rows = tf.reshape(y_pred, [batch * views, tf.shape(y_pred)[-1]])
-        losses = tf.reshape(self.row_losses(y_true, rows, batch, views), [batch, views])
+        views = 1
+        if y_pred.shape.rank == 3:
+            views = y_pred.shape[1] or tf.shape(y_pred)[1]
+            y_pred = tf.reshape(y_pred, [batch * views, tf.shape(y_pred)[-1]])
+        return y_pred, tf.repeat(tf.range(batch), views), views
+
+    def _per_sample(self, losses: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
+        """Averages the rows' losses over the anchor views of each sample."""
+        losses = tf.reshape(losses, [-1, views])
         if self.anchors == "first_view":
             losses = losses[:, :1]
         per_sample = tf.reduce_mean(losses, axis=1)
         if self.base_temperature is not None:
             per_sample *= self.temperature / self.base_temperature
         return per_sample
-
-    def row_losses(
-        self, y_true: tf.Tensor, rows: tf.Tensor, batch: tf.Tensor, views: tf.Tensor | int
-    ) -> tf.Tensor:
-        """Computes the loss of every row as an anchor: `[batch * views]`, sample by sample."""
-        raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that rebuild this loss."""
@@ -96,8 +180,17 @@ class ContrastiveLoss(keras.losses.Loss):
             "anchors": self.anchors,
             "base_temperature": self.base_temperature,
             "normalize": self.normalize,
+            "block_size": self.block_size,
+            "product_dtype": self.product_dtype,
             "dtype": self.dtype,
         }
+
+
+def one_of(argument: str, value: Any, choices: tuple) -> Any:
+    """Returns the value of an argument, or raises `ValueError` if it is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"`{argument}` must be one of {choices}. Received: {value!r}")
+    return value
 
 
 def _positive(argument: str, value: float) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from supcon_tf.similarity.dense import UNLABELLED
+from supcon_tf.similarity.rows import UNLABELLED
 
 
 def class_ids(labels: Any) -> tf.Tensor:
@@ -48,16 +48,61 @@ def class_ids(labels: Any) -> tf.Tensor:
         return tf.where(labelled, tf.argmax(rows, axis=1), tf.constant(UNLABELLED, tf.int64))
 
 
+def label_distributions(labels: Any, views: int | tf.Tensor) -> tf.Tensor:
+    """Turns label distributions into one row of labels per row of embeddings.
+
+    Args:
+        labels: non-negative numbers of any scale and numeric dtype: `[batch, classes]`, shared by
+            the views of a sample, or `[batch, views, classes]`.
+        views: number of views per sample.
+
+    Returns:
+        `[batch * views, classes]` float32, or float64 if `labels` are.
+
+    Raises:
+        ValueError: for another rank, or rows with negative or non-finite numbers. The rows' values
+            are looked at when they are known, as in `class_ids`.
+    """
+    labels = tf.convert_to_tensor(labels)
+    if labels.shape.rank not in (2, 3) or labels.shape[-1] is None or labels.shape[-1] < 2:
+        raise ValueError(
+            "`y_true` must hold label distributions of shape [batch, classes] or [batch, views, "
+            "classes], with a known number of two or more classes; class ids belong to SupConLoss, "
+            f"or become rows with tf.one_hot. Received: shape={labels.shape}"
+        )
+    if labels.dtype != tf.float64:
+        labels = tf.cast(labels, tf.float32)
+    valid = tf.reduce_all((labels >= 0) & (labels < labels.dtype.max))
+    with tf.control_dependencies(
+        _require(valid, "Label distributions in `y_true` must be finite and not negative.", labels)
+    ):
+        labels = tf.identity(labels)
+    if labels.shape.rank == 2:
+        return tf.repeat(labels, views, axis=0)
+    if isinstance(views, int) and not labels.shape[1:2].is_compatible_with([views]):
+        raise ValueError(
+            "`y_true` of shape [batch, views, classes] must have as many views as `y_pred`. "
+            f"Received: y_true.shape={labels.shape}, views={views}"
+        )
+    return tf.reshape(labels, [-1, labels.shape[-1]])
+
+
 def _require_one_hot(rows: tf.Tensor) -> list[tf.Operation]:
     """Checks that every row holds zeros and at most a single one."""
     zero_or_one = tf.reduce_all((rows == 0) | (rows == 1))
     valid = zero_or_one & tf.reduce_all(tf.math.count_nonzero(rows, axis=1) <= 1)
-    message = (
+    return _require(
+        valid,
         "Rows of `y_true` with two or more columns must be one-hot (a single 1) or all zero "
-        "(no label); label distributions belong to GeneralizedSupConLoss."
+        "(no label); label distributions belong to GeneralizedSupConLoss.",
+        rows,
     )
+
+
+def _require(valid: tf.Tensor, message: str, labels: tf.Tensor) -> list[tf.Operation]:
+    """Raises eagerly; in a graph, returns the operations that will."""
     if tf.executing_eagerly():
         if not valid:
-            raise ValueError(f"{message} Received: y_true={rows.numpy()}")
+            raise ValueError(f"{message} Received: y_true={labels.numpy()}")
         return []
-    return [tf.debugging.Assert(valid, [message, "Received:", rows])]
+    return [tf.debugging.Assert(valid, [message, "Received:", labels])]

@@ -1,5 +1,6 @@
 """Pure tensor mathematics of the contrastive losses: who is similar to whom, at what cost."""
 
-from supcon_tf.similarity.dense import supcon_dense
+from supcon_tf.similarity.losses import generalized_supcon, supcon
+from supcon_tf.similarity.rows import Rows, describe, describe_square
 
-__all__ = ["supcon_dense"]
+__all__ = ["Rows", "describe", "describe_square", "generalized_supcon", "supcon"]

@@ -1,13 +1,12 @@
-"""The SupCon loss as the paper writes it, with the whole similarity matrix in memory.
+"""The SupCon losses as the paper writes them, with the whole similarity matrix in memory.
 
-Short enough to be checked against the equation by eye, and therefore the reference that every
-other implementation is compared with.
+Short enough to be checked against the equations by eye, differentiable as often as one likes, and
+the float32 arithmetic that the streaming implementation is compared with.
 """
 
 import tensorflow as tf
 
-# Class id of a sample without a label: only its own other views are its positives.
-UNLABELLED = -1
+from supcon_tf.similarity.rows import UNLABELLED
 
 
 def positive_mask(class_ids: tf.Tensor, sample_ids: tf.Tensor) -> tf.Tensor:
@@ -28,14 +27,22 @@ def positive_mask(class_ids: tf.Tensor, sample_ids: tf.Tensor) -> tf.Tensor:
 
 
 def supcon_dense(
-    projections: tf.Tensor, class_ids: tf.Tensor, sample_ids: tf.Tensor, temperature: float
+    projections: tf.Tensor,
+    class_ids: tf.Tensor,
+    sample_ids: tf.Tensor,
+    temperature: float,
+    *,
+    summation: str = "outside",
+    denominator: str = "all",
 ) -> tf.Tensor:
-    r"""Computes L^sup_out of every anchor from the full similarity matrix.
+    r"""Computes the loss of every anchor from the full similarity matrix.
 
     $$\ell_i = \frac{-1}{|P(i)|} \sum_{p \in P(i)}
         \log \frac{\exp(z_i \cdot z_p / \tau)}{\sum_{a \in A(i)} \exp(z_i \cdot z_a / \tau)}$$
 
-    Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2
+    is L^sup_out, the default; see `losses.supcon` for the other sums and denominators.
+
+    Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2 and 3
     (https://arxiv.org/abs/2004.11362).
 
     Args:
@@ -43,21 +50,35 @@ def supcon_dense(
         class_ids: `[rows]` integers, the class of each row; -1 is a row without a label.
         sample_ids: `[rows]` integers, equal for the views of one sample.
         temperature: tau, above 0.
+        summation: `"outside"` or `"inside"`.
+        denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
 
     Returns:
-        `[rows]` losses in the dtype of `projections`; 0 for an anchor without a positive.
+        `[rows]` losses in the dtype of `projections`; 0 for an anchor without a positive or whose
+        denominator is empty.
     """
     dtype = projections.dtype
+    lowest = tf.constant(dtype.min, dtype)
     similarity = tf.matmul(projections, projections, transpose_b=True) / temperature
+    positives = positive_mask(class_ids, sample_ids)
     # A(i) leaves out i itself. It is removed before the maximum is taken: at a temperature of 0.01
     # the self similarity of 1 / tau would push every other exponential below the float32 range.
-    itself = tf.eye(tf.shape(similarity)[0], dtype=tf.bool)
-    others = tf.where(itself, tf.constant(dtype.min, dtype), similarity)
-    log_denominator = tf.reduce_logsumexp(others, axis=1)
+    others = ~tf.eye(tf.shape(similarity)[0], dtype=tf.bool)
+    members = others if denominator == "all" else others & ~positives
+    log_denominator = tf.reduce_logsumexp(tf.where(members, similarity, lowest), 1, keepdims=True)
+    if denominator == "one_positive":
+        # log(exp(s) + sum over negatives), the same as logaddexp
+        log_denominator = similarity + tf.math.softplus(log_denominator - similarity)
+    log_probability = similarity - log_denominator
 
-    positives = tf.cast(positive_mask(class_ids, sample_ids), dtype)
-    num_positives = tf.reduce_sum(positives, axis=1)
-    mean_positive = tf.math.divide_no_nan(
-        tf.reduce_sum(positives * similarity, axis=1), num_positives
-    )
-    return tf.where(num_positives > 0, log_denominator - mean_positive, tf.zeros([], dtype))
+    count = tf.reduce_sum(tf.cast(positives, dtype), axis=1)
+    if summation == "outside":
+        kept = tf.where(positives, log_probability, tf.zeros([], dtype))
+        losses = -tf.math.divide_no_nan(tf.reduce_sum(kept, axis=1), count)
+    else:
+        kept = tf.where(positives, log_probability, lowest)
+        losses = tf.math.log(tf.maximum(count, 1)) - tf.reduce_logsumexp(kept, axis=1)
+    defined = count > 0
+    if denominator == "only_negatives":
+        defined &= tf.reduce_any(members, axis=1)
+    return tf.where(defined, losses, tf.zeros([], dtype))

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf.similarity import supcon_dense
-from supcon_tf.similarity.dense import positive_mask
+from supcon_tf.similarity.dense import positive_mask, supcon_dense
 
 
 def naive_supcon(z, class_ids, sample_ids, temperature):

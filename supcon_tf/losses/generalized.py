@@ -1,0 +1,136 @@
+"""The generalized supervised contrastive loss, for label distributions."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from supcon_tf.losses.contrastive import ContrastiveLoss, one_of
+from supcon_tf.losses.labels import label_distributions
+from supcon_tf.similarity.losses import WEIGHTINGS, generalized_supcon
+from supcon_tf.similarity.rows import UNLABELLED, describe, describe_square
+
+
+@keras.saving.register_keras_serializable(package="supcon_tf")
+class GeneralizedSupConLoss(ContrastiveLoss):
+    r"""Contrastive loss whose targets are the similarities of the labels.
+
+    For the projections $z$ of all views in the batch, each anchor $i$ costs
+
+    $$\ell_i = -\frac{1}{n_i} \sum_{j \in A(i)} w_{ij}
+        \log \frac{\exp(z_i \cdot z_j / \tau)}{\sum_{a \in A(i)} \exp(z_i \cdot z_a / \tau)},
+        \qquad w_{ij} = \frac{y_i \cdot y_j}{|y_i| |y_j|}$$
+
+    where $A(i)$ are all other rows and $y$ the label rows: one-hot (then this is SupConLoss), mixed
+    by MixUp or CutMix, smoothed, multi-hot, or a teacher's probabilities.
+
+    Reference: Kim et al., "Generalized Supervised Contrastive Learning", 2022
+    (https://arxiv.org/abs/2206.00384).
+
+    Example:
+        >>> import numpy as np, supcon_tf
+        >>> projections = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+        >>> loss = supcon_tf.GeneralizedSupConLoss(temperature=1.0)
+        >>> labels = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+        >>> round(float(loss(labels, projections)), 4)
+        0.5022
+
+    Args:
+        temperature: tau, above 0. The softmax over the similarities sharpens as it falls.
+        weighting: `"similarity_sum"` for $n_i = \sum_j w_{ij}$, as in the authors' code;
+            `"contrast_count"` for $n_i = |A(i)|$, as in the paper's Eq. 2, where anchors that
+            resemble many others weigh more.
+        anchors: `"all_views"`, or `"first_view"` to take only the first view of each sample as an
+            anchor, compared with all views as before.
+        base_temperature: `None` leaves the loss as in the equation; a number multiplies it by
+            `temperature / base_temperature` (0.07: the authors' code).
+        normalize: whether to divide the embeddings by their length first.
+        block_size: the largest number of rows and of columns of the similarity matrix that exist at
+            the same time, 1024 by default; it changes speed and memory only.
+        product_dtype: `"bfloat16"` to round embeddings before they are multiplied, as in
+            SupConLoss. `None` multiplies in the dtype of the loss.
+        reduction: `"sum_over_batch_size"`, `"mean"`, `"sum"`, `"mean_with_sample_weight"` or
+            `None` (one value per sample).
+        name: name of the loss.
+        dtype: dtype to compute in, Keras's float type (float32) by default.
+
+    Call arguments:
+        y_true: label distributions `[batch, classes]`, shared by the views, or
+            `[batch, views, classes]`: non-negative rows of any scale. A sample whose rows are zero
+            in all views has no label: its own other views are its positives. A single zero row
+            among several views has no positives, and loss 0.
+        y_pred: embeddings of shape `[batch, dim]` (one view) or `[batch, views, dim]`.
+        sample_weight: optional `[batch]` weights of the anchors. A weight of 0 removes a sample as
+            an anchor, not from the rows that others are compared with.
+
+    Raises:
+        ValueError: if an argument, a shape or a label is not as described.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        *,
+        weighting: str = "similarity_sum",
+        anchors: str = "all_views",
+        base_temperature: float | None = None,
+        normalize: bool = True,
+        block_size: int | None = None,
+        product_dtype: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "generalized_supcon_loss",
+        dtype: Any = None,
+    ):
+        super().__init__(
+            temperature,
+            anchors=anchors,
+            base_temperature=base_temperature,
+            normalize=normalize,
+            block_size=block_size,
+            product_dtype=product_dtype,
+            reduction=reduction,
+            name=name,
+            dtype=dtype,
+        )
+        self.weighting = one_of("weighting", weighting, WEIGHTINGS)
+
+    def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
+        """Repeats the label rows of samples for their views."""
+        return label_distributions(y_true, views)
+
+    def row_losses(self, rows, labels, sample_ids, views, contrasts=None) -> tf.Tensor:
+        """Computes the equation for each view of each sample."""
+        classes = _classes_of_unlabelled(labels, sample_ids, 0)
+        if contrasts is None:
+            anchors, columns, column_labels = describe_square(rows, classes, sample_ids), None, None
+        else:
+            z, column_labels, column_samples = contrasts
+            column_classes = _classes_of_unlabelled(
+                column_labels, column_samples, tf.shape(classes)[0]
+            )
+            anchors, columns = describe(
+                rows, classes, sample_ids, z, column_classes, column_samples
+            )
+        return generalized_supcon(
+            anchors,
+            labels,
+            columns,
+            column_labels,
+            self.temperature,
+            weighting=self.weighting,
+            unit_length=self.normalize,
+            block_size=self.block_size,
+            product_dtype=self.product_dtype,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild this loss."""
+        return {**super().get_config(), "weighting": self.weighting}
+
+
+def _classes_of_unlabelled(labels: tf.Tensor, sample_ids: tf.Tensor, first: Any) -> tf.Tensor:
+    """Puts each row in a class of its own, from `first` on, but those of unlabelled samples."""
+    zero = tf.cast(tf.reduce_all(labels == 0, axis=1), tf.int32)
+    own_class = first + tf.range(tf.shape(zero)[0])
+    unlabelled = tf.math.unsorted_segment_min(zero, sample_ids, first + tf.shape(zero)[0])
+    return tf.where(tf.gather(unlabelled, sample_ids) > 0, UNLABELLED, own_class)

@@ -1,0 +1,172 @@
+r"""The contrastive losses of rows, out of row-wise reductions of their similarities.
+
+Each is a function of a few numbers per anchor: log-sum-exps and means over its positives P(i), its
+negatives N(i) and all others A(i).
+"""
+
+import tensorflow as tf
+
+from supcon_tf.similarity.rows import NEGATIVES, OTHERS, POSITIVES, Rows
+from supcon_tf.similarity.streaming import (
+    DEFAULT_BLOCK_SIZE,
+    LogSumExp,
+    Reduction,
+    Settings,
+    reduce_rows,
+)
+from supcon_tf.similarity.target import (
+    Classes,
+    Distributions,
+    weight_sums,
+    weighted_similarities,
+)
+
+SUMMATIONS = ("outside", "inside")
+DENOMINATORS = ("all", "one_positive", "only_negatives")
+WEIGHTINGS = ("similarity_sum", "contrast_count")
+
+# Below this an anchor resembles no other row: its weights are rounding errors.
+_NO_POSITIVE = 1e-6
+
+
+def supcon(
+    anchors: Rows,
+    contrasts: Rows | None,
+    temperature: float,
+    *,
+    summation: str = "outside",
+    denominator: str = "all",
+    positives_cap: int | None = None,
+    unit_length: bool = False,
+    block_size: int | None = None,
+    product_dtype: str | None = None,
+) -> tf.Tensor:
+    r"""Computes the supervised contrastive loss of every anchor.
+
+    With the log-probability of a positive, $\log (e^{s_{ip}} / \sum_{a \in D} e^{s_{ia}})$:
+
+    - `summation="outside"`: minus its mean over P(i), L_out of the paper (Eq. 2);
+      `"inside"`: minus the logarithm of the mean probability, L_in (Eq. 3);
+    - `denominator="all"`: D = A(i), as in the paper; `"one_positive"`: p itself and N(i);
+      `"only_negatives"`: N(i).
+
+    Reference: Khosla et al., "Supervised Contrastive Learning", 2020
+    (https://arxiv.org/abs/2004.11362); the denominators are those of the authors' TensorFlow code.
+
+    Args:
+        anchors: the rows i.
+        contrasts: the rows they are compared with; `None` if they are the anchors.
+        temperature: tau, above 0.
+        summation: `"outside"` or `"inside"`.
+        denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
+        positives_cap: `None`, or of how many samples besides its own an anchor keeps the views as
+            positives (see `rows.members`).
+        unit_length: whether all rows are known to have length 1; then one exponential per pair is
+            known to be safe, or not, before the first batch.
+        block_size: largest number of rows and of columns of a tile.
+        product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
+
+    Returns:
+        `[anchors]` losses; 0, with gradient 0, for an anchor without positives or whose denominator
+        is empty.
+    """
+
+    def reductions(*kinds_and_sets, against=None):
+        settings = Settings(
+            temperature,
+            tuple(Reduction(*x) for x in kinds_and_sets),
+            unit_length,
+            positives_cap,
+            block_size or DEFAULT_BLOCK_SIZE,
+            product_dtype,
+        )
+        return reduce_rows(anchors, contrasts, settings, against)
+
+    outside = summation == "outside"
+    positives = ("sum" if outside else "logsumexp", POSITIVES), ("count", POSITIVES)
+    if denominator == "one_positive":
+        (log_negatives,) = reductions(("logsumexp", NEGATIVES))
+        positive, count = reductions(*positives, against=log_negatives)
+        zeros = tf.zeros_like(count)
+        log_denominator = LogSumExp(zeros, zeros)  # every term has its own
+    else:
+        among = OTHERS if denominator == "all" else NEGATIVES
+        log_denominator, positive, count = reductions(("logsumexp", among), *positives)
+    defined = (count > 0) & (log_denominator.log_total > count.dtype.min)
+    count = tf.maximum(count, 1)
+    # The maxima meet each other, or the similarities, before the smaller logarithms are added.
+    if outside:
+        losses = (log_denominator.maximum - positive / count) + log_denominator.log_total
+    else:
+        losses = (log_denominator.maximum - positive.maximum) + (
+            log_denominator.log_total - positive.log_total + tf.math.log(count)
+        )
+    return tf.where(defined, losses, tf.zeros_like(losses))
+
+
+def generalized_supcon(
+    anchors: Rows,
+    label_rows: tf.Tensor,
+    contrasts: Rows | None,
+    contrast_label_rows: tf.Tensor | None,
+    temperature: float,
+    *,
+    weighting: str = "similarity_sum",
+    unit_length: bool = False,
+    block_size: int | None = None,
+    product_dtype: str | None = None,
+) -> tf.Tensor:
+    r"""Computes the contrastive loss of every anchor whose targets are label similarities.
+
+    $$\ell_i = -\frac{1}{n_i} \sum_{j \in A(i)} w_{ij}
+        \log \frac{\exp(s_{ij})}{\sum_{a \in A(i)} \exp(s_{ia})}$$
+
+    with the cosine $w_{ij}$ of the label rows of i and j, and $n_i = \sum_j w_{ij}$ (the authors'
+    code) or $n_i = |A(i)|$ (the paper's equation).
+
+    Reference: Kim et al., "Generalized Supervised Contrastive Learning", 2022
+    (https://arxiv.org/abs/2206.00384), Eq. 2.
+
+    Args:
+        anchors: the rows i. Rows of the same `group` have w = 1 in addition: those of a sample
+            without a label. Every other row must be in a group of its own.
+        label_rows: `[anchors, classes]` non-negative numbers of any scale.
+        contrasts: the rows they are compared with; `None` if they are the anchors.
+        contrast_label_rows: `[contrasts, classes]`; `None` if they are the anchors'.
+        temperature: tau, above 0.
+        weighting: `"similarity_sum"` or `"contrast_count"`.
+        unit_length: whether all rows are known to have length 1; then one exponential per pair is
+            known to be safe, or not, before the first batch.
+        block_size: largest number of rows and of columns of a tile.
+        product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
+
+    Returns:
+        `[anchors]` losses; 0, with gradient 0, for an anchor that resembles no contrast.
+    """
+    settings = Settings(
+        temperature,
+        (Reduction("logsumexp", OTHERS),),
+        unit_length,
+        block_size=block_size or DEFAULT_BLOCK_SIZE,
+        product_dtype=product_dtype,
+    )
+    (log_denominator,) = reduce_rows(anchors, contrasts, settings)
+    c, contrast_labels = None, [None, None]
+    if contrasts is not None:
+        c = contrasts.z
+        contrast_labels = [Distributions(contrast_label_rows), Classes(contrasts.group)]
+    labels = [Distributions(label_rows), Classes(anchors.group)]
+    parts = list(zip(labels, contrast_labels, strict=True))
+    similar = tf.add_n(
+        [weighted_similarities(anchors.z, y, c, other, temperature) for y, other in parts]
+    )
+    weights = tf.add_n([weight_sums(y, other) for y, other in parts])
+    defined = weights > _NO_POSITIVE
+    if weighting == "similarity_sum":
+        count = tf.where(defined, weights, tf.ones_like(weights))
+    else:
+        others = tf.shape(anchors.z)[0] - 1 if contrasts is None else tf.shape(contrasts.z)[0]
+        count = tf.cast(others, weights.dtype)
+    share, count = tf.cast(weights / count, similar.dtype), tf.cast(count, similar.dtype)
+    loss = share * log_denominator.maximum - similar / count + share * log_denominator.log_total
+    return tf.where(defined, loss, tf.zeros_like(loss))

@@ -1,0 +1,164 @@
+"""Who is compared with whom: the sets A(i), P(i) and N(i) of every anchor, without an N x N mask.
+
+A few integers per row say everything: two rows meet in a tile, and comparing their integers tells
+whether the column belongs to the row's positives, its negatives, or neither.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+# Class id of a sample without a label: only its own other views are its positives.
+UNLABELLED = -1
+
+# The sets of columns that a row is compared with.
+OTHERS = "others"  # A(i): all columns but the row itself
+POSITIVES = "positives"  # P(i): the others of the same class, or of the same unlabelled sample
+NEGATIVES = "negatives"  # N(i): the others that are not of the same class
+
+
+class Rows(NamedTuple):
+    """Rows of embeddings and what decides which of them are compared.
+
+    Attributes:
+        z: `[rows, dim]` floating point embeddings.
+        index: `[rows]` int32, equal for a row among the anchors and the same row among the
+            contrasts, which is not compared with itself.
+        group: `[rows]` int32, equal for rows that are positives of each other.
+        sample: `[rows]` int32, equal for the views of one sample.
+        rank: `[rows]` int32, the place of the row's sample among the contrasts' samples of the same
+            class, from 0. Only `positives_cap` looks at it.
+    """
+
+    z: tf.Tensor
+    index: tf.Tensor
+    group: tf.Tensor
+    sample: tf.Tensor
+    rank: tf.Tensor
+
+
+def describe(
+    anchors: tf.Tensor,
+    class_ids: tf.Tensor,
+    sample_ids: tf.Tensor,
+    contrasts: tf.Tensor,
+    contrast_class_ids: tf.Tensor,
+    contrast_sample_ids: tf.Tensor,
+) -> tuple[Rows, Rows]:
+    """Describes anchors and the rows they are contrasted with, of which none is an anchor itself.
+
+    Args:
+        anchors: `[anchors, dim]` embeddings.
+        class_ids: `[anchors]` integers; -1 is a row without a label.
+        sample_ids: `[anchors]` integers, equal for rows of the same sample, on both sides. Rows of
+            one sample must have the same class id.
+        contrasts: `[contrasts, dim]` embeddings.
+        contrast_class_ids: `[contrasts]` integers, as `class_ids`.
+        contrast_sample_ids: `[contrasts]` integers, as `sample_ids`.
+
+    Returns:
+        The anchors and the contrasts.
+    """
+    size = tf.shape(anchors)[0]
+    side = [size, tf.shape(contrasts)[0]]
+    of_contrast = tf.range(side[0] + side[1]) >= size
+    group, sample, rank = _integers(
+        tf.concat([class_ids, tf.cast(contrast_class_ids, class_ids.dtype)], 0),
+        tf.concat([sample_ids, tf.cast(contrast_sample_ids, sample_ids.dtype)], 0),
+        of_contrast,
+    )
+    columns = [tf.split(x, side) for x in (tf.range(side[0] + side[1]), group, sample, rank)]
+    return Rows(anchors, *(x[0] for x in columns)), Rows(contrasts, *(x[1] for x in columns))
+
+
+def describe_square(z: tf.Tensor, class_ids: tf.Tensor, sample_ids: tf.Tensor) -> Rows:
+    """Describes rows that are contrasted with each other.
+
+    Args:
+        z: `[rows, dim]` embeddings.
+        class_ids: `[rows]` integers; -1 is a row without a label.
+        sample_ids: `[rows]` integers, equal for the views of one sample, which must have the same
+            class id.
+    """
+    index = tf.range(tf.shape(z)[0])
+    return Rows(z, index, *_integers(class_ids, sample_ids, tf.ones_like(index, tf.bool)))
+
+
+class Meeting(NamedTuple):
+    """What holds between a row and a column in both directions: booleans of a tile's shape.
+
+    Attributes:
+        other: they are not the same row.
+        same: they are of the same class, or of the same unlabelled sample.
+    """
+
+    other: tf.Tensor
+    same: tf.Tensor
+
+
+def meet(i: Rows, j: Rows, diagonal: bool) -> Meeting:
+    """Compares the integers of rows and columns.
+
+    Args:
+        i: the rows of a tile, with integers of shape `[rows, 1]`.
+        j: its columns, with integers of shape `[1, columns]`.
+        diagonal: whether the columns are the rows, in the same order.
+    """
+    # On the diagonal a constant, for which XLA writes faster code than for the comparison.
+    itself = tf.eye(tf.shape(i.index)[0], dtype=tf.bool) if diagonal else i.index == j.index
+    return Meeting(other=~itself, same=i.group == j.group)
+
+
+def members(i: Rows, j: Rows, met: Meeting, among: str, positives_cap: int | None) -> tf.Tensor:
+    """Tells which columns belong to a set of each row.
+
+    Args:
+        i: the rows of a tile.
+        j: its columns.
+        met: `meet(i, j)`.
+        among: the set, `OTHERS`, `POSITIVES` or `NEGATIVES`.
+        positives_cap: `None`, or the number of samples, besides its own, of which a row keeps the
+            views as positives: those with the lowest sample ids. The views of any further sample of
+            the class belong to none of the three sets.
+
+    Returns:
+        Booleans of the tile's shape: whether j is in the set of i.
+    """
+    if among == NEGATIVES:
+        return met.other & ~met.same
+    if positives_cap is None:
+        return met.other & met.same if among == POSITIVES else met.other
+    rank_without_own_sample = j.rank - tf.cast(i.rank < j.rank, tf.int32)
+    kept = (i.sample == j.sample) | (rank_without_own_sample < positives_cap)
+    if among == POSITIVES:
+        return met.other & met.same & kept
+    return met.other & (kept | ~met.same)
+
+
+def _integers(
+    class_ids: tf.Tensor, sample_ids: tf.Tensor, of_contrast: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Turns ids into the `group`, `sample` and `rank` of `Rows`, by sorting: O(N log N)."""
+    size = tf.shape(class_ids)[0]
+    group, sample = _dense_rank(class_ids), _dense_rank(sample_ids)
+    # Among the contrasts' samples of a class, the rank counts those with a lower sample id.
+    within_class = _dense_rank(
+        tf.cast(group, tf.int64) * tf.cast(size, tf.int64) + tf.cast(sample, tf.int64)
+    )
+    present = tf.math.unsorted_segment_max(tf.cast(of_contrast, tf.int32), within_class, size)
+    present = tf.maximum(present, 0)  # of empty segments
+    before = tf.gather(tf.cumsum(present, exclusive=True), within_class)
+    first = tf.gather(tf.math.unsorted_segment_min(before, group, size), group)
+    # An anchor whose own sample is not among the contrasts has none of them to leave out.
+    rank = tf.where(tf.gather(present, within_class) > 0, before - first, tf.int32.max)
+    group = _dense_rank(tf.where(class_ids == UNLABELLED, size + sample, group))
+    return group, sample, rank
+
+
+def _dense_rank(values: tf.Tensor) -> tf.Tensor:
+    """Replaces integers by their places among the distinct integers, in ascending order."""
+    order = tf.argsort(values, stable=True)
+    ascending = tf.gather(values, order)
+    steps = tf.cast(ascending[1:] != ascending[:-1], tf.int32)
+    places = tf.cumsum(tf.pad(steps, [[1, 0]]))[: tf.shape(values)[0]]
+    return tf.gather(places, tf.math.invert_permutation(order))

@@ -1,0 +1,475 @@
+r"""Sums over a row's similarities to all columns, without the N x N matrix.
+
+With $s_{ij} = z_i \cdot c_j / \tau$, every loss here is made of row-wise reductions over a set of
+columns $S(i)$,
+
+$$\log \sum_{j \in S(i)} \exp t_{ij} \qquad \text{and} \qquad \sum_{j \in S(i)} t_{ij},$$
+
+where the term $t_{ij}$ is $s_{ij}$ itself, or $\log(e^{s_{ij}} / (e^{s_{ij}} + e^{b_i}))$, the
+log-probability of one positive against negatives whose log-sum-exp is $b_i$.
+
+The matrix is walked over in square tiles, and each tile is forgotten when its part has been added
+to the running sums. The gradient walks over the tiles once more. Both row roles of $z_i$ are taken
+from the same tile, so that where anchors and contrasts are the same rows only the tiles on and
+above the diagonal are needed: with upstream gradients $g$, for the log-sum-exp over all others,
+
+$$\frac{\partial}{\partial z_i} \sum_k g_k \mathrm{lse}_k
+    = \frac{1}{\tau} \sum_{j \ne i} (g_i e^{s_{ij} - \mathrm{lse}_i}
+                                     + g_j e^{s_{ij} - \mathrm{lse}_j}) z_j .$$
+
+Only the two functions that walk over tiles are compiled by XLA. Whatever replicas have to exchange
+(rows, then row-wise sums and their gradients) can be exchanged between them.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from supcon_tf.similarity.gradients import differentiable_once
+from supcon_tf.similarity.products import contract
+from supcon_tf.similarity.rows import POSITIVES, Rows, meet, members
+from supcon_tf.similarity.target import Classes, similarity_sums, weight_sums
+
+# Rows and columns of a tile. Larger tiles fall out of the cache, smaller ones multiply slowly.
+DEFAULT_BLOCK_SIZE = 1024
+
+# The largest spread of similarities for which exp(s - largest) stays a normal float32.
+_SAFE_SPREAD = 80.0
+
+# Added to the similarities of padding: far below any similarity.
+_HIDDEN = -1e30
+
+
+class Reduction(NamedTuple):
+    """One row-wise reduction.
+
+    Attributes:
+        kind: `"logsumexp"` or `"sum"` of the terms, or `"count"` of the columns.
+        among: the set of columns (see `rows.members`).
+    """
+
+    kind: str
+    among: str
+
+
+class Settings(NamedTuple):
+    """What is the same for all tiles.
+
+    Attributes:
+        temperature: tau, above 0.
+        reductions: the reductions to compute in one walk.
+        unit_length: whether all rows are known to have length 1, which saves a look at them.
+        positives_cap: see `rows.members`.
+        block_size: the largest number of rows and of columns of a tile.
+        product_dtype: name of the dtype to which the factors of products are rounded, or `None`.
+    """
+
+    temperature: float
+    reductions: tuple[Reduction, ...]
+    unit_length: bool = False
+    positives_cap: int | None = None
+    block_size: int = DEFAULT_BLOCK_SIZE
+    product_dtype: str | None = None
+
+
+class LogSumExp(NamedTuple):
+    """A log-sum-exp in two parts; their sum rounded to float32 would cost digits of every weight.
+
+    Attributes:
+        maximum: `[rows]` numbers not far below any term that matters; constants.
+        log_total: `[rows]` log of the sum of exp(term - maximum), which carries the gradient. The
+            lowest finite number for an empty set.
+    """
+
+    maximum: tf.Tensor
+    log_total: tf.Tensor
+
+
+class Role(NamedTuple):
+    """What the backward walk knows of rows in their role as anchors.
+
+    On several replicas these vectors, gathered, are all that a replica needs to know of the other
+    replicas' anchors to compute the complete gradient of its own rows.
+
+    Attributes:
+        shift: `[rows, reductions]` maxima of the log-sum-exps.
+        gradient: `[rows, reductions]` gradients of the loss with respect to sums of terms, or of
+            exp(term - shift).
+        against: b, or `None` if the terms are the similarities.
+    """
+
+    shift: tf.Tensor
+    gradient: tf.Tensor
+    against: LogSumExp | None
+
+
+def reduce_rows(
+    anchors: Rows,
+    contrasts: Rows | None,
+    settings: Settings,
+    against: LogSumExp | None = None,
+) -> list[tf.Tensor | LogSumExp]:
+    """Reduces every anchor's similarities to the contrasts.
+
+    Args:
+        anchors: the rows i.
+        contrasts: the columns j; `None` if they are the anchors, which halves the work.
+        settings: which reductions, and how.
+        against: `None` to reduce the similarities, or b to reduce log-probabilities.
+
+    Returns:
+        One `[anchors]` tensor or `LogSumExp` per reduction, differentiable once with respect to
+        both sides' embeddings and `against`.
+    """
+    # An input that is not given cannot be an argument of a function with a gradient.
+    inputs = [anchors.z]
+    if contrasts is not None:
+        inputs.append(contrasts.z)
+    if against is not None:
+        inputs.append(against.log_total)
+
+    def named(z, *others):
+        others = list(others)
+        columns = None if contrasts is None else contrasts._replace(z=others.pop(0))
+        b = None if against is None else against._replace(log_total=others.pop(0))
+        return anchors._replace(z=z), columns, b
+
+    def forward(*inputs):
+        rows, columns, b = named(*inputs)
+        in_tiles = [x for x in settings.reductions if not by_class(x)]
+        results = iter(_forward(rows, columns, b, settings._replace(reductions=tuple(in_tiles))))
+        shifts, totals = [], []
+        for reduction in settings.reductions:
+            if by_class(reduction):
+                total = class_sums(reduction, rows, columns)
+                shift = tf.zeros_like(total)
+            else:
+                shift, total = next(results)
+            shifts.append(shift)
+            totals.append(total)
+        return tf.stack([tf.stack(shifts, axis=1), tf.stack(totals, axis=1)])
+
+    # Sums and counts over a class need no tiles. Their gradients do: in a tile they are subtracted
+    # from those of the log-sum-exp pair by pair, and not when both have grown.
+    def by_class(reduction):
+        linear = reduction.kind == "count" or (reduction.kind == "sum" and against is None)
+        return linear and reduction.among == POSITIVES and settings.positives_cap is None
+
+    def class_sums(reduction, rows, columns):
+        labels, c, other_labels = Classes(rows.group), None, None
+        if columns is not None:
+            c, other_labels = columns.z, Classes(columns.group)
+        if reduction.kind == "count":
+            return tf.cast(weight_sums(labels, other_labels), rows.z.dtype)
+        sums = similarity_sums(rows.z, labels, c, other_labels) / settings.temperature
+        return tf.cast(sums, rows.z.dtype)
+
+    def backward(out, upstream, *inputs):
+        rows, columns, b = named(*inputs)
+        role = Role(out[0], upstream[1], b)
+        if columns is None:
+            dz, db = _backward(rows, None, role, role, settings)
+            gradients = [dz, db]
+        else:
+            # Two walks, since contrasts that take no gradient (a queue) need only the first: a
+            # graph drops the other.
+            dz, db = _backward(rows, columns, role, None, settings)
+            dc, _ = _backward(columns, rows, None, role, settings)
+            gradients = [dz, dc, db]
+        return [x for x in gradients if x is not None]
+
+    shifts, totals = tf.unstack(differentiable_once(forward, backward)(*inputs))
+    return [
+        _log(tf.stop_gradient(shifts[:, k]), totals[:, k]) if kind == "logsumexp" else totals[:, k]
+        for k, (kind, _) in enumerate(settings.reductions)
+    ]
+
+
+def _log(maximum: tf.Tensor, total: tf.Tensor) -> LogSumExp:
+    empty = total == 0
+    log_total = tf.math.log(tf.where(empty, tf.ones_like(total), total))
+    return LogSumExp(maximum, tf.where(empty, total.dtype.min, log_total))
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _forward(
+    rows: Rows,
+    columns: Rows | None,
+    against: LogSumExp | None,
+    settings: Settings,
+) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Computes per reduction a shift and the sum of terms, or of exp(term - shift): `[rows]`."""
+    row_blocks = _blocks((rows, against), settings.block_size, hide_padding=True)
+    column_blocks = None
+    if columns is not None:
+        column_blocks = _blocks((columns, None), settings.block_size, hide_padding=True)
+
+    def walk(shift):
+        def tile(i, j, own, other):
+            (i, against_i, hidden_i), (j, against_j, hidden_j) = i, j
+            s = _similarities(i, j, settings) + (hidden_i + hidden_j)
+            met = meet(i, j, diagonal=columns is None and other is None)
+
+            def absorb(state, i, j, against_i, axis):
+                term, _ = _terms(s, against_i)
+                return [
+                    _absorb(part, kind, term, members(i, j, met, among, cap), shift, axis)
+                    for part, (kind, among) in zip(state, settings.reductions, strict=True)
+                ]
+
+            own = absorb(own, i, j, against_i, axis=1)
+            return own, None if other is None else absorb(other, j, i, against_j, axis=0)
+
+        cap = settings.positives_cap
+        vector = tf.zeros_like(row_blocks[0].index, rows.z.dtype)
+        state = [_nothing(vector, kind, shift) for kind, _ in settings.reductions]
+        state = _walk(tile, state, row_blocks, column_blocks)
+        return [[_unblock(x, rows) for x in _shift_and_total(part, shift)] for part in state]
+
+    return _with_shift(walk, rows, columns, against, settings)
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _backward(
+    rows: Rows,
+    columns: Rows | None,
+    row_role: Role | None,
+    column_role: Role | None,
+    settings: Settings,
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Computes the gradients with respect to the embeddings of the rows, and their `against`.
+
+    Args:
+        rows: the rows whose gradient is wanted.
+        columns: the rows they met in the forward walk; `None` if they are the same.
+        row_role: the rows' role as anchors of the columns, or `None`.
+        column_role: the columns' role as anchors of the rows, or `None`.
+        settings: as in the forward walk.
+
+    Returns:
+        `[rows, dim]`, and `[rows]` or `None`.
+    """
+    against = None if row_role is None else row_role.against
+    any_role = row_role or column_role
+
+    def walk(shift):
+        row_blocks = _blocks((rows, _by_reduction(row_role)), settings.block_size)
+        column_blocks = None
+        if columns is not None:
+            column_blocks = _blocks((columns, _by_reduction(column_role)), settings.block_size)
+
+        def tile(i, j, own, other):
+            (i, role_i), (j, role_j) = i, j
+            s = _similarities(i, j, settings)
+            met = meet(i, j, diagonal=columns is None and other is None)
+            w_ij = _weights(s, i, j, met, role_i, shift, settings)
+            w_ji = _weights(s, j, i, met, role_j, shift, settings)
+            weights = sum(w for w in (w_ij, w_ji) if w is not None)
+
+            def add(state, z, axis, own_weights):
+                dz, *d_against = state
+                dz += contract(z, weights, (1, axis), settings.product_dtype)
+                return [dz] + [x - tf.reduce_sum(own_weights, axis) for x in d_against]
+
+            own = add(own, j.z, 1, w_ij)
+            return own, None if other is None else add(other, i.z, 0, w_ji)
+
+        z = row_blocks[0].z
+        state = [tf.zeros_like(z)]
+        if against is not None:
+            state.append(tf.zeros_like(z[:, 0]))
+        dz, *d_against = _walk(tile, state, row_blocks, column_blocks)
+        return [_unblock(dz, rows) / settings.temperature] + [_unblock(x, rows) for x in d_against]
+
+    dz, *d_against = _with_shift(walk, rows, columns, any_role.against, settings)
+    return dz, d_against[0] if d_against else None
+
+
+def _similarities(i: Rows, j: Rows, settings: Settings) -> tf.Tensor:
+    # Scaled after the product, so that s_ij and s_ji are the same number: the backward walk takes
+    # exponentials of one that the forward walk has taken the maximum of the other of.
+    products = contract(i.z, j.z, (0, 0), settings.product_dtype)
+    return products * (1 / settings.temperature)
+
+
+def _terms(s: tf.Tensor, against: LogSumExp | None) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Returns the terms t(s), and their derivative by s unless it is 1."""
+    if against is None:
+        return s, None
+    log_odds = (against.maximum - s) + against.log_total
+    return -tf.math.softplus(log_odds), tf.math.sigmoid(log_odds)
+
+
+# A log-sum-exp is a sum of exp(t - shift) if no exponential can leave the range of float32 for a
+# shift that is known beforehand, and otherwise a running maximum and the sum below it. The maximum
+# is that of the set's members: with the row itself among them, all others could underflow.
+
+
+def _with_shift(walk, rows, columns, against, settings):
+    """Calls `walk(shift)`, with the shift that suits all similarities or with `None`."""
+    if against is not None or all(kind != "logsumexp" for kind, _ in settings.reductions):
+        return walk(None)
+    if settings.unit_length:
+        largest = 1 / settings.temperature
+        return walk(largest if 2 * largest < _SAFE_SPREAD else None)
+    squared = [
+        tf.reduce_max(tf.reduce_sum(tf.square(x.z), axis=1)) for x in (rows, columns or rows)
+    ]
+    largest = tf.maximum(*squared) / settings.temperature
+    return tf.cond(2 * largest < _SAFE_SPREAD, lambda: walk(largest), lambda: walk(None))
+
+
+def _nothing(vector, kind, shift):
+    """The state of a reduction before the first tile."""
+    if kind == "logsumexp" and shift is None:
+        return [tf.fill(tf.shape(vector), vector.dtype.min), vector]
+    return [vector]
+
+
+def _absorb(state, kind, term, mask, shift, axis):
+    """Adds a tile's terms to the state of a reduction."""
+
+    def add(total, x):
+        return total + tf.reduce_sum(tf.where(mask, x, tf.zeros([], term.dtype)), axis)
+
+    if kind == "count":
+        return [add(state[0], tf.ones([], term.dtype))]
+    if kind == "sum":
+        return [add(state[0], term)]
+    if shift is not None:
+        return [add(state[0], tf.exp(term - shift))]
+    maximum, total = state
+    tile_maximum = tf.reduce_max(tf.where(mask, term, term.dtype.min), axis)
+    new = tf.maximum(maximum, tile_maximum)
+    return [new, add(total * tf.exp(maximum - new), tf.exp(term - tf.expand_dims(new, axis)))]
+
+
+def _shift_and_total(state, shift):
+    """Splits the state of a reduction after the last tile."""
+    if len(state) == 1:
+        return tf.ones_like(state[0]) * (0 if shift is None else shift), state[0]
+    maximum, total = state
+    empty = maximum <= _HIDDEN
+    zeros = tf.zeros_like(total)
+    return tf.where(empty, zeros, maximum), tf.where(empty, zeros, total)
+
+
+def _by_reduction(role: Role | None) -> Role | None:
+    """Splits matrices into one vector per reduction."""
+    if role is None:
+        return None
+    return role._replace(
+        shift=tf.unstack(role.shift, axis=1), gradient=tf.unstack(role.gradient, axis=1)
+    )
+
+
+def _weights(s, i, j, met, role, shift, settings):
+    """Computes the derivatives of the loss by the similarities that i has as an anchor."""
+    if role is None:
+        return None
+    term, slope = _terms(s, role.against)
+    total = tf.zeros_like(s)
+    for k, (kind, among) in enumerate(settings.reductions):
+        if kind == "count":
+            continue
+        weights = tf.broadcast_to(role.gradient[k], tf.shape(s))
+        if kind == "logsumexp":
+            # A fixed shift makes this the same exponential in both roles of a row.
+            weights *= tf.exp(term - (role.shift[k] if shift is None else shift))
+        mask = members(i, j, met, among, settings.positives_cap)
+        total += tf.where(mask, weights, tf.zeros([], s.dtype))
+    return total if slope is None else total * slope
+
+
+def _walk(tile, state, row_blocks, column_blocks):
+    """Carries `state` through all tiles.
+
+    Args:
+        tile: called with the rows and the columns of a tile, the state of the rows, and that of
+            the columns or `None`; returns the two states.
+        state: tensors `[blocks, ..., rows of a block]`.
+        row_blocks: the rows.
+        column_blocks: the columns. `None` if they are the rows: the matrix is then symmetric, tiles
+            above the diagonal serve their rows and their columns, and those below are left out.
+    """
+
+    def loop(first, stop, body, state):
+        return tf.while_loop(
+            lambda k, _: k < stop, lambda k, state: (k + 1, body(k, state)), (first, state)
+        )[1]
+
+    def count(blocks):
+        return tf.shape(tf.nest.flatten(blocks)[0])[0]
+
+    # A row of tiles keeps its own state apart, so that XLA updates the others' in place.
+    def row(a, state):
+        i, own = _as_rows(_get(row_blocks, a)), _get(state, a)
+        if column_blocks is not None:
+
+            def one_sided(b, own):
+                return tile(i, _as_columns(_get(column_blocks, b)), own, None)[0]
+
+            return _put(state, a, loop(0, count(column_blocks), one_sided, own))
+
+        def two_sided(b, states):
+            own, state = states
+            own, other = tile(i, _as_columns(_get(row_blocks, b)), own, _get(state, b))
+            return own, _put(state, b, other)
+
+        own, _ = tile(i, _as_columns(_get(row_blocks, a)), own, None)
+        own, state = loop(a + 1, count(row_blocks), two_sided, (own, state))
+        return _put(state, a, own)
+
+    return loop(0, count(row_blocks), row, state)
+
+
+def _map(function, tree):
+    return tf.nest.map_structure(lambda x: None if x is None else function(x), tree)
+
+
+def _blocks(tree, block_size: int, hide_padding: bool = False):
+    """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible.
+
+    Padding has zero embeddings and belongs to no class. With `hide_padding` a last member of the
+    tuple, to be added to similarities, takes it out of every log-sum-exp.
+    """
+    rows = tree[0].z
+    size = rows.shape[0] or tf.shape(rows)[0]
+    count = tf.maximum(1, -(-size // block_size))
+    length = tf.maximum(1, -(-size // count))
+
+    def cut(x, padding=None):
+        if padding is None:
+            padding = -1 if x.dtype.is_integer else 0
+        paddings = [[0, count * length - size]] + [[0, 0]] * (x.shape.rank - 1)
+        x = tf.pad(x, paddings, constant_values=padding)
+        x = tf.reshape(x, tf.concat([[count, length], tf.shape(x)[1:]], 0))
+        # Rows of a block come last: the products of the walk are fastest this way round.
+        return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
+
+    blocks = _map(cut, tree)
+    return (*blocks, cut(tf.zeros_like(rows[:, 0]), _HIDDEN)) if hide_padding else blocks
+
+
+def _unblock(x: tf.Tensor, rows: Rows) -> tf.Tensor:
+    """Undoes `_blocks`."""
+    x = x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
+    return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))[: tf.shape(rows.z)[0]]
+
+
+def _get(tree, k):
+    return _map(lambda x: tf.gather(x, k), tree)
+
+
+def _put(tree, k, block):
+    return tf.nest.map_structure(
+        lambda x, value: tf.tensor_scatter_nd_update(x, [[k]], value[None]), tree, block
+    )
+
+
+def _as_rows(block):
+    return _map(lambda x: x[:, None] if x.shape.rank == 1 else x, block)
+
+
+def _as_columns(block):
+    return _map(lambda x: x[None, :] if x.shape.rank == 1 else x, block)

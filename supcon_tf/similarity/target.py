@@ -1,0 +1,200 @@
+r"""The similarities that an anchor should have, weighed by label similarity, in O(N K d).
+
+The losses with the sum over positives outside the logarithm need $\sum_{j \ne i} w_{ij} s_{ij}$ and
+$W_i = \sum_{j \ne i} w_{ij}$, where $w_{ij} = y_i \cdot y_j$ for label rows $y$ of unit length (the
+cosine of label distributions; 1 or 0 for classes). Both are linear in the columns, so that they
+come from sums over labels and not over pairs:
+
+$$\sum_{j \ne i} w_{ij} s_{ij} = \frac{z_i \cdot M y_i - |y_i|^2 |z_i|^2}{\tau},
+    \qquad M = \sum_j c_j y_j^T,$$
+
+and with upstream gradients $q$, where $M_q = \sum_j q_j z_j y_j^T$,
+
+$$\frac{\partial}{\partial z_i} \sum_k q_k \sum_{j \ne k} w_{kj} s_{kj}
+    = \frac{q_i M y_i + M_q y_i - 2 q_i |y_i|^2 z_i}{\tau}.$$
+
+The row's own part is subtracted from sums in which it may be nearly everything (an anchor whose
+label hardly resembles another's), hence float64: in float32 the weights of 1000 mixed classes are
+off by 1e-8, and logits by 10 once divided by them.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from supcon_tf.similarity.gradients import differentiable_once
+
+# Rows of labels that are float64 at the same time.
+_BLOCK_SIZE = 1024
+
+
+class Classes(NamedTuple):
+    """Labels that are alike (w = 1) or not (w = 0).
+
+    Attributes:
+        group: `[rows]` int32, equal for rows that are alike; at least 0 and below the number of
+            rows, anchors and contrasts together.
+    """
+
+    group: tf.Tensor
+
+
+class Distributions(NamedTuple):
+    """Labels whose likeness is the cosine of two rows.
+
+    Attributes:
+        y: `[rows, classes]` non-negative numbers of any scale; a zero row resembles nothing.
+    """
+
+    y: tf.Tensor
+
+
+Labels = Classes | Distributions
+
+
+def weighted_similarities(
+    z: tf.Tensor,
+    labels: Labels,
+    contrasts: tf.Tensor | None,
+    contrast_labels: Labels | None,
+    temperature: float,
+) -> tf.Tensor:
+    r"""Computes $\sum_{j \ne i} w_{ij} s_{ij}$ for every anchor.
+
+    Args:
+        z: `[anchors, dim]` floating point embeddings.
+        labels: of the anchors.
+        contrasts: `[contrasts, dim]` embeddings; `None` if they are the anchors.
+        contrast_labels: of the contrasts; `None` if they are the anchors.
+        temperature: tau, above 0.
+
+    Returns:
+        `[anchors]` in the dtype of `z`, differentiable once with respect to both sides' embeddings.
+    """
+    square = contrasts is None
+
+    def forward(z, c=None):
+        return tf.cast(similarity_sums(z, labels, c, contrast_labels) / temperature, z.dtype)
+
+    def backward(_, upstream, z, c=None):
+        q = tf.cast(upstream, tf.float64) / temperature
+        if square:
+            return [_gradient(z, labels, q, None, None, None)]
+        return [
+            _gradient(z, labels, q, c, contrast_labels, None),
+            _gradient(c, contrast_labels, None, z, labels, q),
+        ]
+
+    return differentiable_once(forward, backward)(*([z] if square else [z, contrasts]))
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def weight_sums(labels: Labels, contrast_labels: Labels | None) -> tf.Tensor:
+    r"""Computes $W_i = \sum_{j \ne i} w_{ij}$ of every anchor.
+
+    Args:
+        labels: of the anchors.
+        contrast_labels: of the contrasts; `None` if they are the anchors.
+
+    Returns:
+        `[anchors]` float64.
+    """
+    columns = contrast_labels or labels
+    ones = tf.ones([tf.shape(columns[0])[0], 1], tf.float64)
+    sums = _look_up(_sum_by_label(ones, columns, labels), labels)[:, 0]
+    return sums - _squared_lengths(labels) if contrast_labels is None else sums
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def similarity_sums(
+    z: tf.Tensor,
+    labels: Labels,
+    contrasts: tf.Tensor | None,
+    contrast_labels: Labels | None,
+) -> tf.Tensor:
+    r"""Computes $\sum_{j \ne i} w_{ij} z_i \cdot c_j$ for every anchor.
+
+    Args:
+        z: `[anchors, dim]` floating point embeddings.
+        labels: of the anchors.
+        contrasts: `[contrasts, dim]` embeddings; `None` if they are the anchors.
+        contrast_labels: of the contrasts; `None` if they are the anchors.
+
+    Returns:
+        `[anchors]` float64.
+    """
+    if contrasts is None:
+        z = tf.cast(z, tf.float64)
+        similar = _look_up(_sum_by_label(z, labels, labels), labels)
+        return tf.reduce_sum(z * (similar - _squared_lengths(labels)[:, None] * z), axis=1)
+    moments = _sum_by_label(tf.cast(contrasts, tf.float64), contrast_labels, labels)
+    return tf.reduce_sum(tf.cast(z, tf.float64) * _look_up(moments, labels), axis=1)
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _gradient(z, labels, q, columns, column_labels, column_q):
+    """Computes the gradient of the rows' embeddings in their roles as anchors and as contrasts.
+
+    `q` and `column_q` are the gradients, divided by tau, of the rows and columns in their role as
+    anchors; `None` if they are none. `columns` is `None` if they are the rows.
+    """
+    dtype = z.dtype
+    z = tf.cast(z, tf.float64)
+    if columns is None:
+        both_roles = tf.concat([z, q[:, None] * z], axis=1)
+        sums = _look_up(_sum_by_label(both_roles, labels, labels), labels)
+        as_anchor, as_contrast = tf.split(sums, 2, axis=1)
+        gradient = q[:, None] * (as_anchor - 2 * _squared_lengths(labels)[:, None] * z)
+        return tf.cast(gradient + as_contrast, dtype)
+    columns = tf.cast(columns, tf.float64)
+    if column_q is not None:
+        columns *= column_q[:, None]
+    sums = _look_up(_sum_by_label(columns, column_labels, labels), labels)
+    return tf.cast(sums if q is None else q[:, None] * sums, dtype)
+
+
+def _sum_by_label(values: tf.Tensor, labels: Labels, other_labels: Labels) -> tf.Tensor:
+    """Computes the sum of values_j y_j^T, transposed: `[labels, columns]`, all float64."""
+    if isinstance(labels, Classes):
+        size = tf.shape(labels.group)[0]
+        if other_labels is not labels:
+            size += tf.shape(other_labels.group)[0]
+        return tf.math.unsorted_segment_sum(values, labels.group, size)
+    total = tf.zeros([tf.shape(labels.y)[1], tf.shape(values)[1]], tf.float64)
+    return tf.foldl(
+        lambda total, block: total + tf.matmul(_unit(block[0]), block[1], transpose_a=True),
+        (_cut(labels.y), _cut(values)),
+        total,
+    )
+
+
+def _look_up(sums: tf.Tensor, labels: Labels) -> tf.Tensor:
+    """Computes y_i . sums for every row: `[rows, columns]` float64."""
+    if isinstance(labels, Classes):
+        return tf.gather(sums, labels.group)
+    blocks = tf.map_fn(
+        lambda y: tf.matmul(_unit(y), sums), _cut(labels.y), fn_output_signature=tf.float64
+    )
+    return tf.reshape(blocks, [-1, tf.shape(sums)[1]])[: tf.shape(labels.y)[0]]
+
+
+def _squared_lengths(labels: Labels) -> tf.Tensor:
+    if isinstance(labels, Classes):
+        return tf.ones(tf.shape(labels.group), tf.float64)
+    return tf.cast(tf.reduce_any(labels.y != 0, axis=1), tf.float64)
+
+
+def _unit(y: tf.Tensor) -> tf.Tensor:
+    """Scales rows to unit length in float64; zero rows stay zero."""
+    y = tf.cast(y, tf.float64)
+    y = tf.math.divide_no_nan(y, tf.reduce_max(y, axis=1, keepdims=True))
+    return tf.math.divide_no_nan(y, tf.norm(y, axis=1, keepdims=True))
+
+
+def _cut(x: tf.Tensor) -> tf.Tensor:
+    """Cuts `[rows, columns]` into `[blocks, rows of a block, columns]`, padded with zeros."""
+    rows = tf.shape(x)[0]
+    size = tf.maximum(1, tf.minimum(rows, _BLOCK_SIZE))
+    blocks = -(-rows // size)
+    x = tf.pad(x, [[0, blocks * size - rows], [0, 0]])
+    return tf.reshape(x, [blocks, size, tf.shape(x)[1]])

@@ -1,0 +1,139 @@
+"""SupConLoss beyond its defaults: other sums, denominators, caps, contrasts and precisions."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf import GeneralizedSupConLoss, SupConLoss
+
+# google-research/supcon, losses_test.py: features that are not normalised, three samples.
+FEATURES = np.array(
+    [
+        [[0.01, 0.02, 0.14], [0.38, 0.61, 0.50]],
+        [[0.86, 0.97, 0.33], [0.26, 0.68, 0.45]],
+        [[0.32, 0.64, 0.28], [0.45, 0.74, 0.73]],
+    ]
+)
+
+
+@pytest.fixture(autouse=True)
+def uncompiled():
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize(
+    ("summation", "denominator", "cap", "ids", "expected"),
+    [
+        ("outside", "all", None, [0, 0, 1], [1.6755852, 1.7973773, 1.58471]),
+        ("outside", "all", 4, [0, 0, 1], [1.6755852, 1.7973773, 1.58471]),
+        ("outside", "one_positive", None, [0, 0, 1], [1.1782627, 1.3435497, 1.58471]),
+        ("outside", "only_negatives", None, [0, 0, 1], [0.79652834, 1.0154991, 1.3529458]),
+        ("outside", "all", 0, [0, 0, 1], [1.3769293, 1.0785717, 1.58471]),
+        ("outside", "all", 2, [0, 0, 0], [1.1385298, 1.1824025, 1.1557417]),
+        ("inside", "all", None, [0, 0, 1], [1.6356678, 1.7135872, 1.58471]),
+        ("inside", "all", 4, [0, 0, 1], [1.6356678, 1.7135872, 1.58471]),
+        ("inside", "one_positive", None, [0, 0, 1], [1.1571673, 1.2941568, 1.58471]),
+        ("inside", "only_negatives", None, [0, 0, 1], [0.756611, 0.93170905, 1.3529458]),
+        ("inside", "all", 0, [0, 0, 1], [1.3769293, 1.0785717, 1.58471]),
+        ("inside", "all", 2, [0, 0, 0], [1.0986123, 1.0986123, 1.0986123]),
+    ],
+)
+def test_published_values_of_the_official_code(summation, denominator, cap, ids, expected):
+    for block_size in (None, 4):
+        loss = SupConLoss(
+            1.0, summation=summation, denominator=denominator, positives_cap=cap,
+            normalize=False, block_size=block_size, reduction=None,
+        )  # fmt: skip
+        np.testing.assert_allclose(loss(np.array(ids), FEATURES), expected, rtol=1e-6)
+
+
+def test_published_values_of_the_official_code_for_orthogonal_features():
+    features = np.eye(3)[[2, 1, 0]][:, None].repeat(2, axis=1)
+    loss = SupConLoss(1.0, reduction=None)
+    np.testing.assert_allclose(
+        loss(np.array([0, 0, 1]), features), [1.5714991, 1.5714991, 0.9048324], rtol=1e-6
+    )
+
+
+def test_contrast_with_itself_and_with_a_queue():
+    rng = np.random.default_rng(0)
+    keys = rng.normal(size=[5, 4]).astype("float32")
+    queue = rng.normal(size=[7, 4]).astype("float32")
+    queries = tf.constant(rng.normal(size=[5, 4]).astype("float32"))
+    ids, queue_ids = np.array([0, 0, 1, -1, 2]), np.array([0, 1, 1, -1, 3, 2, 0])
+    sample_ids = np.concatenate([np.arange(5), np.full(7, -1)])
+    columns = tf.constant(np.concatenate([keys, queue]))
+    loss = SupConLoss(0.2, reduction=None)
+    with tf.GradientTape() as tape:
+        tape.watch([queries, columns])
+        actual = loss.contrast(queries, ids, columns, np.concatenate([ids, queue_ids]), sample_ids)
+    z, c = (tf.math.l2_normalize(x, axis=1).numpy() for x in (queries, columns))
+    s = z @ c.T / 0.2
+    column_ids = np.concatenate([ids, queue_ids])
+    positive = (ids[:, None] == column_ids) & (ids[:, None] != -1)
+    positive |= np.arange(5)[:, None] == sample_ids
+    log_p = s - np.log(np.exp(s).sum(1, keepdims=True))
+    np.testing.assert_allclose(actual, -(log_p * positive).sum(1) / positive.sum(1), rtol=1e-5)
+    assert all(np.abs(x).max() > 0 for x in tape.gradient(actual, [queries, columns]))
+
+    one_hot = np.where(column_ids[:, None] < 0, 0, np.eye(4)[column_ids])
+    generalized = GeneralizedSupConLoss(0.2, reduction=None)
+    cosines = generalized.contrast(queries, one_hot[:5], columns, one_hot, sample_ids)
+    np.testing.assert_allclose(cosines, actual, rtol=1e-5)
+
+
+def test_a_queue_without_a_gradient():
+    columns, queries = tf.Variable(tf.eye(4)), tf.Variable(tf.eye(4) + 0.1)
+    ids = np.array([0, 0, 1, 1])
+    with tf.GradientTape() as tape:
+        losses = SupConLoss().contrast(queries, ids, tf.stop_gradient(columns), ids, np.full(4, -1))
+    gradients = tape.gradient(losses, [queries, columns])
+    assert gradients[1] is None
+    assert np.abs(gradients[0]).max() > 0
+
+
+def test_bfloat16_products_and_half_precision_embeddings():
+    features = np.random.default_rng(0).normal(size=[20, 2, 8]).astype("float32")
+    ids = np.arange(20) % 3
+    exact = float(SupConLoss()(ids, features))
+    rounded = float(SupConLoss(product_dtype="bfloat16")(ids, features))
+    assert 1e-6 < abs(rounded - exact) < 0.02
+    # A loss in half precision still multiplies in float32.
+    half = SupConLoss(dtype="bfloat16", normalize=False)(ids, tf.math.l2_normalize(features, -1))
+    widened = tf.cast(tf.cast(tf.math.l2_normalize(features, -1), "bfloat16"), "float32")
+    expected = SupConLoss(normalize=False)(ids, widened)
+    np.testing.assert_allclose(float(half), expected, rtol=4e-3)
+
+
+def test_config_round_trip():
+    loss = SupConLoss(
+        summation="inside", denominator="one_positive", positives_cap=4, block_size=64,
+        product_dtype="bfloat16",
+    )  # fmt: skip
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert copy.get_config() == loss.get_config()
+    assert copy.positives_cap == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"summation": "both"}, "`summation`.*Received: 'both'"),
+        ({"denominator": "none"}, "`denominator`.*Received: 'none'"),
+        ({"positives_cap": -1}, "`positives_cap`.*Received: -1"),
+        ({"positives_cap": 2.0}, "`positives_cap`.*Received: 2.0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SupConLoss(**arguments)
+
+
+def test_bad_calls():
+    with pytest.raises(ValueError, match="multiple of the number of views.*3.*views=2"):
+        SupConLoss(positives_cap=3)(np.array([0, 0, 1]), FEATURES)
+    with pytest.raises(ValueError, match="`contrasts`.*shape"):
+        SupConLoss().contrast(np.eye(3), np.arange(3), FEATURES, np.arange(3), np.full(3, -1))
