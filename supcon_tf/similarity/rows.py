@@ -96,16 +96,21 @@ class Meeting(NamedTuple):
     same: tf.Tensor
 
 
-def meet(i: Rows, j: Rows, diagonal: bool) -> Meeting:
+def meet(i: Rows, j: Rows, same_rows: bool | None) -> Meeting:
     """Compares the integers of rows and columns.
 
     Args:
         i: the rows of a tile, with integers of shape `[rows, 1]`.
         j: its columns, with integers of shape `[1, columns]`.
-        diagonal: whether the columns are the rows, in the same order.
+        same_rows: whether the columns are the rows, in the same order, or none of the rows; `None`
+            if only their indices tell. What is known beforehand costs no comparison.
     """
-    # On the diagonal a constant, for which XLA writes faster code than for the comparison.
-    itself = tf.eye(tf.shape(i.index)[0], dtype=tf.bool) if diagonal else i.index == j.index
+    if same_rows is None:
+        itself = i.index == j.index
+    elif same_rows:
+        itself = tf.eye(tf.shape(i.index)[0], dtype=tf.bool)
+    else:
+        itself = tf.constant(False)
     return Meeting(other=~itself, same=i.group == j.group)
 
 

@@ -208,7 +208,7 @@ def _forward(
         def tile(i, j, own, other):
             (i, against_i, hidden_i), (j, against_j, hidden_j) = i, j
             s = _similarities(i, j, settings) + (hidden_i + hidden_j)
-            met = meet(i, j, diagonal=columns is None and other is None)
+            met = meet(i, j, same_rows=(other is None) if columns is None else None)
 
             def absorb(state, i, j, against_i, axis):
                 term, _ = _terms(s, against_i)
@@ -261,7 +261,7 @@ def _backward(
         def tile(i, j, own, other):
             (i, role_i), (j, role_j) = i, j
             s = _similarities(i, j, settings)
-            met = meet(i, j, diagonal=columns is None and other is None)
+            met = meet(i, j, same_rows=(other is None) if columns is None else None)
             w_ij = _weights(s, i, j, met, role_i, shift, settings)
             w_ji = _weights(s, j, i, met, role_j, shift, settings)
             weights = sum(w for w in (w_ij, w_ji) if w is not None)
