@@ -60,6 +60,7 @@ class Settings(NamedTuple):
     crop_area: tuple[float, float]  # fractions of the image
     flip: bool
     width: float  # of the encoder
+    projection_widths: tuple[int, ...]
     temperature: float
     supcon_learning_rate: float  # at the peak, per 256 images
     cross_entropy_learning_rate: float
@@ -75,6 +76,7 @@ SETTINGS = {
         crop_area=(0.5, 1.0),
         flip=False,
         width=0.25,
+        projection_widths=(128, 128),
         temperature=0.2,
         supcon_learning_rate=0.2,
         cross_entropy_learning_rate=0.2,
@@ -86,6 +88,7 @@ SETTINGS = {
         crop_area=(0.5, 1.0),
         flip=True,
         width=0.25,
+        projection_widths=(128, 128),
         temperature=0.2,
         supcon_learning_rate=0.2,
         cross_entropy_learning_rate=0.2,
@@ -189,7 +192,9 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
 
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if method == "supcon":
-        model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((128, 128)))
+        model = supcon_tf.SupConModel(
+            encoder, supcon_tf.projection_head(settings.projection_widths)
+        )
         model.compile(optimizer, loss=supcon_tf.SupConLoss(settings.temperature))
     else:
         model = supcon_tf.CrossEntropyModel(encoder, num_classes)

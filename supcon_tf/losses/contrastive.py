@@ -65,6 +65,7 @@ class ContrastiveLoss(keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Computes one loss per sample, the mean over its anchor views: shape `[batch]`."""
+        _require_one_replica()
         rows, sample_ids, views = self._rows(y_true, y_pred)
         labels = self.row_labels(y_true, views)
         return self._per_sample(self.row_losses(rows, labels, sample_ids, views), views)
@@ -191,6 +192,16 @@ def one_of(argument: str, value: Any, choices: tuple) -> Any:
     if value not in choices:
         raise ValueError(f"`{argument}` must be one of {choices}. Received: {value!r}")
     return value
+
+
+def _require_one_replica() -> None:
+    replica = tf.distribute.get_replica_context()  # None in the context of all replicas
+    if replica is not None and replica.num_replicas_in_sync > 1:
+        raise NotImplementedError(
+            "The contrastive losses compare the rows of one replica only, which on several would "
+            "train with the wrong negatives; use a strategy of one device. Received: "
+            f"{replica.num_replicas_in_sync} replicas"
+        )
 
 
 def _positive(argument: str, value: float) -> float:

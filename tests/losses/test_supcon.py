@@ -218,3 +218,13 @@ def test_save_and_load_a_compiled_model(tmp_path):
     assert isinstance(loaded.loss, SupConLoss)
     assert loaded.loss.temperature == 0.2
     assert loaded.evaluate(x, y, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0))
+
+
+def test_several_replicas_are_refused():
+    x, y = blobs(16)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = plain_model(2)
+        model.compile("sgd", loss=SupConLoss())
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8, drop_remainder=True)
+    with pytest.raises(NotImplementedError, match="wrong negatives.*Received: 2 replicas"):
+        model.fit(data, verbose=0)
