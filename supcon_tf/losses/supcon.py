@@ -58,8 +58,9 @@ class SupConLoss(ContrastiveLoss):
         block_size: the largest number of rows and of columns of the similarity matrix that exist at
             the same time, 1024 by default; it changes speed and memory only.
         product_dtype: `"bfloat16"` to round embeddings to bfloat16 before they are multiplied,
-            which accelerators do faster: it moves similarities by up to XXX and is too coarse
-            for temperatures below 0.05. `None` multiplies in the dtype of the loss.
+            which accelerators do faster. Measured with 2048 unit rows of 128 numbers, it moves dot
+            products by up to 0.002, and the loss of a sample by up to 0.004 at a temperature of 0.1
+            and by up to 0.06 at 0.01. `None` multiplies in the dtype of the loss.
         reduction: `"sum_over_batch_size"`, `"mean"`, `"sum"`, `"mean_with_sample_weight"` or
             `None` (one value per sample).
         name: name of the loss.
