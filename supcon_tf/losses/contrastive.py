@@ -195,12 +195,12 @@ def one_of(argument: str, value: Any, choices: tuple) -> Any:
 
 
 def _require_one_replica() -> None:
-    replica = tf.distribute.get_replica_context()  # None in the context of all replicas
-    if replica is not None and replica.num_replicas_in_sync > 1:
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
         raise NotImplementedError(
             "The contrastive losses compare the rows of one replica only, which on several would "
             "train with the wrong negatives; use a strategy of one device. Received: "
-            f"{replica.num_replicas_in_sync} replicas"
+            f"{replicas} replicas"
         )
 
 
