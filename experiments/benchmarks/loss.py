@@ -28,6 +28,7 @@ from collections.abc import Callable
 from absl import app, flags
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads would slow the others
 
 _ROWS = flags.DEFINE_multi_integer(
     "rows", [256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536], "Numbers of rows."
@@ -184,34 +185,43 @@ def _times(steps: dict[str, Callable], seconds: float) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def measure(methods: list[str]) -> list[dict]:
-    """Measures every size; returns one record per method and size."""
+def _memory(methods: list[str]) -> list[dict]:
+    """Makes one record per method and size, with its memory or the prediction of it.
+
+    Comes before anything large runs in this process, whose peak a new process would inherit.
+    """
     records = []
     for dim in _DIMS.value:
-        last_memory: dict[str, tuple[int, int]] = {}
+        last: dict[str, tuple[int, int]] = {}
         for rows in sorted(_ROWS.value):
-            cells = {}
             for name in methods:
-                cell = {"method": name, "rows": rows, "dim": dim}
+                record = {"method": name, "rows": rows, "dim": dim}
                 # Nothing grows faster than the square of the rows.
-                last_rows, last = last_memory.get(name, (rows, 0))
-                predicted = last * (rows / last_rows) ** 2
+                last_rows, last_bytes = last.get(name, (rows, 0))
+                predicted = last_bytes * (rows / last_rows) ** 2
                 if predicted > _MEMORY_LIMIT.value:
-                    cell["predicted_bytes"] = round(predicted)
+                    record["predicted_bytes"] = round(predicted)
                 elif rows > _WARM_UP_ROWS:
-                    cell["bytes"] = _memory_growth(name, rows, dim)
-                    last_memory[name] = rows, cell["bytes"]
-                cells[name] = cell
-            steps = {
-                name: METHODS[name](rows, dim)
-                for name, cell in cells.items()
-                if "predicted_bytes" not in cell
-            }
-            for name, seconds in _times(steps, _SECONDS.value).items():
-                cells[name]["seconds"] = seconds
-            for cell in cells.values():
-                print(_describe(cell), flush=True)
-            records += cells.values()
+                    record["bytes"] = _memory_growth(name, rows, dim)
+                    last[name] = rows, record["bytes"]
+                records.append(record)
+    return records
+
+
+def measure(methods: list[str]) -> list[dict]:
+    """Measures every size; returns one record per method and size."""
+    records = _memory(methods)
+    by_size = collections.defaultdict(list)
+    for record in records:
+        by_size[record["dim"], record["rows"]].append(record)
+    for (dim, rows), cells in by_size.items():
+        run = [cell for cell in cells if "predicted_bytes" not in cell]
+        steps = {cell["method"]: METHODS[cell["method"]](rows, dim) for cell in run}
+        times = _times(steps, _SECONDS.value)
+        for cell in cells:
+            if cell in run:
+                cell["seconds"] = times[cell["method"]]
+            print(_describe(cell), flush=True)
     return records
 
 
