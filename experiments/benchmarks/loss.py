@@ -27,6 +27,8 @@ from collections.abc import Callable
 
 from absl import app, flags
 
+from experiments import files
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads would slow the others
 
@@ -261,7 +263,7 @@ def plot(records: list[dict], path: pathlib.Path) -> None:
             ax.grid(which="both", alpha=0.3)
     axes[0][0].legend()
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    files.write_atomically(path, lambda name: figure.savefig(name, dpi=120))
 
 
 def main(_) -> None:
@@ -287,7 +289,7 @@ def main(_) -> None:
             "tensorflow": tf.__version__,
             "measurements": records,
         }
-        (directory / "loss.json").write_text(json.dumps(report, indent=1) + "\n")
+        files.write_json(directory / "loss.json", report)
         plot(records, directory / "loss.png")
 
 
