@@ -122,10 +122,11 @@ class SupConLoss(ContrastiveLoss):
 
     def row_losses(self, rows, labels, sample_ids, views, contrasts=None) -> tf.Tensor:
         """Computes the equation for each view of each sample."""
+        ranked = self.positives_cap is not None
         if contrasts is None:
-            anchors, columns = describe_square(rows, labels, sample_ids), None
+            anchors, columns = describe_square(rows, labels, sample_ids, ranked), None
         else:
-            anchors, columns = describe(rows, labels, sample_ids, *contrasts)
+            anchors, columns = describe(rows, labels, sample_ids, *contrasts, ranked)
         return supcon(
             anchors,
             columns,

@@ -60,7 +60,7 @@ def supcon(
         summation: `"outside"` or `"inside"`.
         denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
         positives_cap: `None`, or of how many samples besides its own an anchor keeps the views as
-            positives (see `rows.members`).
+            positives (see `rows.members`), for rows that were described with `ranked`.
         unit_length: whether all rows are known to have length 1; then one exponential per pair is
             known to be safe, or not, before the first batch.
         block_size: largest number of rows and of columns of a tile.
@@ -69,7 +69,15 @@ def supcon(
     Returns:
         `[anchors]` losses; 0, with gradient 0, for an anchor without positives or whose denominator
         is empty.
+
+    Raises:
+        ValueError: if there is a cap on the positives of rows that are not ranked.
     """
+    if positives_cap is not None and anchors.rank is None:
+        raise ValueError(
+            "`positives_cap` needs rows that were described with `ranked=True`. Received: "
+            f"positives_cap={positives_cap}"
+        )
 
     def reductions(*kinds_and_sets, against=None):
         settings = Settings(

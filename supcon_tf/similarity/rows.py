@@ -25,16 +25,16 @@ class Rows(NamedTuple):
         index: `[rows]` int32, equal for a row among the anchors and the same row among the
             contrasts, which is not compared with itself.
         group: `[rows]` int32, equal for rows that are positives of each other.
-        sample: `[rows]` int32, equal for the views of one sample.
+        sample: `[rows]` int32, equal for the views of one sample; `None` without `ranked`.
         rank: `[rows]` int32, the place of the row's sample among the contrasts' samples of the same
-            class, from 0. Only `positives_cap` looks at it.
+            class, from 0; `None` without `ranked`.
     """
 
     z: tf.Tensor
     index: tf.Tensor
     group: tf.Tensor
-    sample: tf.Tensor
-    rank: tf.Tensor
+    sample: tf.Tensor | None
+    rank: tf.Tensor | None
 
 
 def describe(
@@ -44,6 +44,7 @@ def describe(
     contrasts: tf.Tensor,
     contrast_class_ids: tf.Tensor,
     contrast_sample_ids: tf.Tensor,
+    ranked: bool = False,
 ) -> tuple[Rows, Rows]:
     """Describes anchors and the rows they are contrasted with, of which none is an anchor itself.
 
@@ -55,6 +56,7 @@ def describe(
         contrasts: `[contrasts, dim]` embeddings.
         contrast_class_ids: `[contrasts]` integers, as `class_ids`.
         contrast_sample_ids: `[contrasts]` integers, as `sample_ids`.
+        ranked: whether to rank the samples of a class, which `positives_cap` needs.
 
     Returns:
         The anchors and the contrasts.
@@ -65,13 +67,18 @@ def describe(
     group, sample, rank = _integers(
         tf.concat([class_ids, tf.cast(contrast_class_ids, class_ids.dtype)], 0),
         tf.concat([sample_ids, tf.cast(contrast_sample_ids, sample_ids.dtype)], 0),
-        of_contrast,
+        of_contrast if ranked else None,
     )
-    columns = [tf.split(x, side) for x in (tf.range(side[0] + side[1]), group, sample, rank)]
+    columns = [
+        [None, None] if x is None else tf.split(x, side)
+        for x in (tf.range(side[0] + side[1]), group, sample, rank)
+    ]
     return Rows(anchors, *(x[0] for x in columns)), Rows(contrasts, *(x[1] for x in columns))
 
 
-def describe_square(z: tf.Tensor, class_ids: tf.Tensor, sample_ids: tf.Tensor) -> Rows:
+def describe_square(
+    z: tf.Tensor, class_ids: tf.Tensor, sample_ids: tf.Tensor, ranked: bool = False
+) -> Rows:
     """Describes rows that are contrasted with each other.
 
     Args:
@@ -79,9 +86,11 @@ def describe_square(z: tf.Tensor, class_ids: tf.Tensor, sample_ids: tf.Tensor) -
         class_ids: `[rows]` integers; -1 is a row without a label.
         sample_ids: `[rows]` integers, equal for the views of one sample, which must have the same
             class id.
+        ranked: whether to rank the samples of a class, which `positives_cap` needs.
     """
     index = tf.range(tf.shape(z)[0])
-    return Rows(z, index, *_integers(class_ids, sample_ids, tf.ones_like(index, tf.bool)))
+    of_contrast = tf.ones_like(index, tf.bool) if ranked else None
+    return Rows(z, index, *_integers(class_ids, sample_ids, of_contrast))
 
 
 class Meeting(NamedTuple):
@@ -141,22 +150,24 @@ def members(i: Rows, j: Rows, met: Meeting, among: str, positives_cap: int | Non
 
 
 def _integers(
-    class_ids: tf.Tensor, sample_ids: tf.Tensor, of_contrast: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    class_ids: tf.Tensor, sample_ids: tf.Tensor, of_contrast: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]:
     """Turns ids into the `group`, `sample` and `rank` of `Rows`, by sorting: O(N log N)."""
     size = tf.shape(class_ids)[0]
-    group, sample = _dense_rank(class_ids), _dense_rank(sample_ids)
+    class_of, sample = _dense_rank(class_ids), _dense_rank(sample_ids)
+    group = _dense_rank(tf.where(class_ids == UNLABELLED, size + sample, class_of))
+    if of_contrast is None:
+        return group, None, None
     # Among the contrasts' samples of a class, the rank counts those with a lower sample id.
     within_class = _dense_rank(
-        tf.cast(group, tf.int64) * tf.cast(size, tf.int64) + tf.cast(sample, tf.int64)
+        tf.cast(class_of, tf.int64) * tf.cast(size, tf.int64) + tf.cast(sample, tf.int64)
     )
     present = tf.math.unsorted_segment_max(tf.cast(of_contrast, tf.int32), within_class, size)
     present = tf.maximum(present, 0)  # of empty segments
     before = tf.gather(tf.cumsum(present, exclusive=True), within_class)
-    first = tf.gather(tf.math.unsorted_segment_min(before, group, size), group)
+    first = tf.gather(tf.math.unsorted_segment_min(before, class_of, size), class_of)
     # An anchor whose own sample is not among the contrasts has none of them to leave out.
     rank = tf.where(tf.gather(present, within_class) > 0, before - first, tf.int32.max)
-    group = _dense_rank(tf.where(class_ids == UNLABELLED, size + sample, group))
     return group, sample, rank
 
 

@@ -92,8 +92,8 @@ class Role(NamedTuple):
     replicas' anchors to compute the complete gradient of its own rows.
 
     Attributes:
-        shift: `[rows, reductions]` maxima of the log-sum-exps.
-        gradient: `[rows, reductions]` gradients of the loss with respect to sums of terms, or of
+        shift: `[reductions, rows]` maxima of the log-sum-exps.
+        gradient: `[reductions, rows]` gradients of the loss with respect to sums of terms, or of
             exp(term - shift).
         against: b, or `None` if the terms are the similarities.
     """
@@ -135,34 +135,7 @@ def reduce_rows(
         return anchors._replace(z=z), columns, b
 
     def forward(*inputs):
-        rows, columns, b = named(*inputs)
-        in_tiles = [x for x in settings.reductions if not by_class(x)]
-        results = iter(_forward(rows, columns, b, settings._replace(reductions=tuple(in_tiles))))
-        shifts, totals = [], []
-        for reduction in settings.reductions:
-            if by_class(reduction):
-                total = class_sums(reduction, rows, columns)
-                shift = tf.zeros_like(total)
-            else:
-                shift, total = next(results)
-            shifts.append(shift)
-            totals.append(total)
-        return tf.stack([tf.stack(shifts, axis=1), tf.stack(totals, axis=1)])
-
-    # Sums and counts over a class need no tiles. Their gradients do: in a tile they are subtracted
-    # from those of the log-sum-exp pair by pair, and not when both have grown.
-    def by_class(reduction):
-        linear = reduction.kind == "count" or (reduction.kind == "sum" and against is None)
-        return linear and reduction.among == POSITIVES and settings.positives_cap is None
-
-    def class_sums(reduction, rows, columns):
-        labels, c, other_labels = Classes(rows.group), None, None
-        if columns is not None:
-            c, other_labels = columns.z, Classes(columns.group)
-        if reduction.kind == "count":
-            return tf.cast(weight_sums(labels, other_labels), rows.z.dtype)
-        sums = similarity_sums(rows.z, labels, c, other_labels) / settings.temperature
-        return tf.cast(sums, rows.z.dtype)
+        return tf.stack(_forward(*named(*inputs), settings))
 
     def backward(out, upstream, *inputs):
         rows, columns, b = named(*inputs)
@@ -180,8 +153,10 @@ def reduce_rows(
 
     shifts, totals = tf.unstack(differentiable_once(forward, backward)(*inputs))
     return [
-        _log(tf.stop_gradient(shifts[:, k]), totals[:, k]) if kind == "logsumexp" else totals[:, k]
-        for k, (kind, _) in enumerate(settings.reductions)
+        _log(tf.stop_gradient(shift), total) if kind == "logsumexp" else total
+        for (kind, _), shift, total in zip(
+            settings.reductions, tf.unstack(shifts), tf.unstack(totals), strict=True
+        )
     ]
 
 
@@ -197,8 +172,44 @@ def _forward(
     columns: Rows | None,
     against: LogSumExp | None,
     settings: Settings,
-) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Computes per reduction a shift and the sum of terms, or of exp(term - shift): `[rows]`."""
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Computes per reduction a shift and the sum of terms, or of exp(term - shift).
+
+    Returns:
+        Two tensors `[reductions, rows]`.
+    """
+
+    # Sums and counts over a class need no tiles. Their gradients do: in a tile they are subtracted
+    # from those of the log-sum-exp pair by pair, and not when both have grown.
+    def by_class(reduction):
+        linear = reduction.kind == "count" or (reduction.kind == "sum" and against is None)
+        return linear and reduction.among == POSITIVES and settings.positives_cap is None
+
+    in_tiles = tuple(x for x in settings.reductions if not by_class(x))
+    results = iter(_sum_over_tiles(rows, columns, against, settings._replace(reductions=in_tiles)))
+    shifts, totals = [], []
+    for reduction in settings.reductions:
+        if by_class(reduction):
+            total = _sum_over_class(reduction, rows, columns, settings.temperature)
+            shift = tf.zeros_like(total)
+        else:
+            shift, total = next(results)
+        shifts.append(shift)
+        totals.append(total)
+    return tf.stack(shifts), tf.stack(totals)
+
+
+def _sum_over_class(reduction, rows, columns, temperature):
+    labels, c, other_labels = Classes(rows.group), None, None
+    if columns is not None:
+        c, other_labels = columns.z, Classes(columns.group)
+    if reduction.kind == "count":
+        return tf.cast(weight_sums(labels, other_labels), rows.z.dtype)
+    sums = similarity_sums(rows.z, labels, c, other_labels) / temperature
+    return tf.cast(sums, rows.z.dtype)
+
+
+def _sum_over_tiles(rows, columns, against, settings):
     row_blocks = _blocks((rows, against), settings.block_size, hide_padding=True)
     column_blocks = None
     if columns is not None:
@@ -359,7 +370,7 @@ def _by_reduction(role: Role | None) -> Role | None:
     if role is None:
         return None
     return role._replace(
-        shift=tf.unstack(role.shift, axis=1), gradient=tf.unstack(role.gradient, axis=1)
+        shift=tf.unstack(role.shift), gradient=tf.unstack(role.gradient)
     )
 
 

@@ -55,6 +55,40 @@ def test_target_term_in_logits(kind):
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
+def dense(z, w, temperature):
+    """The losses in float32 with the whole similarity matrix."""
+    itself = tf.eye(len(w), dtype=tf.bool)
+    s = tf.where(itself, tf.float32.min, tf.matmul(z, z, transpose_b=True) / temperature)
+    log_p = s - tf.reduce_logsumexp(s, axis=1, keepdims=True)
+    w = tf.constant(w, tf.float32)
+    total = tf.reduce_sum(w, axis=1)
+    target = tf.reduce_sum(tf.where(w > 0, w * log_p, 0.0), axis=1)
+    return -tf.math.divide_no_nan(target, tf.where(total > 1e-6, total, 0.0))
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
+@pytest.mark.parametrize("embeddings", ["random", "clustered"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_is_as_exact_as_that_of_the_dense_formula(kind, embeddings, temperature):
+    z, _, samples, upstream = rows(embeddings, BATCH, 1)
+    y = tf.constant(distributions(kind))
+    w = naive.label_weights(y.numpy(), samples)
+    _, slopes, c = naive.generalized(z, w, temperature)
+    expected = naive.gradients(slopes, upstream, z, c, temperature, True)
+    _, streamed = value_and_gradient(
+        lambda z: generalized_supcon(
+            describe_square(z, samples, samples), y, None, None, temperature, block_size=8
+        ),
+        z,
+        upstream,
+    )
+    _, dense_gradient = value_and_gradient(dense, z, upstream, w, temperature)
+    errors = [np.linalg.norm(x - expected) for x in (streamed, dense_gradient)]
+    # A few units in the last place are no difference.
+    assert errors[0] <= max(2 * errors[1], 3e-7 * np.linalg.norm(expected))
+
+
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("weighting", ["similarity_sum", "contrast_count"])
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,8 @@ TEMPERATURES = [1.0, 0.1, 0.07, 0.01]
 
 def streamed(ids, samples, temperature, **options):
     options = {"block_size": 8, **options}
-    return lambda z: supcon(describe_square(z, ids, samples), None, temperature, **options)
+    ranked = options.get("positives_cap") is not None
+    return lambda z: supcon(describe_square(z, ids, samples, ranked), None, temperature, **options)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -62,6 +63,12 @@ def test_positives_cap_equals_the_definition(summation, denominator, cap):
     assert relative(gradient, naive.gradients(slopes, upstream, z, c, 0.1, True)) <= 5e-6
 
 
+def test_a_cap_needs_ranked_rows():
+    z, ids, samples, _ = rows("random", 4, 2)
+    with pytest.raises(ValueError, match=r"ranked=True.*positives_cap=1"):
+        supcon(describe_square(z, ids, samples), None, 0.1, positives_cap=1)
+
+
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("cap", [None, 1])
 @pytest.mark.parametrize("temperature", [0.1, 0.01])
@@ -83,7 +90,9 @@ def test_other_contrasts_equal_the_definition(summation, denominator, temperatur
     anchors, contrasts = tf.constant(z), tf.constant(c)
     with tf.GradientTape() as tape:
         tape.watch([anchors, contrasts])
-        sides = describe(anchors, ids, samples, contrasts, contrast_ids, contrast_samples)
+        sides = describe(
+            anchors, ids, samples, contrasts, contrast_ids, contrast_samples, cap is not None
+        )
         actual = supcon(*sides, temperature, block_size=8, positives_cap=cap, **mode)
         total = tf.reduce_sum(actual * upstream)
     gradients = tape.gradient(total, [anchors, contrasts])
@@ -111,7 +120,7 @@ def test_compiled_for_any_number_of_rows(compile_all, summation, denominator, ca
     def loss_and_gradient(z, ids, samples, upstream):
         with tf.GradientTape() as tape:
             tape.watch(z)
-            rows = describe_square(z, ids, samples)
+            rows = describe_square(z, ids, samples, cap is not None)
             value = supcon(
                 rows, None, 0.1, unit_length=True, block_size=8, positives_cap=cap, **mode
             )
@@ -247,7 +256,7 @@ def test_no_tensor_grows_with_the_square_of_the_rows():
     ids = tf.zeros([4096], tf.int64)
     rows = describe_square(z, ids, tf.range(4096))
     settings = streaming.Settings(0.1, (streaming.Reduction("logsumexp", "others"),), block_size=64)
-    zeros = tf.zeros([4096, 1])
+    zeros = tf.zeros([1, 4096])
     role = streaming.Role(zeros, zeros, None)
     for compiled, arguments in (
         (streaming._forward, (rows, None, None, settings)),
