@@ -369,9 +369,7 @@ def _by_reduction(role: Role | None) -> Role | None:
     """Splits matrices into one vector per reduction."""
     if role is None:
         return None
-    return role._replace(
-        shift=tf.unstack(role.shift), gradient=tf.unstack(role.gradient)
-    )
+    return role._replace(shift=tf.unstack(role.shift), gradient=tf.unstack(role.gradient))
 
 
 def _weights(s, i, j, met, role, shift, settings):
