@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test lint format clean
+.PHONY: help quickstart test lint format notebook clean
 
 help:
 	@echo "make quickstart  compare supervised contrastive learning with cross-entropy (3 minutes)"
 	@echo "make test        run all tests"
 	@echo "make lint        check style and formatting (make format mends them)"
+	@echo "make notebook    write the Colab notebook from its script"
 	@echo "make clean       remove the environment and build files"
 
 $(VENV)/installed: pyproject.toml supcon_tf/_version.py
@@ -30,6 +31,9 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+notebook: $(VENV)/installed
+	$(VENV)/bin/jupytext --to notebook experiments/colab_tpu.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -46,6 +46,13 @@ _CROSS_ENTROPY_LEARNING_RATE = flags.DEFINE_float(
     "Peak learning rate of cross-entropy, per 256 images of the batch.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the weights, the order and the views.")
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
+    "Where to train: see supcon_tf.distribution.strategy. The batch is split over all replicas.",
+)
+_TPU = flags.DEFINE_string("tpu", "local", "Address of the TPU of --strategy=tpu.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/quickstart", "Where the results go.")
 for _flag in (_TEMPERATURE, _SUPCON_LEARNING_RATE, _CROSS_ENTROPY_LEARNING_RATE):
     flags.register_validator(_flag, lambda value: value is None or value > 0, "must be above 0")
@@ -142,8 +149,10 @@ def load(dataset: str, idx_dir: str, train_images: int | None, hold_out: int):
     return train, test
 
 
-def train_and_test(method: str, train, test, settings: Settings, seed: int) -> dict[str, Any]:
-    """Trains an encoder with one method and tests it.
+def train_and_test(
+    method: str, train, test, settings: Settings, seed: int, strategy
+) -> dict[str, Any]:
+    """Trains an encoder with one method on all replicas, and tests it on one device.
 
     Args:
         method: `"supcon"` or `"cross_entropy"`.
@@ -151,6 +160,7 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
         test: the images to test on, after the last epoch and only then.
         settings: see `Settings`.
         seed: decides weights, order and views.
+        strategy: a strategy of tf.distribute.
 
     Returns:
         `results`, what results.json says of the method, and `representations` of the test images.
@@ -164,9 +174,6 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
     keras.utils.set_random_seed(seed)
     num_classes = len(train.class_names)
     size = settings.view_size
-    encoder = supcon_tf.encoders.resnet(
-        10, stem="cifar", width=settings.width, input_shape=(size, size, train.channels)
-    )
     views = supcon_tf.data.multi_view_batches(
         train,
         supcon_tf.augmentation.sim_augment(size, area=settings.crop_area, flip=settings.flip),
@@ -175,31 +182,38 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
         seed=seed,
     )
     total_steps = len(views)
-    optimizer = keras.optimizers.SGD(
-        warmup_cosine(
-            settings.supcon_learning_rate
-            if method == "supcon"
-            else settings.cross_entropy_learning_rate,
-            settings.batch_size,
-            total_steps,
-        ),
-        momentum=0.9,
-        weight_decay=1e-4,
-    )
     whole = {"size": size, "batch_size": 500}
     train_images = supcon_tf.data.image_batches(train, **whole)
     test_images = supcon_tf.data.image_batches(test, **whole)
 
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    if method == "supcon":
-        model = supcon_tf.SupConModel(
-            encoder, supcon_tf.projection_head(settings.projection_widths)
+    with strategy.scope():
+        encoder = supcon_tf.encoders.resnet(
+            10,
+            stem="cifar",
+            width=settings.width,
+            input_shape=(size, size, train.channels),
+            synchronized_batch_norm=True,
         )
-        model.compile(optimizer, loss=supcon_tf.SupConLoss(settings.temperature))
-    else:
-        model = supcon_tf.CrossEntropyModel(encoder, num_classes)
-        model.compile(optimizer, loss=cross_entropy, metrics=["accuracy"])
-        views = supcon_tf.data.flatten_views(views)
+        optimizer = keras.optimizers.SGD(
+            warmup_cosine(
+                settings.supcon_learning_rate
+                if method == "supcon"
+                else settings.cross_entropy_learning_rate,
+                settings.batch_size,
+                total_steps,
+            ),
+            momentum=0.9,
+            weight_decay=1e-4,
+        )
+        if method == "supcon":
+            head = supcon_tf.projection_head(settings.projection_widths)
+            model = supcon_tf.SupConModel(encoder, head)
+            model.compile(optimizer, loss=supcon_tf.SupConLoss(settings.temperature))
+        else:
+            model = supcon_tf.CrossEntropyModel(encoder, num_classes)
+            model.compile(optimizer, loss=cross_entropy, metrics=["accuracy"])
+            views = supcon_tf.data.flatten_views(views)
     # The pipeline holds the views of all epochs, each of them new, and has shuffled them itself.
     history = model.fit(
         views,
@@ -208,13 +222,17 @@ def train_and_test(method: str, train, test, settings: Settings, seed: int) -> d
         shuffle=False,
     ).history
 
+    # The same weights outside of the strategy, where images need not come in equal batches.
+    trained = type(model).from_config(model.get_config())
+    trained.set_weights(model.get_weights())
+    encoder = trained.encoder
     train_representations = encoder.predict(train_images, verbose=0)
-    classifier = model
+    classifier = trained
     if method == "supcon":
         print("training the linear classifier on the frozen encoder", flush=True)
         classifier = supcon_tf.LinearClassifier(encoder, num_classes)
         fit_linear(classifier, train_representations, train.labels)
-        classifier.compile(loss=cross_entropy, metrics=["accuracy"])
+    classifier.compile(loss=cross_entropy, metrics=["accuracy"])
     accuracy = classifier.evaluate(test_images, verbose=0, return_dict=True)["accuracy"]
     representations = encoder.predict(test_images, verbose=0)
     knn = KNeighborsClassifier(20, metric="cosine").fit(train_representations, train.labels)
@@ -293,6 +311,9 @@ def main(argv: list[str]) -> None:
     """Trains, tests, prints a table and writes the results."""
     if len(argv) > 1:
         raise app.UsageError(f"Flags only. Received: {argv[1:]}")
+    import supcon_tf
+
+    strategy = supcon_tf.distribution.strategy(_STRATEGY.value, tpu=_TPU.value)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     settings = chosen_settings()
     train, test = load(_DATASET.value, _IDX_DIR.value, _TRAIN_IMAGES.value, _HOLD_OUT.value)
@@ -306,7 +327,9 @@ def main(argv: list[str]) -> None:
     outcomes = {}
     for method in dict.fromkeys(_METHODS.value):
         print(f"\n{_TITLES[method]}: {len(train)} training images", flush=True)
-        outcomes[method] = train_and_test(method, train, test, settings, _SEED.value)
+        outcomes[method] = train_and_test(method, train, test, settings, _SEED.value, strategy)
+    if not supcon_tf.distribution.is_chief(strategy):
+        return
     results = {method: outcome["results"] for method, outcome in outcomes.items()}
     files.write_json(
         output_dir / "results.json",

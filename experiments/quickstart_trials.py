@@ -42,7 +42,10 @@ TRIALS = [
 
 def main(argv: list[str]) -> None:
     """Makes the missing trials and prints all."""
+    import supcon_tf
+
     del argv
+    strategy = supcon_tf.distribution.strategy(flags.FLAGS.strategy, tpu=flags.FLAGS.tpu)
     path = pathlib.Path(_TRIALS_DIR.value) / "trials.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.exists() else []
@@ -52,7 +55,7 @@ def main(argv: list[str]) -> None:
         if any(trial["method"] == method and trial["changes"] == changes for trial in done):
             continue
         settings = quickstart.SETTINGS["fashion_mnist"]._replace(**{"epochs": 5, **changes})
-        outcome = quickstart.train_and_test(method, train, test, settings, seed=0)
+        outcome = quickstart.train_and_test(method, train, test, settings, 0, strategy)
         done.append({"method": method, "changes": changes, **outcome["results"]})
         with path.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")

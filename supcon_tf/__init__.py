@@ -1,6 +1,6 @@
 """Supervised contrastive learning for Keras 3 on TensorFlow."""
 
-from supcon_tf import augmentation, data
+from supcon_tf import augmentation, data, distribution
 from supcon_tf._version import __version__
 from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
 from supcon_tf.models import (
@@ -20,6 +20,7 @@ __all__ = [
     "__version__",
     "augmentation",
     "data",
+    "distribution",
     "encoders",
     "projection_head",
 ]

@@ -19,3 +19,9 @@ def fresh_keras():
     yield
     keras.config.set_dtype_policy("float32")
     keras.backend.clear_session()
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """The only strategy of the process: several would take each other's messages."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

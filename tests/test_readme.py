@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-PAGES = [pathlib.Path(__file__).parents[1] / "README.md"]
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{i}")
     for page in PAGES

@@ -1,12 +1,18 @@
-"""Whether the TPU compiler accepts the loss, and how much memory it would need: no TPU needed.
+"""Whether the TPU compiler accepts loss and training step, and with how much memory: no TPU needed.
 
     pip install supcon-tf[tpu-check]
     TPU_SKIP_MDS_QUERY=1 python -m experiments.benchmarks.tpu_compile
 
-compiles the SupCon loss and its gradient for one TPU v5e chip, streaming and dense, and prints the
-temporary memory that the compiler plans. Expected for 65,536 rows of 128: some tens of MB for the
-streaming form; the dense form is refused, since it does not fit into the chip's 16 GB. About three
-minutes.
+compiles for one TPU v5e chip, and prints the memory that the compiler plans:
+
+- `streaming` and `dense`: the SupCon loss of 65,536 rows of 128 and its gradient. Expected: some
+  tens of MB; the dense form is refused, since it does not fit into the chip's 16 GB.
+- `cifar_step`: a whole training step of `SupConModel`, ResNet-50 for CIFAR-10, 1024 images of 2
+  views, mixed_bfloat16, update of the weights included. Expected: 15.5 GB.
+- `imagenet_step`: the same with 224 pixels and one core's share of the paper's batch, 6144 images
+  on 128 cores. Expected: 3.6 GB.
+
+About ten minutes on two cores.
 
 The interfaces used here are not stable, hence the pinned versions of the extra.
 """
@@ -22,13 +28,37 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 _ROWS = flags.DEFINE_integer("rows", 65536, "Number of rows.")
 _DIM = flags.DEFINE_integer("dim", 128, "Size of an embedding.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.1, "Temperature.")
-_FORMS = flags.DEFINE_multi_enum(
-    "form", ["streaming", "dense"], ["streaming", "dense"], "What to compile; repeatable."
-)
+_FORM_NAMES = ["streaming", "dense", "cifar_step", "imagenet_step"]
+_FORMS = flags.DEFINE_multi_enum("form", _FORM_NAMES, _FORM_NAMES, "What to compile; repeatable.")
 _TOPOLOGY = flags.DEFINE_string("topology", "v5e:2x2", "A TPU topology, as libtpu names it.")
 
 
-def hlo_text(form: str) -> str:
+def training_step_hlo(stem: str, size: int, batch_size: int) -> str:
+    """Returns the HLO of a training step of ResNet-50 with two views per image.
+
+    Args:
+        stem: `"cifar"` or `"imagenet"`.
+        size: side of an image in pixels.
+        batch_size: images on one chip.
+    """
+    import keras
+    import tensorflow as tf
+
+    import supcon_tf
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    encoder = supcon_tf.encoders.resnet(50, stem=stem, input_shape=(size, size, 3))
+    model = supcon_tf.SupConModel(encoder)
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    model.compile(optimizer, loss=supcon_tf.SupConLoss(_TEMPERATURE.value))
+    optimizer.build(model.trainable_variables)
+    views = tf.TensorSpec([batch_size, 2, size, size, 3], tf.bfloat16)
+    labels = tf.TensorSpec([batch_size], tf.int32)
+    step = tf.function(lambda x, y: model.train_step((x, y)), jit_compile=True)
+    return step.experimental_get_compiler_ir(views, labels)(stage="hlo")
+
+
+def loss_hlo(form: str) -> str:
     """Returns the HLO of loss and gradient, as TensorFlow hands it to XLA."""
     import tensorflow as tf
 
@@ -77,15 +107,28 @@ def compile_for_tpu(hlo: str):
     return executable.get_compiled_memory_stats()
 
 
+def hlo_text(form: str) -> str:
+    """Returns the HLO of what is to be compiled."""
+    if form == "cifar_step":
+        return training_step_hlo("cifar", 32, 1024)
+    if form == "imagenet_step":
+        return training_step_hlo("imagenet", 224, 6144 // 128)
+    return loss_hlo(form)
+
+
 def main(_) -> None:
     """Prints one line per form."""
     for form in _FORMS.value:
         try:
             memory = compile_for_tpu(hlo_text(form))
         except Exception as error:  # whatever class the compiler raises, its message says why
-            print(f"{form}: refused: {str(error).splitlines()[0][:300]}")
+            print(f"{form}: refused: {str(error).splitlines()[0][:300]}", flush=True)
         else:
-            print(f"{form}: accepted, {memory.temp_size_in_bytes / 1e6:.0f} MB of temporaries")
+            print(
+                f"{form}: accepted, {memory.temp_size_in_bytes / 1e6:.0f} MB of temporaries and "
+                f"{memory.argument_size_in_bytes / 1e6:.0f} MB of arguments",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

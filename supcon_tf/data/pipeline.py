@@ -113,7 +113,8 @@ def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """
 
     def flatten(views: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.reshape(views, [-1, *views.shape[2:]]), tf.repeat(labels, views.shape[1])
+        images = tf.reshape(views, [-1, *views.shape[2:]])
+        return images, tf.ensure_shape(tf.repeat(labels, views.shape[1]), images.shape[:1])
 
     return dataset.map(flatten)
 

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf.similarity.replicas import replica_context
+
 # Which views of a sample are anchors; all views are always compared with.
 ANCHORS = ("all_views", "first_view")
 
@@ -32,6 +34,7 @@ class ContrastiveLoss(keras.losses.Loss):
         anchors: str,
         base_temperature: float | None,
         normalize: bool,
+        cross_replica: bool,
         block_size: int | None,
         product_dtype: str | None,
         reduction: str | None,
@@ -45,6 +48,7 @@ class ContrastiveLoss(keras.losses.Loss):
             None if base_temperature is None else _positive("base_temperature", base_temperature)
         )
         self.normalize = normalize
+        self.cross_replica = cross_replica
         if block_size is not None and not (isinstance(block_size, int) and block_size > 0):
             raise ValueError(
                 f"`block_size` must be None or an integer above 0. Received: {block_size!r}"
@@ -65,10 +69,14 @@ class ContrastiveLoss(keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Computes one loss per sample, the mean over its anchor views: shape `[batch]`."""
-        _require_one_replica()
+        replica = replica_context()
+        if replica is not None:
+            self._require_exact_on_replicas(y_pred, replica.num_replicas_in_sync)
         rows, sample_ids, views = self._rows(y_true, y_pred)
         labels = self.row_labels(y_true, views)
-        return self._per_sample(self.row_losses(rows, labels, sample_ids, views), views)
+        replica = replica if self.cross_replica else None
+        losses = self.row_losses(rows, labels, sample_ids, views, replica=replica)
+        return self._per_sample(losses, views)
 
     def contrast(
         self, anchors: Any, labels: Any, contrasts: Any, contrast_labels: Any, sample_ids: Any
@@ -122,6 +130,7 @@ class ContrastiveLoss(keras.losses.Loss):
         sample_ids: tf.Tensor,
         views: int | tf.Tensor,
         contrasts: tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None = None,
+        replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the loss of every row as an anchor.
 
@@ -132,6 +141,7 @@ class ContrastiveLoss(keras.losses.Loss):
             views: number of views per sample.
             contrasts: rows, labels and sample ids of what they are compared with; `None` if they
                 are compared with each other.
+            replica: `None`, or the replica whose rows they are, to compare them with everyone's.
 
         Returns:
             `[batch * views]` losses.
@@ -156,12 +166,31 @@ class ContrastiveLoss(keras.losses.Loss):
             y_pred = tf.cast(y_pred, tf.float32)
         if self.normalize:
             y_pred = tf.math.l2_normalize(y_pred, axis=-1)
-        batch = tf.shape(y_pred)[0]
+        # What is known statically stays so: replicas have to know how many rows they send.
+        sizes = [
+            size if size is not None else tf.shape(y_pred)[axis]
+            for axis, size in enumerate(y_pred.shape)
+        ]
         views = 1
         if y_pred.shape.rank == 3:
-            views = y_pred.shape[1] or tf.shape(y_pred)[1]
-            y_pred = tf.reshape(y_pred, [batch * views, tf.shape(y_pred)[-1]])
-        return y_pred, tf.repeat(tf.range(batch), views), views
+            views = sizes[1]
+            y_pred = tf.reshape(y_pred, [sizes[0] * views, sizes[2]])
+        return y_pred, tf.repeat(tf.range(sizes[0]), views), views
+
+    def _require_exact_on_replicas(self, y_pred: tf.Tensor, replicas: int) -> None:
+        """Raises `ValueError` where several replicas would not train as one does."""
+        if y_pred.shape[0] is None:
+            raise ValueError(
+                "On several replicas the losses need batches of a static size that the number of "
+                "replicas divides: use `dataset.batch(size, drop_remainder=True)`. Received: "
+                f"y_pred.shape={y_pred.shape} on one of {replicas} replicas"
+            )
+        if self.reduction == "mean_with_sample_weight":
+            raise ValueError(
+                "`reduction` must not be 'mean_with_sample_weight' on several replicas, since each "
+                "would divide by the weights of its own samples; use 'sum_over_batch_size', 'mean' "
+                f"or 'sum'. Received: {replicas} replicas"
+            )
 
     def _per_sample(self, losses: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
         """Averages the rows' losses over the anchor views of each sample."""
@@ -181,6 +210,7 @@ class ContrastiveLoss(keras.losses.Loss):
             "anchors": self.anchors,
             "base_temperature": self.base_temperature,
             "normalize": self.normalize,
+            "cross_replica": self.cross_replica,
             "block_size": self.block_size,
             "product_dtype": self.product_dtype,
             "dtype": self.dtype,
@@ -192,16 +222,6 @@ def one_of(argument: str, value: Any, choices: tuple) -> Any:
     if value not in choices:
         raise ValueError(f"`{argument}` must be one of {choices}. Received: {value!r}")
     return value
-
-
-def _require_one_replica() -> None:
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1:
-        raise NotImplementedError(
-            "The contrastive losses compare the rows of one replica only, which on several would "
-            "train with the wrong negatives; use a strategy of one device. Received: "
-            f"{replicas} replicas"
-        )
 
 
 def _positive(argument: str, value: float) -> float:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from supcon_tf.losses.contrastive import ContrastiveLoss, one_of
 from supcon_tf.losses.labels import label_distributions
 from supcon_tf.similarity.losses import WEIGHTINGS, generalized_supcon
+from supcon_tf.similarity.replicas import gather_rows
 from supcon_tf.similarity.rows import UNLABELLED, describe, describe_square
 
 
@@ -45,6 +46,10 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         base_temperature: `None` leaves the loss as in the equation; a number multiplies it by
             `temperature / base_temperature` (0.07: the authors' code).
         normalize: whether to divide the embeddings by their length first.
+        cross_replica: under a strategy with several replicas, whether anchors are compared with the
+            rows of all replicas, which gives the loss and the gradient of the global batch, or only
+            with those of their own replica. The batch size must then be static, and the same on
+            every replica.
         block_size: the largest number of rows and of columns of the similarity matrix that exist at
             the same time, 1024 by default; it changes speed and memory only.
         product_dtype: `"bfloat16"` to round embeddings before they are multiplied, as in
@@ -75,6 +80,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         anchors: str = "all_views",
         base_temperature: float | None = None,
         normalize: bool = True,
+        cross_replica: bool = True,
         block_size: int | None = None,
         product_dtype: str | None = None,
         reduction: str | None = "sum_over_batch_size",
@@ -86,6 +92,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             anchors=anchors,
             base_temperature=base_temperature,
             normalize=normalize,
+            cross_replica=cross_replica,
             block_size=block_size,
             product_dtype=product_dtype,
             reduction=reduction,
@@ -98,12 +105,12 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         """Repeats the label rows of samples for their views."""
         return label_distributions(y_true, views)
 
-    def row_losses(self, rows, labels, sample_ids, views, contrasts=None) -> tf.Tensor:
+    def row_losses(self, rows, labels, sample_ids, views, contrasts=None, replica=None):
         """Computes the equation for each view of each sample."""
-        classes = _classes_of_unlabelled(labels, sample_ids, 0)
-        if contrasts is None:
-            anchors, columns, column_labels = describe_square(rows, classes, sample_ids), None, None
-        else:
+        columns = column_labels = None
+        first = 0 if replica is None else replica.replica_id_in_sync_group * rows.shape[0]
+        classes = _classes_of_unlabelled(labels, sample_ids, first)
+        if contrasts is not None:
             z, column_labels, column_samples = contrasts
             column_classes = _classes_of_unlabelled(
                 column_labels, column_samples, tf.shape(classes)[0]
@@ -111,6 +118,12 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             anchors, columns = describe(
                 rows, classes, sample_ids, z, column_classes, column_samples
             )
+        elif replica is not None:
+            anchors, columns = gather_rows(rows, classes, sample_ids, replica)
+            if _labels_are_less(labels, rows, replica.num_replicas_in_sync):
+                column_labels = replica.all_gather(labels, axis=0)
+        else:
+            anchors = describe_square(rows, classes, sample_ids)
         return generalized_supcon(
             anchors,
             labels,
@@ -121,6 +134,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             unit_length=self.normalize,
             block_size=self.block_size,
             product_dtype=self.product_dtype,
+            replica=replica,
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -134,3 +148,11 @@ def _classes_of_unlabelled(labels: tf.Tensor, sample_ids: tf.Tensor, first: Any)
     own_class = first + tf.range(tf.shape(zero)[0])
     unlabelled = tf.math.unsorted_segment_min(zero, sample_ids, first + tf.shape(zero)[0])
     return tf.where(tf.gather(unlabelled, sample_ids) > 0, UNLABELLED, own_class)
+
+
+def _labels_are_less(labels: tf.Tensor, rows: tf.Tensor, replicas: int) -> bool:
+    """Tells whether everyone's labels are fewer bytes to send than the moments of target.py."""
+    label_bytes = replicas * labels.shape[0] * labels.dtype.size
+    # Two float64 moments for every class; adding up sends each of them out and back.
+    moment_bytes = 2 * 2 * rows.shape[1] * tf.float64.size
+    return label_bytes <= moment_bytes

@@ -8,6 +8,7 @@ import tensorflow as tf
 from supcon_tf.losses.contrastive import ContrastiveLoss, one_of
 from supcon_tf.losses.labels import class_ids
 from supcon_tf.similarity.losses import DENOMINATORS, SUMMATIONS, supcon
+from supcon_tf.similarity.replicas import gather_rows, is_dry_run
 from supcon_tf.similarity.rows import describe, describe_square
 
 
@@ -55,6 +56,10 @@ class SupConLoss(ContrastiveLoss):
             `scale_by_temperature`, 0.07 the reference PyTorch code.
         normalize: whether to divide the embeddings by their length first. Set it to `False` only
             if they already have unit length.
+        cross_replica: under a strategy with several replicas, whether anchors are compared with the
+            rows of all replicas, which gives the loss and the gradient of the global batch, or only
+            with those of their own replica. The batch size must then be static, and the same on
+            every replica.
         block_size: the largest number of rows and of columns of the similarity matrix that exist at
             the same time, 1024 by default; it changes speed and memory only.
         product_dtype: `"bfloat16"` to round embeddings to bfloat16 before they are multiplied,
@@ -89,6 +94,7 @@ class SupConLoss(ContrastiveLoss):
         positives_cap: int | None = None,
         base_temperature: float | None = None,
         normalize: bool = True,
+        cross_replica: bool = True,
         block_size: int | None = None,
         product_dtype: str | None = None,
         reduction: str | None = "sum_over_batch_size",
@@ -100,6 +106,7 @@ class SupConLoss(ContrastiveLoss):
             anchors=anchors,
             base_temperature=base_temperature,
             normalize=normalize,
+            cross_replica=cross_replica,
             block_size=block_size,
             product_dtype=product_dtype,
             reduction=reduction,
@@ -118,15 +125,19 @@ class SupConLoss(ContrastiveLoss):
 
     def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
         """Repeats the class ids of samples for their views."""
+        if is_dry_run():
+            y_true = tf.cast(y_true, tf.int64)
         return tf.repeat(class_ids(y_true), views)
 
-    def row_losses(self, rows, labels, sample_ids, views, contrasts=None) -> tf.Tensor:
+    def row_losses(self, rows, labels, sample_ids, views, contrasts=None, replica=None):
         """Computes the equation for each view of each sample."""
         ranked = self.positives_cap is not None
-        if contrasts is None:
-            anchors, columns = describe_square(rows, labels, sample_ids, ranked), None
-        else:
+        if contrasts is not None:
             anchors, columns = describe(rows, labels, sample_ids, *contrasts, ranked)
+        elif replica is not None:
+            anchors, columns = gather_rows(rows, labels, sample_ids, replica, ranked)
+        else:
+            anchors, columns = describe_square(rows, labels, sample_ids, ranked), None
         return supcon(
             anchors,
             columns,
@@ -137,6 +148,7 @@ class SupConLoss(ContrastiveLoss):
             unit_length=self.normalize,
             block_size=self.block_size,
             product_dtype=self.product_dtype,
+            replica=replica,
         )
 
     def _capped_samples(self, views: int | tf.Tensor) -> int | None:

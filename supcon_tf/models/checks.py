@@ -1,4 +1,6 @@
-"""What the models demand of the encoders that users give them."""
+"""What the models demand of their arguments."""
+
+from typing import Any
 
 import keras
 
@@ -21,3 +23,9 @@ def require_representations(encoder: keras.Model) -> int:
             f"global pooling or flattening. Received: encoder.output_shape={shape}"
         )
     return shape[1]
+
+
+def require_positive_integer(argument: str, value: Any) -> None:
+    """Raises `ValueError` if the value of an argument is not an integer above 0."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"`{argument}` must be an integer above 0. Received: {value!r}")

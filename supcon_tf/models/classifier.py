@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.models.checks import require_representations
+from supcon_tf.models.replicated import ReplicatedModel
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class CrossEntropyModel(keras.Model):
+class CrossEntropyModel(ReplicatedModel):
     """An encoder and a linear layer on top, trained together: the baseline of the paper.
 
     Example:

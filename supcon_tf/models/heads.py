@@ -7,7 +7,11 @@ from keras import layers
 
 
 def projection_head(
-    widths: Sequence[int] = (2048, 128), *, batch_norm: bool = False, name: str | None = None
+    widths: Sequence[int] = (2048, 128),
+    *,
+    batch_norm: bool = False,
+    synchronized_batch_norm: bool = False,
+    name: str | None = None,
 ) -> keras.Sequential:
     """Builds a projection head.
 
@@ -28,6 +32,8 @@ def projection_head(
     Args:
         widths: output width of every layer, the last one being the projection's.
         batch_norm: whether hidden layers are followed by batch normalisation.
+        synchronized_batch_norm: whether its statistics are those of the global batch when several
+            replicas train.
         name: name of the head.
 
     Returns:
@@ -44,7 +50,14 @@ def projection_head(
     for i, width in enumerate(widths[:-1], start=1):
         head.add(layers.Dense(width, use_bias=not batch_norm, name=f"hidden{i}"))
         if batch_norm:
-            head.add(layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"hidden{i}_norm"))
+            head.add(
+                layers.BatchNormalization(
+                    momentum=0.9,
+                    epsilon=1e-5,
+                    synchronized=synchronized_batch_norm,
+                    name=f"hidden{i}_norm",
+                )
+            )
         head.add(layers.ReLU(name=f"hidden{i}_relu"))
     head.add(layers.Dense(widths[-1], use_bias=False, dtype="float32", name="projection"))
     return head

@@ -5,12 +5,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.checks import require_representations
+from supcon_tf.models.checks import require_positive_integer, require_representations
+from supcon_tf.models.gradient_cache import project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
+from supcon_tf.models.replicated import ReplicatedModel
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class SupConModel(keras.Model):
+class SupConModel(ReplicatedModel):
     """An encoder and a projection head, trained with a contrastive loss.
 
     `model(images)` gives projections of unit length, in float32 under every dtype policy;
@@ -43,11 +45,19 @@ class SupConModel(keras.Model):
         augmentation: a layer that turns images `[batch, height, width, channels]` into random views
             of them, called with `training=True` once for each view, also in `evaluate`.
         num_views: how many views `augmentation` makes of each image.
+        micro_batch_size: `None`, or how many images of a batch (on each replica) are encoded at the
+            same time, a divisor of the batch size: the loss and its gradient are still those of the
+            whole batch, in the memory that a micro-batch needs and 4/3 of the time. All images are
+            projected once without keeping activations, for the gradient with respect to their
+            projections, and once more, piece by piece, to carry that gradient on to the weights
+            (gradient caching, Gao et al., 2021, https://arxiv.org/abs/2101.06983). Dropout repeats
+            its masks. Batch normalisation takes its statistics of each micro-batch: only there does
+            the result differ. Not for layers with activity regularisers.
         name: name of the model.
 
     Raises:
-        ValueError: if the encoder is not built, its output is not `[batch, dim]`, or `num_views` is
-            not a positive integer.
+        ValueError: if the encoder is not built, its output is not `[batch, dim]`, or `num_views` or
+            `micro_batch_size` is not a positive integer.
     """
 
     def __init__(
@@ -57,12 +67,14 @@ class SupConModel(keras.Model):
         *,
         augmentation: keras.Layer | None = None,
         num_views: int = 2,
+        micro_batch_size: int | None = None,
         name: str | None = None,
         **kwargs: Any,
     ):
         dim = require_representations(encoder)
-        if not isinstance(num_views, int) or num_views < 1:
-            raise ValueError(f"`num_views` must be an integer above 0. Received: {num_views!r}")
+        require_positive_integer("num_views", num_views)
+        if micro_batch_size is not None:
+            require_positive_integer("micro_batch_size", micro_batch_size)
         super().__init__(name=name, **kwargs)
         self.encoder = encoder
         self.projection_head = projection_head or default_projection_head((dim, 128))
@@ -70,6 +82,7 @@ class SupConModel(keras.Model):
             self.projection_head.build((None, dim))
         self.augmentation = augmentation
         self.num_views = num_views
+        self.micro_batch_size = micro_batch_size
         self.normalization = keras.layers.UnitNormalization(dtype="float32", name="normalization")
         self.built = True
 
@@ -114,11 +127,23 @@ class SupConModel(keras.Model):
         """Makes views, compares their projections and updates encoder and head."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         views = self.make_views(images)
-        with tf.GradientTape() as tape:
-            projections = self(views, training=True)
-            loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
-            scaled_loss = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled_loss, self.trainable_variables)
+        if self.micro_batch_size is None:
+            with tf.GradientTape() as tape:
+                projections = self(views, training=True)
+                loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
+                scaled_loss = self.optimizer.scale_loss(loss)
+            gradients = tape.gradient(scaled_loss, self.trainable_variables)
+        else:
+            projections, pull_back = project_in_pieces(self, views, self.micro_batch_size)
+            with tf.GradientTape() as tape:
+                tape.watch(projections)
+                loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
+                scaled_loss = self.optimizer.scale_loss(loss)
+            # Weights meet the loss directly too, in their regularisers.
+            upstream, direct = tape.gradient(scaled_loss, (projections, self.trainable_variables))
+            gradients = [
+                x if y is None else x + y for x, y in zip(pull_back(upstream), direct, strict=True)
+            ]
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
@@ -138,6 +163,8 @@ class SupConModel(keras.Model):
         sample_weight: tf.Tensor | None,
         loss: tf.Tensor,
     ) -> dict[str, Any]:
+        # A replica's loss is its share of the mean over the global batch.
+        loss *= self.distribute_strategy.num_replicas_in_sync
         for metric in self.metrics:
             if metric.name == "loss":
                 metric.update_state(loss, sample_weight=tf.shape(views)[0])
@@ -151,6 +178,7 @@ class SupConModel(keras.Model):
             "projection_head": keras.saving.serialize_keras_object(self.projection_head),
             "augmentation": keras.saving.serialize_keras_object(self.augmentation),
             "num_views": self.num_views,
+            "micro_batch_size": self.micro_batch_size,
         }
 
     @classmethod

@@ -17,7 +17,7 @@ from supcon_tf.similarity.streaming import (
 from supcon_tf.similarity.target import (
     Classes,
     Distributions,
-    weight_sums,
+    everyones_weight_sums,
     weighted_similarities,
 )
 
@@ -40,6 +40,7 @@ def supcon(
     unit_length: bool = False,
     block_size: int | None = None,
     product_dtype: str | None = None,
+    replica: tf.distribute.ReplicaContext | None = None,
 ) -> tf.Tensor:
     r"""Computes the supervised contrastive loss of every anchor.
 
@@ -65,6 +66,8 @@ def supcon(
             known to be safe, or not, before the first batch.
         block_size: largest number of rows and of columns of a tile.
         product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
+        replica: `None`, or the replica whose rows the anchors are, with everyone's as contrasts
+            (see `replicas.gather_rows`).
 
     Returns:
         `[anchors]` losses; 0, with gradient 0, for an anchor without positives or whose denominator
@@ -85,10 +88,10 @@ def supcon(
             tuple(Reduction(*x) for x in kinds_and_sets),
             unit_length,
             positives_cap,
-            block_size or DEFAULT_BLOCK_SIZE,
-            product_dtype,
+            block_size=block_size or DEFAULT_BLOCK_SIZE,
+            product_dtype=product_dtype,
         )
-        return reduce_rows(anchors, contrasts, settings, against)
+        return reduce_rows(anchors, contrasts, settings, against, replica)
 
     outside = summation == "outside"
     positives = ("sum" if outside else "logsumexp", POSITIVES), ("count", POSITIVES)
@@ -123,6 +126,7 @@ def generalized_supcon(
     unit_length: bool = False,
     block_size: int | None = None,
     product_dtype: str | None = None,
+    replica: tf.distribute.ReplicaContext | None = None,
 ) -> tf.Tensor:
     r"""Computes the contrastive loss of every anchor whose targets are label similarities.
 
@@ -140,13 +144,16 @@ def generalized_supcon(
             without a label. Every other row must be in a group of its own.
         label_rows: `[anchors, classes]` non-negative numbers of any scale.
         contrasts: the rows they are compared with; `None` if they are the anchors.
-        contrast_label_rows: `[contrasts, classes]`; `None` if they are the anchors'.
+        contrast_label_rows: `[contrasts, classes]`; `None` if they are the anchors', or if those of
+            other replicas are not here.
         temperature: tau, above 0.
         weighting: `"similarity_sum"` or `"contrast_count"`.
         unit_length: whether all rows are known to have length 1; then one exponential per pair is
             known to be safe, or not, before the first batch.
         block_size: largest number of rows and of columns of a tile.
         product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
+        replica: `None`, or the replica whose rows the anchors are, with everyone's as contrasts
+            (see `replicas.gather_rows`).
 
     Returns:
         `[anchors]` losses; 0, with gradient 0, for an anchor that resembles no contrast.
@@ -158,23 +165,25 @@ def generalized_supcon(
         block_size=block_size or DEFAULT_BLOCK_SIZE,
         product_dtype=product_dtype,
     )
-    (log_denominator,) = reduce_rows(anchors, contrasts, settings)
-    c, contrast_labels = None, [None, None]
-    if contrasts is not None:
-        c = contrasts.z
-        contrast_labels = [Distributions(contrast_label_rows), Classes(contrasts.group)]
+    (log_denominator,) = reduce_rows(anchors, contrasts, settings, replica=replica)
     labels = [Distributions(label_rows), Classes(anchors.group)]
+    contrast_labels = [
+        None if contrast_label_rows is None else Distributions(contrast_label_rows),
+        None if contrasts is None else Classes(contrasts.group),
+    ]
+    c = None if contrasts is None else contrasts.z
     parts = list(zip(labels, contrast_labels, strict=True))
     similar = tf.add_n(
-        [weighted_similarities(anchors.z, y, c, other, temperature) for y, other in parts]
+        [weighted_similarities(anchors.z, y, c, other, temperature, replica) for y, other in parts]
     )
-    weights = tf.add_n([weight_sums(y, other) for y, other in parts])
+    weights = tf.add_n([everyones_weight_sums(y, other, replica) for y, other in parts])
     defined = weights > _NO_POSITIVE
     if weighting == "similarity_sum":
         count = tf.where(defined, weights, tf.ones_like(weights))
     else:
-        others = tf.shape(anchors.z)[0] - 1 if contrasts is None else tf.shape(contrasts.z)[0]
-        count = tf.cast(others, weights.dtype)
+        columns = tf.shape((contrasts or anchors).z)[0]
+        itself = contrasts is None or replica is not None
+        count = tf.cast(columns - int(itself), weights.dtype)
     share, count = tf.cast(weights / count, similar.dtype), tf.cast(count, similar.dtype)
     loss = share * log_denominator.maximum - similar / count + share * log_denominator.log_total
     return tf.where(defined, loss, tf.zeros_like(loss))

@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.products import contract
+from supcon_tf.similarity.replicas import gather_vectors
 from supcon_tf.similarity.rows import POSITIVES, Rows, meet, members
 from supcon_tf.similarity.target import Classes, similarity_sums, weight_sums
 
@@ -60,6 +61,7 @@ class Settings(NamedTuple):
         reductions: the reductions to compute in one walk.
         unit_length: whether all rows are known to have length 1, which saves a look at them.
         positives_cap: see `rows.members`.
+        itself: whether every anchor is also among the contrasts that are given.
         block_size: the largest number of rows and of columns of a tile.
         product_dtype: name of the dtype to which the factors of products are rounded, or `None`.
     """
@@ -68,6 +70,7 @@ class Settings(NamedTuple):
     reductions: tuple[Reduction, ...]
     unit_length: bool = False
     positives_cap: int | None = None
+    itself: bool = False
     block_size: int = DEFAULT_BLOCK_SIZE
     product_dtype: str | None = None
 
@@ -108,6 +111,7 @@ def reduce_rows(
     contrasts: Rows | None,
     settings: Settings,
     against: LogSumExp | None = None,
+    replica: tf.distribute.ReplicaContext | None = None,
 ) -> list[tf.Tensor | LogSumExp]:
     """Reduces every anchor's similarities to the contrasts.
 
@@ -116,32 +120,41 @@ def reduce_rows(
         contrasts: the columns j; `None` if they are the anchors, which halves the work.
         settings: which reductions, and how.
         against: `None` to reduce the similarities, or b to reduce log-probabilities.
+        replica: `None`, or the replica whose rows the anchors are; the contrasts are then
+            everyone's rows, and the gradient is that of everyone's losses.
 
     Returns:
         One `[anchors]` tensor or `LogSumExp` per reduction, differentiable once with respect to
-        both sides' embeddings and `against`.
+        both sides' embeddings and `against`; contrasts of all replicas are constants.
     """
+    settings = settings._replace(itself=replica is not None)
+    fixed_contrasts = contrasts is None or replica is not None
     # An input that is not given cannot be an argument of a function with a gradient.
     inputs = [anchors.z]
-    if contrasts is not None:
+    if not fixed_contrasts:
         inputs.append(contrasts.z)
     if against is not None:
         inputs.append(against.log_total)
 
     def named(z, *others):
         others = list(others)
-        columns = None if contrasts is None else contrasts._replace(z=others.pop(0))
+        columns = contrasts if fixed_contrasts else contrasts._replace(z=others.pop(0))
         b = None if against is None else against._replace(log_total=others.pop(0))
         return anchors._replace(z=z), columns, b
 
     def forward(*inputs):
-        return tf.stack(_forward(*named(*inputs), settings))
+        out = tf.stack(_forward(*named(*inputs), settings))
+        # A function traced for any number of rows forgets it.
+        out.set_shape([2, len(settings.reductions), anchors.z.shape[0]])
+        return out
 
     def backward(out, upstream, *inputs):
         rows, columns, b = named(*inputs)
         role = Role(out[0], upstream[1], b)
-        if columns is None:
-            dz, db = _backward(rows, None, role, role, settings)
+        if fixed_contrasts:
+            # A row is an anchor here and a contrast of everyone's anchors.
+            everyones = role if replica is None else gather_vectors(role, replica)
+            dz, db = _backward(rows, columns, role, everyones, settings)
             gradients = [dz, db]
         else:
             # Two walks, since contrasts that take no gradient (a queue) need only the first: a
@@ -190,7 +203,7 @@ def _forward(
     shifts, totals = [], []
     for reduction in settings.reductions:
         if by_class(reduction):
-            total = _sum_over_class(reduction, rows, columns, settings.temperature)
+            total = _sum_over_class(reduction, rows, columns, settings)
             shift = tf.zeros_like(total)
         else:
             shift, total = next(results)
@@ -199,14 +212,16 @@ def _forward(
     return tf.stack(shifts), tf.stack(totals)
 
 
-def _sum_over_class(reduction, rows, columns, temperature):
+def _sum_over_class(reduction, rows, columns, settings):
     labels, c, other_labels = Classes(rows.group), None, None
     if columns is not None:
         c, other_labels = columns.z, Classes(columns.group)
     if reduction.kind == "count":
-        return tf.cast(weight_sums(labels, other_labels), rows.z.dtype)
-    sums = similarity_sums(rows.z, labels, c, other_labels) / temperature
-    return tf.cast(sums, rows.z.dtype)
+        total = weight_sums(labels, other_labels, settings.itself)
+    else:
+        sums = similarity_sums(rows.z, labels, c, other_labels, settings.itself)
+        total = sums / settings.temperature
+    return tf.cast(total, rows.z.dtype)
 
 
 def _sum_over_tiles(rows, columns, against, settings):

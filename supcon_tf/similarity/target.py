@@ -58,6 +58,7 @@ def weighted_similarities(
     contrasts: tf.Tensor | None,
     contrast_labels: Labels | None,
     temperature: float,
+    replica: tf.distribute.ReplicaContext | None = None,
 ) -> tf.Tensor:
     r"""Computes $\sum_{j \ne i} w_{ij} s_{ij}$ for every anchor.
 
@@ -65,36 +66,86 @@ def weighted_similarities(
         z: `[anchors, dim]` floating point embeddings.
         labels: of the anchors.
         contrasts: `[contrasts, dim]` embeddings; `None` if they are the anchors.
-        contrast_labels: of the contrasts; `None` if they are the anchors.
+        contrast_labels: of the contrasts; `None` if they are the anchors, or if those of other
+            replicas are not here: then the replicas add up their parts of M and M_q.
         temperature: tau, above 0.
+        replica: `None`, or the replica whose rows the anchors are. The contrasts are then
+            everyone's rows, and the gradient is that of everyone's sums.
 
     Returns:
-        `[anchors]` in the dtype of `z`, differentiable once with respect to both sides' embeddings.
+        `[anchors]` in the dtype of `z`, differentiable once with respect to both sides' embeddings;
+        contrasts of all replicas are constants.
     """
-    square = contrasts is None
+    if contrasts is not None and replica is None:
+        return _between_two_sides(z, labels, contrasts, contrast_labels, temperature)
 
-    def forward(z, c=None):
-        return tf.cast(similarity_sums(z, labels, c, contrast_labels) / temperature, z.dtype)
+    def moments(z, q=None):
+        if replica is None:
+            return _moments(z, labels, q)
+        if contrast_labels is None:
+            return _add_up(_moments(z, labels, q), replica)
+        everyones_q = None if q is None else replica.all_gather(q, axis=0)
+        return _moments(contrasts, contrast_labels, everyones_q)
 
-    def backward(_, upstream, z, c=None):
+    def forward(z, m):
+        return tf.cast(_project(z, labels, m, itself=True) / temperature, z.dtype)
+
+    def backward(_, upstream, z, m):
         q = tf.cast(upstream, tf.float64) / temperature
-        if square:
-            return [_gradient(z, labels, q, None, None, None)]
+        return [_gradient(z, labels, q, m, moments(z, q)), tf.zeros_like(m)]
+
+    # M is an argument so that the replicas need not add it up again for the gradient.
+    return differentiable_once(forward, backward)(z, moments(tf.stop_gradient(z)))
+
+
+def everyones_weight_sums(
+    labels: Labels, contrast_labels: Labels | None, replica: tf.distribute.ReplicaContext | None
+) -> tf.Tensor:
+    r"""Computes $W_i = \sum_{j \ne i} w_{ij}$ of every anchor, on one replica or on many.
+
+    Args:
+        labels: of the anchors.
+        contrast_labels: of the contrasts, as in `weighted_similarities`.
+        replica: `None`, or the replica whose rows the anchors are.
+
+    Returns:
+        `[anchors]` float64.
+    """
+    if replica is None or contrast_labels is not None:
+        return weight_sums(labels, contrast_labels, itself=replica is not None)
+    ones = tf.ones([tf.shape(labels[0])[0], 1], tf.float64)
+    return _project(ones, labels, _add_up(_moments(ones, labels), replica), itself=True)
+
+
+def _add_up(moments: tf.Tensor, replica: tf.distribute.ReplicaContext) -> tf.Tensor:
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, moments)
+
+
+def _between_two_sides(z, labels, contrasts, contrast_labels, temperature):
+    """Computes the weighted similarities of anchors of which none is among the contrasts."""
+
+    def forward(z, c):
+        sums = similarity_sums(z, labels, c, contrast_labels)
+        return tf.cast(sums / temperature, z.dtype)
+
+    def backward(_, upstream, z, c):
+        q = tf.cast(upstream, tf.float64) / temperature
         return [
-            _gradient(z, labels, q, c, contrast_labels, None),
-            _gradient(c, contrast_labels, None, z, labels, q),
+            _gradient_of_anchors(z, labels, q, c, contrast_labels),
+            _gradient_of_contrasts(c, contrast_labels, q, z, labels),
         ]
 
-    return differentiable_once(forward, backward)(*([z] if square else [z, contrasts]))
+    return differentiable_once(forward, backward)(z, contrasts)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def weight_sums(labels: Labels, contrast_labels: Labels | None) -> tf.Tensor:
+def weight_sums(labels: Labels, contrast_labels: Labels | None, itself: bool = False) -> tf.Tensor:
     r"""Computes $W_i = \sum_{j \ne i} w_{ij}$ of every anchor.
 
     Args:
         labels: of the anchors.
         contrast_labels: of the contrasts; `None` if they are the anchors.
+        itself: whether every anchor is also among the contrasts that are given.
 
     Returns:
         `[anchors]` float64.
@@ -102,7 +153,7 @@ def weight_sums(labels: Labels, contrast_labels: Labels | None) -> tf.Tensor:
     columns = contrast_labels or labels
     ones = tf.ones([tf.shape(columns[0])[0], 1], tf.float64)
     sums = _look_up(_sum_by_label(ones, columns, labels), labels)[:, 0]
-    return sums - _squared_lengths(labels) if contrast_labels is None else sums
+    return sums - _squared_lengths(labels) if itself or contrast_labels is None else sums
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
@@ -111,6 +162,7 @@ def similarity_sums(
     labels: Labels,
     contrasts: tf.Tensor | None,
     contrast_labels: Labels | None,
+    itself: bool = False,
 ) -> tf.Tensor:
     r"""Computes $\sum_{j \ne i} w_{ij} z_i \cdot c_j$ for every anchor.
 
@@ -119,38 +171,51 @@ def similarity_sums(
         labels: of the anchors.
         contrasts: `[contrasts, dim]` embeddings; `None` if they are the anchors.
         contrast_labels: of the contrasts; `None` if they are the anchors.
+        itself: whether every anchor is also among the contrasts that are given.
 
     Returns:
         `[anchors]` float64.
     """
-    if contrasts is None:
-        z = tf.cast(z, tf.float64)
-        similar = _look_up(_sum_by_label(z, labels, labels), labels)
-        return tf.reduce_sum(z * (similar - _squared_lengths(labels)[:, None] * z), axis=1)
-    moments = _sum_by_label(tf.cast(contrasts, tf.float64), contrast_labels, labels)
-    return tf.reduce_sum(tf.cast(z, tf.float64) * _look_up(moments, labels), axis=1)
+    c, columns = (z, labels) if contrasts is None else (contrasts, contrast_labels)
+    moments = _sum_by_label(tf.cast(c, tf.float64), columns, labels)
+    return _project(z, labels, moments, itself=itself or contrasts is None)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _gradient(z, labels, q, columns, column_labels, column_q):
-    """Computes the gradient of the rows' embeddings in their roles as anchors and as contrasts.
-
-    `q` and `column_q` are the gradients, divided by tau, of the rows and columns in their role as
-    anchors; `None` if they are none. `columns` is `None` if they are the rows.
-    """
-    dtype = z.dtype
+def _moments(z, labels, q=None):
+    """Computes M, or with `q` M_q, of rows: `[labels, dim]` float64."""
     z = tf.cast(z, tf.float64)
-    if columns is None:
-        both_roles = tf.concat([z, q[:, None] * z], axis=1)
-        sums = _look_up(_sum_by_label(both_roles, labels, labels), labels)
-        as_anchor, as_contrast = tf.split(sums, 2, axis=1)
-        gradient = q[:, None] * (as_anchor - 2 * _squared_lengths(labels)[:, None] * z)
-        return tf.cast(gradient + as_contrast, dtype)
-    columns = tf.cast(columns, tf.float64)
-    if column_q is not None:
-        columns *= column_q[:, None]
-    sums = _look_up(_sum_by_label(columns, column_labels, labels), labels)
-    return tf.cast(sums if q is None else q[:, None] * sums, dtype)
+    return _sum_by_label(z if q is None else q[:, None] * z, labels, labels)
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _project(z, labels, m, itself):
+    """Computes z_i . M y_i, less the row's own part if it is in M."""
+    z = tf.cast(z, tf.float64)
+    similar = _look_up(m, labels)
+    if itself:
+        similar -= _squared_lengths(labels)[:, None] * z
+    return tf.reduce_sum(z * similar, axis=1)
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _gradient(z, labels, q, m, m_q):
+    """Computes the gradient of rows as anchors and as contrasts of everyone's anchors."""
+    own = 2 * _squared_lengths(labels)[:, None] * tf.cast(z, tf.float64)
+    gradient = q[:, None] * (_look_up(m, labels) - own) + _look_up(m_q, labels)
+    return tf.cast(gradient, z.dtype)
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _gradient_of_anchors(z, labels, q, contrasts, contrast_labels):
+    moments = _sum_by_label(tf.cast(contrasts, tf.float64), contrast_labels, labels)
+    return tf.cast(q[:, None] * _look_up(moments, labels), z.dtype)
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _gradient_of_contrasts(contrasts, contrast_labels, q, z, labels):
+    moments = _sum_by_label(q[:, None] * tf.cast(z, tf.float64), labels, contrast_labels)
+    return tf.cast(_look_up(moments, contrast_labels), contrasts.dtype)
 
 
 def _sum_by_label(values: tf.Tensor, labels: Labels, other_labels: Labels) -> tf.Tensor:

@@ -220,11 +220,25 @@ def test_save_and_load_a_compiled_model(tmp_path):
     assert loaded.evaluate(x, y, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0))
 
 
-def test_several_replicas_are_refused():
+def fit_on(strategy, loss, drop_remainder=True):
     x, y = blobs(16)
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with strategy.scope():
         model = plain_model(2)
-        model.compile("sgd", loss=SupConLoss())
-    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8, drop_remainder=True)
-    with pytest.raises(NotImplementedError, match="wrong negatives.*Received: 2 replicas"):
-        model.fit(data, verbose=0)
+        model.compile("sgd", loss=loss)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8, drop_remainder=drop_remainder)
+    model.fit(data, verbose=0)
+
+
+def test_replicas_need_batches_of_a_static_size(two_replicas):
+    with pytest.raises(ValueError, match=r"drop_remainder=True.*y_pred.shape=\(None, 2, 4\)"):
+        fit_on(two_replicas, SupConLoss(), drop_remainder=False)
+
+
+def test_replicas_refuse_a_mean_over_sample_weights(two_replicas):
+    loss = SupConLoss(reduction="mean_with_sample_weight")
+    with pytest.raises(ValueError, match="mean_with_sample_weight.*Received: 2 replicas"):
+        fit_on(two_replicas, loss)
+
+
+def test_replicas_take_integer_ids(two_replicas):
+    fit_on(two_replicas, SupConLoss())

@@ -1,0 +1,93 @@
+"""Gradient caching: the loss of a large batch in the memory that a small one needs."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from supcon_tf.similarity.replicas import replica_context
+
+
+def project_in_pieces(
+    model: keras.Model, views: tf.Tensor, micro_batch_size: int
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+    """Projects a batch piece by piece, without keeping activations.
+
+    Reference: Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited
+    Setup", 2021 (https://arxiv.org/abs/2101.06983).
+
+    Args:
+        model: maps views to projections.
+        views: `[batch, ...]`, of a static size.
+        micro_batch_size: how many of the batch make a piece; it must divide the batch.
+
+    Returns:
+        The projections of the batch, and a function that turns the gradient with respect to them
+        into the gradients with respect to the model's trainable variables. It projects every piece
+        once more, with the same random numbers, and updates moving statistics.
+
+    Raises:
+        ValueError: if the batch size is not static, or the pieces do not divide it.
+    """
+    if views.shape[0] is None or views.shape[0] % micro_batch_size:
+        raise ValueError(
+            "`micro_batch_size` must divide the batch size, which must be static: use "
+            "`dataset.batch(size, drop_remainder=True)`. Received: "
+            f"micro_batch_size={micro_batch_size}, a batch of the shape {views.shape} on each "
+            "replica"
+        )
+    count = views.shape[0] // micro_batch_size
+    pieces = tf.reshape(views, [count, micro_batch_size, *views.shape[1:]])
+    state = [variable for layer in model.layers for variable in layer.non_trainable_variables]
+    before = [tf.identity(variable.value) for variable in state]
+    projections = _map_in_turn(lambda piece: model(piece, training=True), pieces)
+    with tf.control_dependencies([projections]):
+        for variable, value in zip(state, before, strict=True):
+            variable.assign(value)
+
+    def pull_back(upstream: tf.Tensor) -> list[tf.Tensor]:
+        variables = model.trainable_variables
+
+        def add(gradients, piece_and_upstream):
+            piece, its_upstream = piece_and_upstream
+            with tf.GradientTape() as tape:
+                again = model(piece, training=True)
+            new = tape.gradient(again, variables, its_upstream)
+            return [x if y is None else x + y for x, y in zip(gradients, new, strict=True)]
+
+        upstreams = tf.reshape(upstream, projections.shape)
+        zeros = [tf.zeros_like(variable.value) for variable in variables]
+        return _fold_in_turn(add, (pieces, upstreams), zeros)
+
+    return tf.reshape(projections, [views.shape[0], *projections.shape[2:]]), pull_back
+
+
+# Within one of several replicas variables cannot be written inside a loop of the graph, so that the
+# pieces become a part of the graph each.
+
+
+def _map_in_turn(function: Callable, pieces: tf.Tensor) -> tf.Tensor:
+    """Stacks the function's results for each piece, computed one after the other."""
+    if replica_context() is None:
+        return tf.map_fn(function, pieces, parallel_iterations=1, fn_output_signature=tf.float32)
+    results: list[tf.Tensor] = []
+    for piece in tf.unstack(pieces):
+        results.append(function(_after(results, piece)))
+    return tf.stack(results)
+
+
+def _fold_in_turn(
+    function: Callable, pieces: tuple[tf.Tensor, ...], state: list[tf.Tensor]
+) -> list[tf.Tensor]:
+    """Carries a state through the pieces, one after the other."""
+    if replica_context() is None:
+        return tf.foldl(function, pieces, state, parallel_iterations=1)
+    for parts in zip(*map(tf.unstack, pieces), strict=True):
+        state = function(state, tuple(_after([*state, parts[-1]], part) for part in parts))
+    return state
+
+
+def _after(tensors: list[tf.Tensor], piece: tf.Tensor) -> tf.Tensor:
+    """Returns a piece that comes to be only after the tensors have."""
+    with tf.control_dependencies(tensors):
+        return tf.identity(piece)

@@ -1,0 +1,169 @@
+"""The training loop that all models share, on one replica and on many.
+
+Keras alone trains, evaluates and predicts wrongly or not at all with several workers, or with
+several steps in one execution on several replicas. This mends it in the places where Keras lets a
+model build its own step functions, and leaves everything else to Keras.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Logs = dict[str, Any]
+
+
+class ReplicatedModel(keras.Model):
+    """A model whose `fit`, `evaluate` and `predict` are correct under every strategy.
+
+    Under a strategy the model is created inside `strategy.scope()`, and a whole step cannot be
+    compiled by XLA (`jit_compile=True`); the similarity core is compiled all the same. With several
+    replicas the training batches have a static size that the replicas divide
+    (`dataset.batch(size, drop_remainder=True)`).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._created_under = tf.distribute.get_strategy()
+        self._created_under_scope = tf.distribute.has_strategy()
+        self._train_rows = self._test_rows = None
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, as `keras.Model.fit` does.
+
+        Raises:
+            ValueError: on several replicas, if `x` is not a `tf.data.Dataset` with batches of a
+                static size that the number of replicas divides.
+        """
+        if self._is_distributed():
+            rows = self._rows_per_replica(x)
+            replicas = self.distribute_strategy.num_replicas_in_sync
+            if rows is None and replicas > 1:
+                raise ValueError(
+                    "On several replicas all training batches must have the same size, and the "
+                    "number of replicas must divide it: use `tf.data.Dataset.batch(size, "
+                    f"drop_remainder=True)`. Received: {getattr(x, 'element_spec', type(x))} for "
+                    f"{replicas} replicas"
+                )
+            if rows != self._train_rows:
+                self._train_rows, self.train_function = rows, None
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates, as `keras.Model.evaluate` does."""
+        if self._is_distributed() and self._rows_per_replica(x) != self._test_rows:
+            self._test_rows, self.test_function = self._rows_per_replica(x), None
+        return super().evaluate(x, *args, **kwargs)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Builds the function that `fit` calls for every execution."""
+        if not self._is_distributed():
+            super().make_train_function(force)
+        elif self.train_function is None or force:
+            self.train_function = self._on_replicas(self.train_step, self._train_rows)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """Builds the function that `evaluate` calls for every execution."""
+        if not self._is_distributed():
+            super().make_test_function(force)
+        elif self.test_function is None or force:
+            self.test_function = self._on_replicas(self.test_step, self._test_rows)
+
+    def make_predict_function(self, force: bool = False) -> None:
+        """Builds the function that `predict` calls for every execution."""
+        if not self._is_distributed():
+            super().make_predict_function(force)
+        elif self.predict_function is None or force:
+            self.predict_function = self._predict_on_replicas()
+
+    def compute_loss(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Computes the loss; 0 on a replica that got nothing of an incomplete batch."""
+        loss = super().compute_loss(x, *args, **kwargs)
+        rows = tf.shape(x)[0]
+        return tf.where(rows > 0, loss, tf.zeros_like(loss))
+
+    def _is_distributed(self) -> bool:
+        strategy = tf.distribute.get_strategy()
+        if tf.distribute.has_strategy() and strategy is not self._created_under:
+            raise ValueError(
+                "The model must be created inside the scope of the strategy that trains it: create "
+                "the strategy first, then the model under `with strategy.scope():`. "
+                f"Received: a model created under {type(self._created_under).__name__}, used under "
+                f"{type(strategy).__name__}"
+            )
+        return self._created_under_scope
+
+    def _rows_per_replica(self, data: Any) -> int | None:
+        """Returns how many rows of every batch a replica gets, or `None` if that may vary."""
+        if not isinstance(data, tf.data.Dataset):
+            return None
+        specs = tf.nest.flatten(data.element_spec)
+        sizes = {spec.shape[0] if spec.shape.rank else None for spec in specs}
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if len(sizes) > 1 or None in sizes or next(iter(sizes)) % replicas:
+            return None
+        return sizes.pop() // replicas
+
+    def _on_replicas(
+        self, step: Callable[[Any], Logs], rows: int | None
+    ) -> Callable[[Iterator[Any]], Logs]:
+        """Runs `step` on every replica, up to `steps_per_execution` times for each call."""
+        if self.jit_compile is True:
+            raise ValueError(
+                "`jit_compile=True` cannot compile a whole step under a strategy; leave it at "
+                '"auto": the similarity core is compiled all the same. Received: jit_compile=True '
+                f"under {type(self.distribute_strategy).__name__}"
+            )
+        strategy = self.distribute_strategy
+
+        def replica_step(batch: Any) -> None:
+            # Distribution forgets static sizes, with several workers and with optional batches.
+            step(tf.nest.map_structure(lambda x: tf.ensure_shape(x, [rows, *x.shape[1:]]), batch))
+
+        def execute(iterator: Iterator[Any]) -> Logs:
+            strategy.run(replica_step, (next(iterator),))
+            for _ in tf.range(self.steps_per_execution - 1):
+                batch = iterator.get_next_as_optional()  # the data may end in between
+                if batch.has_value():
+                    strategy.run(replica_step, (batch.get_value(),))
+            # Out here metrics are added up over the replicas.
+            return self.get_metrics_result()
+
+        return execute if self.run_eagerly else tf.function(execute)
+
+    def _predict_on_replicas(self) -> Callable[[list[Any]], Any]:
+        strategy = self.distribute_strategy
+
+        def step(batch: Any) -> Any:
+            replica = tf.distribute.get_replica_context()
+            outputs = self.predict_step(batch)
+            return tf.nest.map_structure(lambda x: replica.all_gather(x, axis=0), outputs)
+
+        def predict_one(batch: Any) -> Any:
+            outputs = strategy.run(step, (batch,))
+            return tf.nest.map_structure(
+                lambda x: strategy.experimental_local_results(x)[0], outputs
+            )
+
+        if not self.run_eagerly:
+            predict_one = tf.function(predict_one)
+
+        def predict(batches: list[Any]) -> Any:
+            outputs = [predict_one(batch) for batch in batches]
+            return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *outputs)
+
+        return predict
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras would average the replicas' parts of the first batch, which turns integer labels
+        # into others and fails with several workers. The shapes of one part are all it needs.
+        if iterator is not None and self._is_distributed():
+            strategy = self.distribute_strategy
+            for _, _, batches in iterator:
+                data_batch = tf.nest.map_structure(
+                    lambda x: strategy.experimental_local_results(x)[0], next(batches)
+                )
+                break
+            iterator = None
+        super()._maybe_symbolic_build(iterator, data_batch)

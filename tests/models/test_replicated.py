@@ -1,0 +1,89 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import supcon_tf
+
+
+def make_model(**compile_options):
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((8,)))
+    model.compile("sgd", loss=supcon_tf.SupConLoss(), **compile_options)
+    return model
+
+
+def batches(size=8, drop_remainder=True, samples=24):
+    rng = np.random.default_rng(0)
+    images = rng.random([samples, 2, 8, 8, 1], dtype="float32")
+    data = tf.data.Dataset.from_tensor_slices((images, np.arange(samples) % 3))
+    return data.batch(size, drop_remainder=drop_remainder)
+
+
+def fit_fails(strategy, data, match, **compile_options):
+    with strategy.scope():
+        model = make_model(**compile_options)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=match):
+        model.fit(data, verbose=0)
+    for actual, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_a_batch_without_a_static_size_is_refused(two_replicas):
+    data = batches(drop_remainder=False)
+    fit_fails(two_replicas, data, r"drop_remainder=True.*\(None, 2, 8, 8, 1\).*2 replicas")
+
+
+def test_a_batch_that_the_replicas_do_not_divide_is_refused(two_replicas):
+    fit_fails(two_replicas, batches(size=7), "number of replicas must divide it")
+
+
+def test_arrays_are_refused(two_replicas):
+    with two_replicas.scope():
+        model = make_model()
+    with pytest.raises(ValueError, match="drop_remainder=True.*numpy.ndarray.*2 replicas"):
+        model.fit(np.zeros([8, 2, 8, 8, 1]), np.zeros(8, int))
+
+
+def test_compiling_the_whole_step_is_refused(two_replicas):
+    fit_fails(
+        two_replicas, batches(), "Received: jit_compile=True under Mirrored", jit_compile=True
+    )
+
+
+def test_a_strategy_that_comes_after_the_model_is_refused(two_replicas):
+    model = make_model()
+    match = "created under _DefaultDistributionStrategy, used under MirroredStrategy"
+    with two_replicas.scope(), pytest.raises(ValueError, match=match):
+        model.fit(batches(), verbose=0)
+
+
+@pytest.mark.parametrize("samples", [24, 18])
+def test_an_epoch_may_end_inside_an_execution(two_replicas, samples):
+    with two_replicas.scope():
+        model = make_model(steps_per_execution=4)
+    model.fit(batches(samples=samples), epochs=2, verbose=0)
+    assert model.optimizer.iterations.numpy() == 2 * (samples // 8)
+
+
+def test_evaluation_of_an_incomplete_batch_is_exact(two_replicas):
+    rng = np.random.default_rng(0)
+    images, labels = rng.random([17, 8, 8, 1], dtype="float32"), np.arange(17) % 3
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)  # one replica gets 1, 0
+
+    def make():
+        keras.utils.set_random_seed(0)
+        encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+        model = supcon_tf.CrossEntropyModel(encoder, num_classes=3)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(loss=loss, metrics=["accuracy"])
+        return model
+
+    expected = make().evaluate(data, verbose=0)
+    with two_replicas.scope():
+        model = make()
+    np.testing.assert_allclose(model.evaluate(data, verbose=0), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        model.predict(data.map(lambda x, y: x), verbose=0), make()(images), atol=1e-6
+    )

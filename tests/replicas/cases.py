@@ -1,0 +1,183 @@
+"""Trainings that must end the same on any number of replicas and workers.
+
+    python tests/replicas/cases.py OUTPUT.npz --replicas=2 --steps_per_execution=5 [NAME ...]
+
+trains the named cases, or all, and writes weights, histories and predictions. A process of its own
+for every number of replicas: one process must not use two strategies, and the number of logical
+devices is fixed once TensorFlow has started.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+import supcon_tf
+
+# The others are only trained, which is where they differ.
+EVALUATED = ["outside all", "inside one_positive", "similarity_sum added up", "cross-entropy"]
+# Weights move by about their own size. With 0.1, differences of 1e-7 in the first weights grow to
+# 0.06 in 20 steps on one replica.
+LEARNING_RATE = 0.02
+STEPS, BATCH, VIEWS, CLASSES = 20, 24, 2, 5
+
+
+def images_and_ids():
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, CLASSES, STEPS * BATCH)
+    ids[::7] = -1
+    images = rng.normal(size=[STEPS * BATCH, VIEWS, 8, 8, 1]) + ids[:, None, None, None, None]
+    return images.astype("float32"), ids
+
+
+def distributions(ids):
+    rng = np.random.default_rng(1)
+    lam = rng.random([len(ids), 1])
+    one_hot = np.eye(CLASSES)[ids] * (ids >= 0)[:, None]
+    labels = lam * one_hot + (1 - lam) * np.roll(one_hot, 1, axis=0)
+    return labels.astype("float32") * (np.arange(len(ids)) % 5 > 0)[:, None]
+
+
+def encoder(norm=True):
+    return keras.Sequential(
+        [
+            keras.Input([8, 8, 1]),
+            layers.Conv2D(4, 3, strides=2),
+            layers.BatchNormalization(synchronized=True) if norm else layers.LayerNormalization(),
+            layers.ReLU(),
+            layers.Flatten(),
+        ]
+    )
+
+
+def supcon(
+    loss, weights=False, policy="float32", dim=16, labels="ids", norm=True, micro_batch_size=None
+):
+    keras.config.set_dtype_policy(policy)
+    x, ids = images_and_ids()
+    y = distributions(ids) if labels == "distributions" else ids
+    head = supcon_tf.projection_head((16, dim), batch_norm=norm, synchronized_batch_norm=norm)
+    model = supcon_tf.SupConModel(encoder(norm), head, micro_batch_size=micro_batch_size)
+    model.compile(keras.optimizers.SGD(LEARNING_RATE, momentum=0.9), loss=loss)
+    data = (x, y, np.linspace(0, 2, len(y), dtype="float32")) if weights else (x, y)
+    return model, data
+
+
+def cross_entropy(linear=False):
+    x, ids = images_and_ids()
+    kind = supcon_tf.LinearClassifier if linear else supcon_tf.CrossEntropyModel
+    model = kind(encoder(), CLASSES)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(
+        keras.optimizers.SGD(LEARNING_RATE, momentum=0.9), loss=loss, metrics=["accuracy"]
+    )
+    return model, (x[:, 0], ids % CLASSES)
+
+
+def plain_keras_model(loss):
+    x, ids = images_and_ids()
+    model = keras.Sequential([encoder(), layers.Dense(16)])
+    model.compile(keras.optimizers.SGD(LEARNING_RATE, momentum=0.9), loss=loss)
+    return model, (x[:, 0], ids)
+
+
+def cases():
+    """Maps names to functions that make a compiled model and its data."""
+    made = {}
+
+    def add(name, function, *args, **kwargs):
+        made[name] = lambda: function(*args, **kwargs)
+
+    for summation in ("outside", "inside"):
+        for denominator in ("all", "one_positive", "only_negatives"):
+            loss = supcon_tf.SupConLoss(0.2, summation=summation, denominator=denominator)
+            add(f"{summation} {denominator}", supcon, loss)
+    add("cold", supcon, supcon_tf.SupConLoss(0.02))  # no fixed shift is safe
+    add("first view", supcon, supcon_tf.SupConLoss(0.2, anchors="first_view"))
+    add("positives cap", supcon, supcon_tf.SupConLoss(0.2, positives_cap=4))
+    add("sum", supcon, supcon_tf.SupConLoss(0.2, reduction="sum", base_temperature=10.0))
+    add("sample weight", supcon, supcon_tf.SupConLoss(0.2), weights=True)
+    add("no norm", supcon, supcon_tf.SupConLoss(0.2), norm=False)
+    add("micro-batches", supcon, supcon_tf.SupConLoss(0.2), norm=False, micro_batch_size=3)
+    add("alone", supcon, supcon_tf.SupConLoss(0.2, cross_replica=False))
+    for weighting in ("similarity_sum", "contrast_count"):
+        loss = supcon_tf.GeneralizedSupConLoss(0.2, weighting=weighting)
+        add(f"{weighting} gathered", supcon, loss, labels="distributions", dim=16)
+        add(f"{weighting} added up", supcon, loss, labels="distributions", dim=3)
+    for policy in ("mixed_bfloat16", "mixed_float16"):
+        add(policy, supcon, supcon_tf.SupConLoss(0.2), policy=policy)
+    add("cross-entropy", cross_entropy)
+    add("linear", cross_entropy, linear=True)
+    add("plain keras", plain_keras_model, supcon_tf.SupConLoss(0.2))
+    return made
+
+
+def run(make, strategy, steps_per_execution, weights_only):
+    """Trains, validates, evaluates and predicts; returns arrays by name."""
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model, data = make()
+    model.steps_per_execution = steps_per_execution
+    batches = tf.data.Dataset.from_tensor_slices(data).batch(BATCH, drop_remainder=True)
+    validation = batches.take(3)
+    before = [w.copy() for w in model.get_weights()]
+    history = model.fit(
+        batches, validation_data=None if weights_only else validation, verbose=0
+    ).history
+    weights = model.get_weights()
+    results = {f"history {key}": np.array(values) for key, values in history.items()}
+    results.update({f"weight {k}": weight for k, weight in enumerate(weights)})
+    moved = [np.abs(a - b).max() for a, b in zip(weights, before, strict=True)]
+    results["moved"] = np.array(max(moved))
+    if not weights_only:
+        evaluation = model.evaluate(validation, verbose=0, return_dict=True)
+        results.update({f"evaluation {key}": np.array(x) for key, x in evaluation.items()})
+        unequal = tf.data.Dataset.from_tensor_slices(data[0][:29]).batch(BATCH)
+        results["predictions"] = model.predict(unequal, verbose=0)
+    keras.config.set_dtype_policy("float32")
+    return results
+
+
+def train_endlessly(strategy):
+    with strategy.scope():
+        model, data = supcon(supcon_tf.SupConLoss(0.2))
+    batches = tf.data.Dataset.from_tensor_slices(data).batch(BATCH, drop_remainder=True).repeat()
+    announce = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: print("trained", flush=True)
+    )
+    model.fit(batches, steps_per_epoch=20, epochs=10**6, verbose=0, callbacks=[announce])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("output")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--workers", action="store_true", help="be one of those in TF_CONFIG")
+    parser.add_argument("--steps_per_execution", type=int, default=1)
+    args = parser.parse_intermixed_args()
+    devices = [tf.config.LogicalDeviceConfiguration()] * args.replicas
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+    tf.config.threading.set_inter_op_parallelism_threads(2 * args.replicas)
+    kind = "multi_worker" if args.workers else "mirrored" if args.replicas > 1 else "one_device"
+    strategy = supcon_tf.distribution.strategy(kind)
+    if args.names == ["endless"]:
+        train_endlessly(strategy)
+    made = cases()
+    results = {}
+    for name in args.names or made:
+        weights_only = name not in EVALUATED
+        outcome = run(made[name], strategy, args.steps_per_execution, weights_only)
+        for key, value in outcome.items():
+            results[f"{name}/{key}"] = value
+        print(name, flush=True)
+    np.savez(args.output, **results)
+
+
+if __name__ == "__main__":
+    main()
