@@ -10,8 +10,10 @@ from supcon_tf.models import (
     encoders,
     projection_head,
 )
+from supcon_tf.optimizers import LARS
 
 __all__ = [
+    "LARS",
     "CrossEntropyModel",
     "GeneralizedSupConLoss",
     "LinearClassifier",
