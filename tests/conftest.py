@@ -25,3 +25,8 @@ def fresh_keras():
 def two_replicas():
     """The only strategy of the process: several would take each other's messages."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the file that takes longest first, so that no process waits for it in the end."""
+    items.sort(key=lambda item: item.path.parent.name != "replicas")

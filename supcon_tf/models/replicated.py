@@ -160,7 +160,7 @@ class ReplicatedModel(keras.Model):
         # into others and fails with several workers. The shapes of one part are all it needs.
         if iterator is not None and self._is_distributed():
             strategy = self.distribute_strategy
-            for _, _, batches in iterator:
+            for *_, batches in iterator:  # the last of two or three, by the version of Keras
                 data_batch = tf.nest.map_structure(
                     lambda x: strategy.experimental_local_results(x)[0], next(batches)
                 )
