@@ -5,6 +5,9 @@ on the seed, the epoch and the image's index in the data set. So the same seed g
 same batches, and a pipeline can start at any step at once.
 """
 
+from collections.abc import Callable
+
+import numpy as np
 import tensorflow as tf
 
 from supcon_tf.augmentation import Transform, resize
@@ -18,12 +21,16 @@ def multi_view_batches(
     batch_size: int,
     epochs: int,
     num_views: int = 2,
+    images_per_class: int | None = None,
     seed: int = 0,
     start_step: int = 0,
 ) -> tf.data.Dataset:
     """Makes shuffled batches of several random views per image.
 
-    Each epoch is a new permutation, without the images beyond its last full batch.
+    Each epoch is a new permutation, without the images beyond its last full batch. With
+    `images_per_class` every batch is drawn anew instead: so many different images of each of
+    `batch_size / images_per_class` different classes. Where there are many classes or rare ones, an
+    image would otherwise seldom meet another one of its class.
 
     Args:
         source: the labelled images.
@@ -31,6 +38,7 @@ def multi_view_batches(
         batch_size: images in a batch.
         epochs: how many times to go through the images.
         num_views: views of each image.
+        images_per_class: `None`, or how many images of a class a batch holds, if any.
         seed: decides order and views.
         start_step: how many batches, counted from the first epoch on, to leave out.
 
@@ -39,7 +47,8 @@ def multi_view_batches(
         in [0, 1] and `[batch_size]` int64. Its length is known.
 
     Raises:
-        ValueError: if a number is out of range or the batch is larger than the source.
+        ValueError: if a number is out of range, the batch is larger than the source, or the source
+            has too few classes, or images of a class, for `images_per_class`.
     """
     for argument, value, least in (
         ("batch_size", batch_size, 1),
@@ -57,14 +66,17 @@ def multi_view_batches(
     steps_per_epoch = len(source) // batch_size
     total_steps = epochs * steps_per_epoch
     labels = tf.constant(source.labels)
+    if images_per_class is None:
+        choose = _permutation(len(source), batch_size)
+    else:
+        choose = _balanced(source.labels, batch_size, images_per_class)
 
     def make_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, step_in_epoch = step // steps_per_epoch, step % steps_per_epoch
         order_seed, view_seed = tf.unstack(_split(tf.stack([tf.cast(seed, tf.int64), epoch])))
-        positions = step_in_epoch * batch_size + tf.range(batch_size, dtype=tf.int64)
-        indices = tf.random.experimental.index_shuffle(
-            positions, order_seed, tf.constant(len(source) - 1, tf.int64)
-        )
+        indices = choose(step_in_epoch, order_seed)
+        if images_per_class is not None:  # an image may come several times in an epoch
+            view_seed = tf.random.experimental.stateless_fold_in(view_seed, step_in_epoch)
 
         def draw(index: tf.Tensor) -> tf.Tensor:
             image_seed = tf.random.experimental.stateless_fold_in(view_seed, index)
@@ -75,6 +87,58 @@ def multi_view_batches(
 
     steps = tf.data.Dataset.range(start_step, total_steps)
     return steps.map(make_batch, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+# Both choose the images of a step of an epoch: int64 positions in the source.
+_Choice = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def _permutation(images: int, batch_size: int) -> _Choice:
+    def choose(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        positions = step_in_epoch * batch_size + tf.range(batch_size, dtype=tf.int64)
+        return tf.random.experimental.index_shuffle(
+            positions, seed, tf.constant(images - 1, tf.int64)
+        )
+
+    return choose
+
+
+def _balanced(labels: np.ndarray, batch_size: int, images_per_class: int) -> _Choice:
+    classes, counts = np.unique(labels, return_counts=True)
+    num_classes = batch_size // images_per_class if images_per_class > 0 else 0
+    if num_classes * images_per_class != batch_size or not 0 < num_classes <= len(classes):
+        raise ValueError(
+            "`images_per_class` must divide `batch_size` into no more parts than there are classes."
+            f" Received: images_per_class={images_per_class}, batch_size={batch_size}, "
+            f"{len(classes)} classes"
+        )
+    if counts.min() < images_per_class:
+        raise ValueError(
+            "`images_per_class` must not exceed the number of images of any class. Received: "
+            f"images_per_class={images_per_class}, {counts.min()} images of class "
+            f"{classes[counts.argmin()]}"
+        )
+    by_class = tf.constant(np.argsort(labels, kind="stable"), tf.int64)
+    first = tf.constant(np.cumsum(counts) - counts, tf.int64)
+    last = tf.constant(counts - 1, tf.int64)
+    shuffle, fold_in = (
+        tf.random.experimental.index_shuffle,
+        tf.random.experimental.stateless_fold_in,
+    )
+
+    def choose(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        seed = fold_in(seed, step_in_epoch)
+        parts = tf.range(num_classes, dtype=tf.int64)
+        chosen = shuffle(parts, seed, tf.constant(len(classes) - 1, tf.int64))
+
+        def images_of(number: tf.Tensor) -> tf.Tensor:
+            within = tf.range(images_per_class, dtype=tf.int64)
+            place = shuffle(within, fold_in(seed, number), last[number])
+            return tf.gather(by_class, first[number] + place)
+
+        return tf.reshape(tf.map_fn(images_of, chosen), [batch_size])
+
+    return choose
 
 
 def image_batches(source: ImageSource, *, size: int, batch_size: int) -> tf.data.Dataset:

@@ -61,6 +61,68 @@ def test_the_same_seed_gives_bitwise_the_same_batches(seed):
         np.testing.assert_array_equal(views, same_views)
 
 
+def imbalanced_images():
+    """60 images of class 0, 8 of class 1, 4 of each other class; the first pixel is the index."""
+    labels = np.repeat([0, 1, 2, 3, 4], [60, 8, 4, 4, 4])
+    pixels = np.random.default_rng(0).integers(0, 256, [80, 8, 8, 1], dtype=np.uint8)
+    pixels[:, 0, 0, 0] = np.arange(80)
+    return ArrayImages(pixels, labels, list("abcde"))
+
+
+def whole(images, _):
+    return images
+
+
+whole.num_draws = 0
+
+
+def balanced(transform=POLICY, **arguments):
+    arguments = {"batch_size": 12, "images_per_class": 4, "epochs": 40, **arguments}
+    return multi_view_batches(imbalanced_images(), transform, **arguments)
+
+
+def test_balanced_batches_hold_different_images_of_different_classes():
+    dataset = balanced(whole)
+    assert dataset.element_spec[0].shape == (12, 2, 8, 8, 1)
+    assert len(dataset) == 40 * (80 // 12)
+    times = np.zeros(80, int)
+    for views, labels in dataset:
+        shown = indices(views)[:, 0]
+        assert len(set(shown)) == 12
+        np.testing.assert_array_equal(labels, imbalanced_images().labels[shown])
+        assert sorted(np.unique(labels, return_counts=True)[1]) == [4, 4, 4]
+        times[shown] += 1
+    of_classes = np.array([x.sum() for x in np.split(times, [60, 68, 72, 76])])
+    np.testing.assert_allclose(of_classes, np.full(5, 240 * 12 / 5), rtol=0.15)
+    assert times.min() > 0
+
+
+def test_balanced_batches_are_a_function_of_seed_and_step():
+    batches = [x.numpy() for x, _ in balanced(epochs=2)]
+    later = [x.numpy() for x, _ in balanced(epochs=2, start_step=5)]
+    for actual, expected in zip(later, batches[5:], strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    other = next(iter(balanced(seed=1)))[0].numpy()
+    assert not np.array_equal(other, batches[0])
+    # Images that come again, as those of the small classes do, are seen in new views.
+    views = np.concatenate(batches).reshape(-1, 16)
+    assert len(np.unique(views, axis=0)) == len(views)
+
+
+@pytest.mark.parametrize(
+    ("images_per_class", "message"),
+    [
+        (5, "must divide `batch_size`.*images_per_class=5, batch_size=12, 5 classes"),
+        (2, "no more parts than there are classes"),
+        (0, "images_per_class=0"),
+        (6, "4 images of class 2"),
+    ],
+)
+def test_balanced_batches_that_cannot_be(images_per_class, message):
+    with pytest.raises(ValueError, match=message):
+        balanced(images_per_class=images_per_class)
+
+
 def test_views_depend_on_epoch_image_and_view_but_not_on_the_batch():
     noise = np.random.default_rng(0).integers(0, 255, [6, 8, 8, 1]).astype(np.uint8)
     source = ArrayImages(noise, np.arange(6), list("abcdef"))
