@@ -7,7 +7,7 @@ the whole similarity matrix: as a TensorFlow graph, compiled by XLA, and in PyTo
 installed (extra `bench`). The three bare matrix products that a dense gradient needs are the floor
 of the dense forms. Writes loss.json and a log-log plot, loss.png, and prints a table.
 
-Expected: at 8192 rows of 128 numbers about 0.35 times the dense graph's time, and some 20 MB where
+Expected: at 8192 rows of 128 numbers about 0.35 times the dense graph's time, and some 50 MB where
 the dense forms take gigabytes; at 65,536 rows only this library still runs. About 20 minutes on two
 cores, most of it for 65,536 rows.
 """
@@ -165,7 +165,11 @@ def _print_memory_growth(method: str, rows: int, dim: int) -> None:
 
 
 def _memory_growth(method: str, rows: int, dim: int) -> int:
-    arguments = [f"--measure_memory={method};{rows};{dim}", f"--temperature={_TEMPERATURE.value}"]
+    arguments = [
+        f"--measure_memory={method};{rows};{dim}",
+        f"--temperature={_TEMPERATURE.value}",
+        f"--classes={_CLASSES.value}",
+    ]
     process = subprocess.run(
         [sys.executable, "-m", "experiments.benchmarks.loss", *arguments],
         stdout=subprocess.PIPE, check=True, text=True,
