@@ -1,6 +1,6 @@
 """Supervised contrastive learning for Keras 3 on TensorFlow."""
 
-from supcon_tf import augmentation, data, distribution
+from supcon_tf import augmentation, callbacks, data, distribution, metrics, optimizers
 from supcon_tf._version import __version__
 from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
 from supcon_tf.models import (
@@ -21,8 +21,11 @@ __all__ = [
     "SupConModel",
     "__version__",
     "augmentation",
+    "callbacks",
     "data",
     "distribution",
     "encoders",
+    "metrics",
+    "optimizers",
     "projection_head",
 ]

@@ -123,6 +123,14 @@ class SupConModel(ReplicatedModel):
             [self.augmentation(images, training=True) for _ in range(self.num_views)], axis=1
         )
 
+    def _as_seen_by_metrics(self, specs: Any) -> Any:
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(specs)
+        if self.augmentation is not None and len(images.shape) < 5:
+            view = self.augmentation.compute_output_spec(images)
+            shape = (view.shape[0], self.num_views, *view.shape[1:])
+            images = keras.KerasTensor(shape, view.dtype)
+        return images, labels, sample_weight
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """Makes views, compares their projections and updates encoder and head."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

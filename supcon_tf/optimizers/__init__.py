@@ -1,5 +1,7 @@
-"""Optimizers of the papers that Keras does not have."""
+"""Optimizers and schedules of the papers that Keras does not have."""
 
+from supcon_tf.optimizers.decay import SGD, RMSprop
 from supcon_tf.optimizers.lars import LARS
+from supcon_tf.optimizers.schedules import WarmUp
 
-__all__ = ["LARS"]
+__all__ = ["LARS", "SGD", "RMSprop", "WarmUp"]

@@ -1,15 +1,16 @@
 """Layer-wise adaptive rate scaling."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from supcon_tf.optimizers.decay import NORMALIZATIONS, GradientDecay
+
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class LARS(keras.optimizers.Optimizer):
+class LARS(GradientDecay, keras.optimizers.Optimizer):
     r"""SGD with momentum, whose step in each weight is in proportion to the weight's length.
 
     With learning rate $\alpha$, weights $w$ and gradient $g$ of one variable, and momentum buffer
@@ -53,7 +54,7 @@ class LARS(keras.optimizers.Optimizer):
         momentum: float = 0.9,
         eta: float = 0.001,
         weight_decay: float = 0.0,
-        exclude: Sequence[str] = (r"/(gamma|beta)$",),
+        exclude: Sequence[str] = NORMALIZATIONS,
         name: str = "lars",
         **kwargs: Any,
     ):
@@ -61,34 +62,29 @@ class LARS(keras.optimizers.Optimizer):
             raise ValueError(f"`momentum` must be from 0 and below 1. Received: {momentum!r}")
         if not eta > 0:
             raise ValueError(f"`eta` must be above 0. Received: {eta!r}")
-        if not weight_decay >= 0:
-            raise ValueError(f"`weight_decay` must not be negative. Received: {weight_decay!r}")
-        # Keras would decay the weights after the step; here the decay is a part of the gradient.
-        super().__init__(learning_rate=learning_rate, weight_decay=None, name=name, **kwargs)
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            exclude=exclude,
+            name=name,
+            **kwargs,
+        )
         self.momentum = momentum
         self.eta = eta
-        self.coupled_weight_decay = weight_decay
-        self.exclude = tuple(exclude)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Makes the momentum buffers and finds the excluded variables."""
+        """Makes the momentum buffers."""
         if self.built:
             return
         super().build(variables)
         self._momentums = self.add_optimizer_variables(variables, "momentum")
-        self._excluded = [
-            any(re.search(pattern, variable.path) for pattern in self.exclude)
-            for variable in variables
-        ]
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """Makes one step in one variable."""
-        index = self._get_variable_index(variable)
-        buffer = self._momentums[index]
+        buffer = self._momentums[self._get_variable_index(variable)]
         learning_rate = ops.cast(learning_rate, variable.dtype)
-        gradient = ops.cast(gradient, variable.dtype)
-        if not self._excluded[index]:
-            gradient = gradient + self.coupled_weight_decay * variable
+        gradient = self.decayed(gradient, variable)
+        if not self.is_excluded(variable):
             learning_rate *= self._trust_ratio(variable, gradient)
         self.assign(buffer, self.momentum * buffer + learning_rate * gradient)
         self.assign_sub(variable, buffer)
@@ -106,6 +102,4 @@ class LARS(keras.optimizers.Optimizer):
             **super().get_config(),
             "momentum": self.momentum,
             "eta": self.eta,
-            "weight_decay": self.coupled_weight_decay,
-            "exclude": list(self.exclude),
         }

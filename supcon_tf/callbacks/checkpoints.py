@@ -1,0 +1,201 @@
+"""Checkpoints from which a training goes on at the exact step."""
+
+import errno
+import math
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+import warnings
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from supcon_tf.distribution import is_chief
+
+_NAME = "checkpoint"
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the whole state of a training every so many steps, and restores it.
+
+    The state is the weights, the optimizer, the state of random layers, a queue of embeddings and
+    the running means of the epoch's metrics. With data that can start at any step
+    (`supcon_tf.data.multi_view_batches(start_step=...)`) a training that was killed and goes on
+    ends with bitwise the weights of one that was not (on CPU; other devices as far as they repeat
+    themselves).
+
+    A checkpoint is complete or not there: `tf.train.CheckpointManager` names it last. A damaged one
+    is reported by name, and the one before it is used.
+
+    With several workers all make this callback with the same `directory`, which all must be able to
+    read; the first one writes.
+
+    Example:
+        >>> import tempfile, supcon_tf
+        >>> checkpoints = supcon_tf.callbacks.Checkpoints(tempfile.mkdtemp(), every=100)
+        >>> checkpoints.step  # give it to `start_step` of the data
+        0
+
+    Args:
+        directory: where the checkpoints are and go; made if needed.
+        every: how many steps lie between two of them, at most so many are lost. With
+            `steps_per_execution` above 1 the first step after.
+        keep: how many to keep, the newest.
+
+    Attributes:
+        step: how many steps have been made: those of the newest checkpoint that is not damaged, and
+            0 without one. It is restored when `fit` begins.
+
+    Raises:
+        ValueError: if `every` or `keep` is below 1.
+        RuntimeError: if there are checkpoints and all are damaged.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], *, every: int = 1000, keep: int = 2):
+        for argument, value in (("every", every), ("keep", keep)):
+            if value < 1:
+                raise ValueError(f"`{argument}` must be at least 1. Received: {value!r}")
+        super().__init__()
+        self.directory = pathlib.Path(directory)
+        self.every = every
+        self.keep = keep
+        self._newest = _newest_sound(self.directory)
+        self.step = 0 if self._newest is None else _step(self._newest)
+        self._saved = self.step
+        self._manager: tf.train.CheckpointManager | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Restores the newest checkpoint, or makes sure that new ones can be written.
+
+        Raises:
+            OSError: if files cannot be written to the directory, or its disk has no room for as
+                many checkpoints as wanted.
+            ValueError: if the checkpoint is that of another model or optimizer.
+        """
+        if self._manager is not None:  # a further call of `fit`
+            return
+        with self.model.distribute_strategy.scope():
+            self.model.optimizer.build(self.model.trainable_variables)
+        state = [*self.model.variables, *self.model.optimizer.variables]
+        metrics = self.model.metrics_variables
+        size = sum(math.prod(x.shape) * tf.as_dtype(x.dtype).size for x in (*state, *metrics))
+        chief = is_chief(self.model.distribute_strategy)
+        if chief:
+            self._require_room(size)
+        else:
+            # Workers save together, since values may be spread over them; one copy is kept.
+            self._scratch = tempfile.TemporaryDirectory()
+        self._checkpoint = tf.train.Checkpoint(
+            state=[variable.value for variable in state],
+            metrics=[variable.value for variable in metrics],
+            within_epoch=tf.Variable(False, trainable=False),
+            step=tf.Variable(0, dtype=tf.int64, trainable=False),
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint,
+            str(self.directory) if chief else self._scratch.name,
+            max_to_keep=self.keep,
+            checkpoint_name=_NAME,
+        )
+        if self._newest is not None:
+            self._restore(self._newest)
+        self._restored_metrics = [
+            tf.identity(value) if self._checkpoint.within_epoch else tf.zeros_like(value)
+            for value in self._checkpoint.metrics
+        ]
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Puts back the running means of an epoch that goes on, which `fit` has reset."""
+        for variable, value in zip(self._checkpoint.metrics, self._restored_metrics, strict=True):
+            variable.assign(value)
+        self._restored_metrics = [tf.zeros_like(value) for value in self._restored_metrics]
+        self._last_batch = -1
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Saves if a checkpoint is due; at the end of an epoch after its logs are written."""
+        self.step += batch - self._last_batch
+        self._last_batch = batch
+        steps = self.params["steps"]
+        if steps is None or batch + 1 < steps:
+            self._save_if_due(within_epoch=True)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Saves if a checkpoint is due."""
+        self._save_if_due(within_epoch=False)
+
+    def save(self, *, within_epoch: bool) -> None:
+        """Saves the state now.
+
+        Args:
+            within_epoch: whether the epoch goes on.
+        """
+        self._checkpoint.step.assign(self.step)
+        self._checkpoint.within_epoch.assign(within_epoch)
+        self._manager.save(checkpoint_number=self.step)
+        self._saved = self.step
+
+    def _save_if_due(self, within_epoch: bool) -> None:
+        if self.step // self.every > self._saved // self.every:
+            self.save(within_epoch=within_epoch)
+
+    def _restore(self, path: str) -> None:
+        try:
+            self._checkpoint.restore(path).assert_consumed()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            raise ValueError(
+                f"{path} is not a checkpoint of this model and optimizer; choose another directory "
+                f"or remove the checkpoints there. Received: {error}"
+            ) from error
+
+    def _require_room(self, size: int) -> None:
+        """Raises `OSError` unless the checkpoints that are still to come fit on the disk."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.directory):
+            pass
+        missing = self.keep + 1 - len(_all(self.directory))
+        free = shutil.disk_usage(self.directory).free
+        if free < missing * size:
+            raise OSError(
+                errno.ENOSPC,
+                f"{missing} checkpoints of {size / 1e6:.0f} MB are to be kept, but the disk has "
+                f"{free / 1e6:.0f} MB left",
+                str(self.directory),
+            )
+
+
+def _all(directory: pathlib.Path) -> list[str]:
+    """Checkpoints from the newest to the oldest; the index of one is written last."""
+    found = {
+        int(match[1]): str(path.with_suffix(""))
+        for path in directory.glob(f"{_NAME}-*.index")
+        if (match := re.fullmatch(rf"{_NAME}-(\d+)", path.stem))
+    }
+    return [found[number] for number in sorted(found, reverse=True)]
+
+
+def _newest_sound(directory: pathlib.Path) -> str | None:
+    paths = _all(directory)
+    for path in paths:
+        try:
+            reader = tf.train.load_checkpoint(path)
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)  # compares checksums
+            return path
+        except Exception as error:  # TensorFlow raises errors of many kinds
+            warnings.warn(
+                f"{path} is damaged and left out; the checkpoint before it is used. Received: "
+                f"{error}",
+                stacklevel=3,
+            )
+    if paths:
+        raise RuntimeError(
+            f"All checkpoints are damaged; remove them to start anew. Received: {paths}"
+        )
+    return None
+
+
+def _step(path: str) -> int:
+    return int(tf.train.load_variable(path, "step/.ATTRIBUTES/VARIABLE_VALUE"))

@@ -1,0 +1,61 @@
+"""A warning when a contrastive training does not get off the ground."""
+
+import math
+import warnings
+from typing import Any
+
+import keras
+
+from supcon_tf.losses.contrastive import ContrastiveLoss
+
+
+class CollapseWarning(keras.callbacks.Callback):
+    """Warns once if the loss stays at the value that it has when all projections are equal.
+
+    Every row is then as similar to all others, and the loss is the logarithm of how many a row is
+    compared with, times `temperature / base_temperature` if the loss has a base temperature.
+
+    Example:
+        >>> import supcon_tf
+        >>> warning = supcon_tf.callbacks.CollapseWarning(contrasts=2 * 256 - 1)
+
+    Args:
+        contrasts: how many rows an anchor is compared with: the views in the global batch but one;
+            with a queue, the keys of a batch and the queue.
+        patience: how many epochs in a row the mean loss may be there.
+        tolerance: how near it counts as there, as a fraction.
+
+    Raises:
+        ValueError: if `contrasts` is below 2 or `patience` below 1.
+    """
+
+    def __init__(self, contrasts: int, *, patience: int = 3, tolerance: float = 0.01):
+        if contrasts < 2:
+            raise ValueError(f"`contrasts` must be at least 2. Received: {contrasts!r}")
+        if patience < 1:
+            raise ValueError(f"`patience` must be at least 1. Received: {patience!r}")
+        super().__init__()
+        self.contrasts = contrasts
+        self.patience = patience
+        self.tolerance = tolerance
+        self._epochs = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Compares the epoch's loss with the collapse value."""
+        loss = (logs or {}).get("loss")
+        value = math.log(self.contrasts) * self._scale()
+        there = loss is not None and abs(loss - value) <= self.tolerance * value
+        self._epochs = self._epochs + 1 if there else 0
+        if self._epochs == self.patience:
+            warnings.warn(
+                f"For {self.patience} epochs the loss has stayed at {value:.4g}, its value when all"
+                " projections are equal: the training has collapsed. A smaller learning rate, a "
+                "longer warm-up or a larger batch helps.",
+                stacklevel=2,
+            )
+
+    def _scale(self) -> float:
+        loss = self.model.loss
+        if not isinstance(loss, ContrastiveLoss) or loss.base_temperature is None:
+            return 1.0
+        return loss.temperature / loss.base_temperature

@@ -1,0 +1,70 @@
+"""Learning rate schedules."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="supcon_tf")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear warm-up, followed by another schedule.
+
+    Large batches want large learning rates, with which a contrastive training started at once tends
+    to collapse.
+
+    Example:
+        >>> import keras, supcon_tf
+        >>> cosine = keras.optimizers.schedules.CosineDecay(0.4, decay_steps=1000)
+        >>> schedule = supcon_tf.optimizers.WarmUp(cosine, steps=100)
+        >>> [round(float(schedule(step)), 3) for step in (0, 50, 100, 600)]
+        [0.0, 0.2, 0.4, 0.2]
+
+    Args:
+        schedule: what follows; its step 0 is the end of the warm-up.
+        steps: length of the warm-up, from 0.
+        start: the learning rate at step 0.
+        name: name of the schedule.
+
+    Raises:
+        ValueError: if `steps` is negative.
+    """
+
+    def __init__(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule,
+        steps: int,
+        *,
+        start: float = 0.0,
+        name: str = "warm_up",
+    ):
+        if steps < 0:
+            raise ValueError(f"`steps` must not be negative. Received: {steps!r}")
+        super().__init__()
+        self.schedule = schedule
+        self.steps = steps
+        self.start = start
+        self.name = name
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the learning rate of a step."""
+        step = ops.cast(step, "float32")
+        peak = self.schedule(ops.zeros_like(step))
+        warming = self.start + (peak - self.start) * step / max(self.steps, 1)
+        after = self.schedule(ops.maximum(step - self.steps, 0.0))
+        return ops.where(step < self.steps, warming, after)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild this schedule."""
+        return {
+            "schedule": keras.optimizers.schedules.serialize(self.schedule),
+            "steps": self.steps,
+            "start": self.start,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "WarmUp":
+        """Rebuilds a schedule from `get_config`."""
+        schedule = keras.optimizers.schedules.deserialize(config["schedule"])
+        return cls(**{**config, "schedule": schedule})

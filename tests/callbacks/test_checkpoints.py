@@ -1,0 +1,170 @@
+import collections
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import supcon_tf
+from supcon_tf.callbacks import Checkpoints
+
+STEPS, EPOCHS, BATCH = 5, 3, 16  # steps of an epoch
+
+
+class Killed(Exception):
+    pass
+
+
+def train(directory, *, stop_at=None, every=4, keep=2, dropout=0.3, learning_rate=0.05):
+    """Trains as a script that is started again does; returns weights and every epoch's logs."""
+    keras.utils.set_random_seed(0)
+    digits = supcon_tf.data.load_digits("train").take(np.arange(STEPS * BATCH))
+    policy = supcon_tf.augmentation.sim_augment(8, flip=False)
+    encoder = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(4, 3, strides=2),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(dropout),
+        ]
+    )
+    model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((8,)))
+    model.compile(
+        supcon_tf.optimizers.SGD(learning_rate, momentum=0.9),
+        loss=supcon_tf.SupConLoss(),
+        metrics=supcon_tf.metrics.HEALTH,
+    )
+    checkpoints = Checkpoints(directory, every=every, keep=keep)
+    logs_of_epochs = {}
+
+    def stop(batch, logs):
+        if checkpoints.step == stop_at:
+            raise Killed
+
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=stop,
+        on_epoch_end=lambda epoch, logs: logs_of_epochs.__setitem__(epoch, dict(logs)),
+    )
+    while checkpoints.step < STEPS * EPOCHS:
+        epoch, within = divmod(checkpoints.step, STEPS)
+        model.fit(
+            supcon_tf.data.multi_view_batches(
+                digits, policy, batch_size=BATCH, epochs=EPOCHS, start_step=checkpoints.step
+            ),
+            initial_epoch=epoch,
+            epochs=epoch + 1 if within else EPOCHS,
+            steps_per_epoch=STEPS - within,
+            callbacks=[checkpoints, watch],
+            shuffle=False,
+            verbose=0,
+        )
+    return model.get_weights(), logs_of_epochs
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("never_stopped"))
+
+
+def saved(directory):
+    return sorted(int(path.stem.split("-")[1]) for path in pathlib.Path(directory).glob("*.index"))
+
+
+def assert_same(outcome, expected):
+    for actual, weight in zip(outcome[0], expected[0], strict=True):
+        np.testing.assert_array_equal(actual, weight)
+    for epoch, logs in outcome[1].items():
+        assert logs == expected[1][epoch]
+
+
+@pytest.mark.parametrize("stop_at", [3, 7, 10, 13])
+def test_goes_on_at_the_exact_step(tmp_path, never_stopped, stop_at):
+    with pytest.raises(Killed):
+        train(tmp_path, stop_at=stop_at)
+    assert saved(tmp_path) == [step for step in (4, 8, 12) if step <= stop_at][-2:]
+    outcome = train(tmp_path)
+    assert_same(outcome, never_stopped)
+    assert min(outcome[1]) == (stop_at // 4) * 4 // STEPS  # epochs before are not made again
+    assert saved(tmp_path) == [8, 12]
+
+
+def test_a_due_checkpoint_at_the_end_of_an_epoch_comes_after_its_logs(tmp_path):
+    order = []
+
+    class Writes(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            order.append(saved(tmp_path))
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss="mse")
+    checkpoints = Checkpoints(tmp_path, every=2, keep=9)
+    x = np.ones([4, 2])
+    callbacks = [Writes(), checkpoints]
+    model.fit(x, x[:, :1], batch_size=1, epochs=2, callbacks=callbacks, verbose=0)
+    assert order == [[2], [2, 4, 6]]
+    assert saved(tmp_path) == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("damage", ["truncated data", "flipped data", "truncated index", "no data"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, never_stopped, damage):
+    with pytest.raises(Killed):
+        train(tmp_path, stop_at=9)
+    part = "index" if "index" in damage else "data-00000-of-00001"
+    path = tmp_path / f"checkpoint-8.{part}"
+    content = bytearray(path.read_bytes())
+    if "truncated" in damage:
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "no data":
+        path.unlink()
+    else:
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content)
+    with pytest.warns(UserWarning, match="checkpoint-8 is damaged"):
+        assert Checkpoints(tmp_path).step == 4
+    with pytest.warns(UserWarning, match="checkpoint-8 is damaged"):
+        outcome = train(tmp_path)
+    assert_same(outcome, never_stopped)
+
+
+def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):
+    with pytest.raises(Killed):
+        train(tmp_path, stop_at=9)
+    for path in tmp_path.glob("*.index"):
+        path.write_bytes(b"")
+    with (
+        pytest.warns(UserWarning, match="is damaged"),
+        pytest.raises(RuntimeError, match="All checkpoints are damaged; remove them"),
+    ):
+        Checkpoints(tmp_path)
+
+
+def test_a_checkpoint_of_another_model(tmp_path):
+    with pytest.raises(Killed):
+        train(tmp_path, stop_at=9)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss="mse")
+    with pytest.raises(ValueError, match="is not a checkpoint of this model and optimizer"):
+        x = np.ones([4, 2])
+        model.fit(x, x[:, :1], callbacks=[Checkpoints(tmp_path)], verbose=0)
+
+
+def test_an_unwritable_directory_is_an_error_before_the_first_step(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError):
+        train(tmp_path / "file" / "checkpoints", stop_at=1)
+
+
+def test_a_full_disk_is_an_error_before_the_first_step(tmp_path, monkeypatch):
+    usage = collections.namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
+    with pytest.raises(OSError, match="3 checkpoints of 0 MB are to be kept, but the disk has"):
+        train(tmp_path, stop_at=1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [{"every": 0}, {"keep": 0}])
+def test_bad_numbers(tmp_path, arguments):
+    with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be at least 1. Received"):
+        Checkpoints(tmp_path, **arguments)
