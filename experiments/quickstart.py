@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from absl import app, flags
 
+from experiments import strategy_flags
+
 _DATASET = flags.DEFINE_enum("dataset", "digits", ["digits", "fashion_mnist"], "What to train on.")
 _IDX_DIR = flags.DEFINE_string(
     "idx_dir",
@@ -46,13 +48,6 @@ _CROSS_ENTROPY_LEARNING_RATE = flags.DEFINE_float(
     "Peak learning rate of cross-entropy, per 256 images of the batch.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the weights, the order and the views.")
-_STRATEGY = flags.DEFINE_enum(
-    "strategy",
-    "auto",
-    ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
-    "Where to train: see supcon_tf.distribution.strategy. The batch is split over all replicas.",
-)
-_TPU = flags.DEFINE_string("tpu", "local", "Address of the TPU of --strategy=tpu.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/quickstart", "Where the results go.")
 for _flag in (_TEMPERATURE, _SUPCON_LEARNING_RATE, _CROSS_ENTROPY_LEARNING_RATE):
     flags.register_validator(_flag, lambda value: value is None or value > 0, "must be above 0")
@@ -101,52 +96,7 @@ SETTINGS = {
         cross_entropy_learning_rate=0.2,
     ),
 }
-_FASHION_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
 _TITLES = {"supcon": "SupCon + linear classifier", "cross_entropy": "cross-entropy"}
-
-
-def load(dataset: str, idx_dir: str, train_images: int | None, hold_out: int):
-    """Loads the images to train on and to test on.
-
-    Args:
-        dataset: `"digits"` or `"fashion_mnist"`.
-        idx_dir: directory of the Fashion-MNIST files.
-        train_images: how many images to train on; `None` for all.
-        hold_out: if above 0, how many training images to test on instead of the test set.
-
-    Returns:
-        Two `supcon_tf.data.ArrayImages` without a common image.
-    """
-    import numpy as np
-
-    from supcon_tf import data
-
-    if dataset == "digits":
-        train, test = data.load_digits("train"), data.load_digits("test")
-    else:
-        train, test = data.load_idx(idx_dir, "train"), data.load_idx(idx_dir, "test")
-        train.class_names = test.class_names = _FASHION_CLASSES
-    order = np.random.default_rng(0).permutation(len(train))
-    if hold_out >= len(train):
-        raise ValueError(
-            f"`hold_out` must leave images to train on. Received: {hold_out} of {len(train)}"
-        )
-    if hold_out:
-        train, test = train.take(order[hold_out:]), train.take(order[:hold_out])
-    if train_images is not None:
-        train = train.take(np.arange(min(train_images, len(train))))
-    return train, test
 
 
 def train_and_test(
@@ -313,10 +263,14 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"Flags only. Received: {argv[1:]}")
     import supcon_tf
 
-    strategy = supcon_tf.distribution.strategy(_STRATEGY.value, tpu=_TPU.value)
+    strategy = strategy_flags.make_strategy()
+    from experiments import datasets
+
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     settings = chosen_settings()
-    train, test = load(_DATASET.value, _IDX_DIR.value, _TRAIN_IMAGES.value, _HOLD_OUT.value)
+    train, test = datasets.load_both(
+        _DATASET.value, _IDX_DIR.value, _TRAIN_IMAGES.value, _HOLD_OUT.value
+    )
     output_dir.mkdir(parents=True, exist_ok=True)
 
     import keras

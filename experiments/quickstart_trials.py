@@ -14,7 +14,7 @@ import pathlib
 
 from absl import app, flags
 
-from experiments import quickstart
+from experiments import quickstart, strategy_flags
 
 _TRIALS_DIR = flags.DEFINE_string("trials_dir", "runs/trials", "Where trials.jsonl goes.")
 
@@ -42,15 +42,15 @@ TRIALS = [
 
 def main(argv: list[str]) -> None:
     """Makes the missing trials and prints all."""
-    import supcon_tf
-
     del argv
-    strategy = supcon_tf.distribution.strategy(flags.FLAGS.strategy, tpu=flags.FLAGS.tpu)
+    strategy = strategy_flags.make_strategy()
+    from experiments import datasets
+
     path = pathlib.Path(_TRIALS_DIR.value) / "trials.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.exists() else []
     done = [json.loads(line) for line in lines]
-    train, test = quickstart.load("fashion_mnist", flags.FLAGS.idx_dir, 12_000, 5_000)
+    train, test = datasets.load_both("fashion_mnist", flags.FLAGS.idx_dir, 12_000, 5_000)
     for method, changes in TRIALS:
         if any(trial["method"] == method and trial["changes"] == changes for trial in done):
             continue

@@ -44,20 +44,24 @@ def sim_augment(
     return Compose(transforms)
 
 
-def resize(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes the short side to `size` and keeps the central square: how images are evaluated.
+def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Tensor:
+    """Resizes the short side and keeps the central square: how images are evaluated.
 
     Args:
         images: `[batch, height, width, channels]` float32.
         size: side of the result in pixels.
+        short_side: what the short side is resized to, at least `size`; `size` by default. ImageNet
+            is evaluated with 256 and a square of 224.
 
     Returns:
         `[batch, size, size, channels]` float32; the images themselves if they have that size.
     """
-    if images.shape[1] == images.shape[2] == size:
+    if images.shape[1] == images.shape[2] == size == (short_side or size):
         return images
     height, width = tf.shape(images)[1], tf.shape(images)[2]
+    # The square that remains, in the pixels of the image.
     short = tf.minimum(height, width)
-    top, left = (height - short) // 2, (width - short) // 2
-    square = images[:, top : top + short, left : left + short]
+    side = short if short_side is None else tf.maximum(short * size // short_side, 1)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = images[:, top : top + side, left : left + side]
     return tf.image.resize(square, [size, size], antialias=True)

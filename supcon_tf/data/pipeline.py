@@ -141,13 +141,16 @@ def _balanced(labels: np.ndarray, batch_size: int, images_per_class: int) -> _Ch
     return choose
 
 
-def image_batches(source: ImageSource, *, size: int, batch_size: int) -> tf.data.Dataset:
+def image_batches(
+    source: ImageSource, *, size: int, batch_size: int, short_side: int | None = None
+) -> tf.data.Dataset:
     """Makes batches of whole images in the order of the source, to evaluate or to embed.
 
     Args:
         source: the labelled images.
-        size: side in pixels; the short side is resized to it and the central square kept.
+        size: side in pixels of the central square that is kept.
         batch_size: images in a batch; the last one may hold fewer.
+        short_side: what an image's short side is resized to before; `size` by default.
 
     Returns:
         A dataset of `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and
@@ -158,7 +161,7 @@ def image_batches(source: ImageSource, *, size: int, batch_size: int) -> tf.data
     def make_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         no_draws = tf.zeros([tf.size(indices), 1, 0])
         no_draws = tf.ensure_shape(no_draws, [None, 1, 0])
-        views = source.views(indices, no_draws, lambda images, _: resize(images, size))
+        views = source.views(indices, no_draws, lambda images, _: resize(images, size, short_side))
         return views[:, 0], tf.gather(labels, indices)
 
     batches = tf.data.Dataset.range(len(source)).batch(batch_size)

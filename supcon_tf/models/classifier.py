@@ -70,9 +70,8 @@ class CrossEntropyModel(ReplicatedModel):
 class LinearClassifier(CrossEntropyModel):
     """A linear layer trained on a frozen encoder: how representations are judged.
 
-    The encoder is used as in inference, batch normalisation with its moving statistics included,
-    and nothing of it changes in `fit`. To that end the given encoder's `trainable` is set to
-    `False`; set it back to go on training the encoder elsewhere.
+    Nothing of the encoder changes in `fit`. It is used as in inference, batch normalisation with
+    its moving statistics included, unless `batch_statistics` says otherwise.
 
     Reference: Khosla et al., 2020, section 4 (https://arxiv.org/abs/2004.11362).
 
@@ -86,6 +85,10 @@ class LinearClassifier(CrossEntropyModel):
     Args:
         encoder: a built model from images to representations `[batch, dim]`.
         num_classes: how many classes, at least 2.
+        batch_statistics: whether the encoder is used as in training while the linear layer trains,
+            with dropout and the statistics of the batch, as in the official TensorFlow code; its
+            moving statistics, which `evaluate` and `predict` use, stay as they are. The reference
+            PyTorch code uses it as in inference.
         name: name of the model.
 
     Raises:
@@ -93,11 +96,41 @@ class LinearClassifier(CrossEntropyModel):
     """
 
     def __init__(
-        self, encoder: keras.Model, num_classes: int, *, name: str | None = None, **kwargs: Any
+        self,
+        encoder: keras.Model,
+        num_classes: int,
+        *,
+        batch_statistics: bool = False,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(encoder, num_classes, name=name, **kwargs)
-        self.encoder.trainable = False
+        self.batch_statistics = batch_statistics
+
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        """The linear layer's."""
+        return self.head.trainable_variables if self.trainable else []
+
+    @property
+    def trainable_weights(self) -> list[keras.Variable]:
+        """The linear layer's."""
+        return self.trainable_variables
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""
-        return self.head(self.encoder(images, training=False))
+        if training and self.batch_statistics:
+            # Without a state of its own, the encoder only returns its new moving statistics.
+            representations, _ = self.encoder.stateless_call(
+                [variable.value for variable in self.encoder.trainable_variables],
+                [variable.value for variable in self.encoder.non_trainable_variables],
+                images,
+                training=True,
+            )
+        else:
+            representations = self.encoder(images, training=False)
+        return self.head(tf.stop_gradient(representations))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild this model."""
+        return {**super().get_config(), "batch_statistics": self.batch_statistics}

@@ -50,14 +50,6 @@ def test_trains_both_methods_and_writes_results_and_pictures(run, capsys):
     assert "| SupCon + linear classifier | " in capsys.readouterr().out
 
 
-def test_hold_out_separates_training_and_test_images():
-    train, test = quickstart.load("digits", "", None, 300)
-    assert (len(train), len(test)) == (1137, 300)
-    whole, _ = quickstart.load("digits", "", None, 0)
-    parts = sorted(image.tobytes() for part in (train, test) for image in part.images)
-    assert parts == sorted(image.tobytes() for image in whole.images)
-
-
 def test_warmup_cosine():
     rates = [float(quickstart.warmup_cosine(0.2, 512, 100)(step)) for step in range(101)]
     np.testing.assert_allclose(rates[:6], np.linspace(0, 0.4, 6), rtol=1e-5)

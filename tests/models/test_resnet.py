@@ -85,6 +85,14 @@ def test_zero_init_last_gamma_makes_every_block_the_identity():
         assert zero == ({f"{block}_conv3_norm" for block in blocks} if zero_init else set())
 
 
+def test_representations_of_unit_length():
+    encoder = resnet(10, stem="cifar", width=0.125, normalize=True)
+    images = np.random.default_rng(0).random([3, 32, 32, 3], "float32")
+    plain = keras.Model(encoder.input, encoder.get_layer("pool").output)(images)
+    expected = plain / np.linalg.norm(plain, axis=1, keepdims=True)
+    np.testing.assert_allclose(encoder(images), expected, rtol=1e-5)
+
+
 def test_save_and_load(tmp_path):
     encoder = resnet(10, stem="cifar", width=0.125)
     encoder.save(tmp_path / "encoder.keras")
@@ -99,6 +107,8 @@ def test_save_and_load(tmp_path):
         ({"depth": 20}, "`depth`.*Received: 20"),
         ({"depth": 50, "stem": "tiny"}, "`stem`.*Received: 'tiny'"),
         ({"depth": 50, "width": 0}, "`width`.*Received: 0"),
+        ({"depth": 50, "input_shape": (28, 32, 3)}, "at least 32 pixels.*28, 32, 3"),
+        ({"depth": 50, "stem": "cifar", "input_shape": (8, 7, 1)}, "at least 8 pixels.*8, 7, 1"),
     ],
 )
 def test_bad_arguments(arguments, message):

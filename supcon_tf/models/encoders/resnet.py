@@ -20,7 +20,8 @@ _ARCHITECTURES = {
     200: _Architecture("bottleneck", (3, 24, 36, 3)),
 }
 _EXPANSION = {"basic": 1, "bottleneck": 4}
-_STEMS = ("imagenet", "cifar")
+# How much smaller than the image each stem's last feature map is, in each direction.
+_REDUCTIONS = {"imagenet": 32, "cifar": 8}
 
 
 def resnet(
@@ -31,6 +32,7 @@ def resnet(
     input_shape: tuple[int | None, int | None, int] | None = None,
     synchronized_batch_norm: bool = False,
     zero_init_last_gamma: bool = False,
+    normalize: bool = False,
     name: str | None = None,
 ) -> keras.Model:
     """Builds a ResNet encoder that ends with global average pooling.
@@ -59,6 +61,8 @@ def resnet(
             several replicas train (the paper's ImageNet recipes) or of the replica's part.
         zero_init_last_gamma: whether each block's last batch normalisation starts at scale 0, so
             that the block starts as the identity.
+        normalize: whether to divide representations by their length, in float32, as in the paper's
+            ImageNet recipes.
         name: name of the model.
 
     Returns:
@@ -66,12 +70,13 @@ def resnet(
         dim = 512 x width for basic blocks and 2048 x width for bottlenecks.
 
     Raises:
-        ValueError: if `depth`, `stem` or `width` is not one of the above.
+        ValueError: if `depth`, `stem` or `width` is not one of the above, or images would be smaller
+            than the stem and the stages reduce them.
     """
     if depth not in _ARCHITECTURES:
         raise ValueError(f"`depth` must be one of {list(_ARCHITECTURES)}. Received: {depth!r}")
-    if stem not in _STEMS:
-        raise ValueError(f"`stem` must be one of {_STEMS}. Received: {stem!r}")
+    if stem not in _REDUCTIONS:
+        raise ValueError(f"`stem` must be one of {list(_REDUCTIONS)}. Received: {stem!r}")
     base = round(64 * width)
     if base < 1:
         raise ValueError(
@@ -79,6 +84,11 @@ def resnet(
         )
     if input_shape is None:
         input_shape = (224, 224, 3) if stem == "imagenet" else (32, 32, 3)
+    if any(side is not None and side < _REDUCTIONS[stem] for side in input_shape[:2]):
+        raise ValueError(
+            f"`input_shape` must have sides of at least {_REDUCTIONS[stem]} pixels for the {stem} "
+            f"stem. Received: input_shape={input_shape}"
+        )
     block, stages = _ARCHITECTURES[depth]
 
     def norm(x: keras.KerasTensor, name: str, zero_init: bool = False) -> keras.KerasTensor:
@@ -126,6 +136,8 @@ def resnet(
             stride = 2 if stage > 0 and i == 0 else 1
             x = residual_block(x, base * 2**stage, stride, name=f"stage{stage + 1}_block{i + 1}")
     outputs = layers.GlobalAveragePooling2D(name="pool")(x)
+    if normalize:
+        outputs = layers.UnitNormalization(dtype="float32", name="unit_length")(outputs)
     return keras.Model(inputs, outputs, name=name or f"resnet{depth}")
 
 

@@ -1,0 +1,106 @@
+"""The training that linear classifiers and the cross-entropy baseline have in common."""
+
+import pathlib
+import time
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+import supcon_tf
+from experiments import datasets, recipes, training
+from experiments.files import write_atomically
+from supcon_tf.data import flatten_views, image_batches, multi_view_batches
+
+
+def train_classifier(
+    build: Callable[[int, int], keras.Model],
+    config: ConfigDict,
+    stage: ConfigDict,
+    output_dir: pathlib.Path,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """Trains a classifier by a recipe and tests it, once, after the last epoch.
+
+    Args:
+        build: makes the model for a number of classes and a number of channels.
+        config: the recipe.
+        stage: `augmentation`, `optimizer`, `batch_size`, `epochs` and `label_smoothing` of this
+            training.
+        output_dir: where the run's files go.
+        strategy: a strategy of tf.distribute.
+
+    Raises:
+        ValueError: if the recipe does not fit the data or the model, or `output_dir` holds a run of
+            another recipe; before anything is written.
+    """
+    start = time.monotonic()
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.dtype_policy)
+    train, test = datasets.load_both(
+        config.dataset, config.data_dir, config.train_images, config.hold_out
+    )
+    num_classes = len(train.class_names)
+    policy = recipes.policy(stage.augmentation, config.image_size)
+
+    def batches(step: int) -> tf.data.Dataset:
+        views = multi_view_batches(
+            train,
+            policy,
+            batch_size=stage.batch_size,
+            epochs=stage.epochs,
+            num_views=1,
+            seed=config.seed,
+            start_step=step,
+        )
+        return recipes.one_hot(flatten_views(views), num_classes)
+
+    steps_per_epoch = len(batches(0)) // stage.epochs
+    chief = supcon_tf.distribution.is_chief(strategy)
+    with strategy.scope():
+        model = build(num_classes, train.channels)
+        model.compile(
+            recipes.optimizer(
+                stage.optimizer,
+                batch_size=stage.batch_size,
+                epochs=stage.epochs,
+                steps_per_epoch=steps_per_epoch,
+            ),
+            steps_per_execution=config.steps_per_execution,
+            **recipes.cross_entropy(stage.label_smoothing),
+        )
+    training.claim(output_dir, config, chief=chief)
+    training.fit(
+        model,
+        batches,
+        epochs=stage.epochs,
+        steps_per_epoch=steps_per_epoch,
+        directory=output_dir,
+        config=config,
+        chief=chief,
+    )
+    weights = model.get_weights()  # every worker takes part
+    if not chief:
+        return
+    # Outside of the strategy, where images need not come in equal batches.
+    model = build(num_classes, train.channels)
+    model.set_weights(weights)
+    model.compile(**recipes.cross_entropy(0.0))
+    images = image_batches(
+        test, size=config.image_size, short_side=config.test_short_side, batch_size=250
+    )
+    figures = model.evaluate(recipes.one_hot(images, num_classes), verbose=0, return_dict=True)
+    write_atomically(output_dir / "classifier.keras", model.save)
+    training.write_results(
+        output_dir,
+        config,
+        seconds=time.monotonic() - start,
+        tested_on="held-out training images" if config.hold_out else "test set",
+        test_images=len(test),
+        test={name: round(float(value), 4) for name, value in figures.items()},
+    )
+    print(
+        f"{'held-out' if config.hold_out else 'test'} accuracy {figures['accuracy']:.4f} on "
+        f"{len(test)} images; classifier.keras, results.json and the logs are in {output_dir}/"
+    )

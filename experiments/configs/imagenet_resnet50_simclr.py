@@ -1,0 +1,39 @@
+"""SimCLR on ImageNet, ResNet-50: 70.2 % top-1 in the SupCon paper.
+
+    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50_simclr.py \\
+        --config.data_dir=DIRECTORY --strategy=tpu
+    python -m experiments.linear_eval  (the same flags)
+
+Published: 70.2 % top-1 (Khosla et al., 2020, Table 2). From the official code: the projection head
+with batch normalisation, representations that are not normalised, a loss that is not multiplied by
+the temperature, SimAugment with blur. Not confirmed and taken from SimCLR's own paper (Chen et al.,
+2020, https://arxiv.org/abs/2002.05709): batch 4096, 1000 epochs, learning rate 0.3, weight decay
+1e-6, warm-up of 10 epochs.
+
+Needs: 128 TPU cores. Data and smaller machines: see imagenet_resnet50. Run here: small, in the
+tests.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import imagenet_resnet50
+
+
+def get_config() -> ConfigDict:
+    """Returns the recipe."""
+    config = imagenet_resnet50.get_config()
+    config.use_labels = False
+    config.batch_size = config.linear.batch_size = 4096
+    config.epochs = 1000
+    config.encoder.normalize = False
+    config.projection_head.widths = (2048, 2048, 128)
+    config.projection_head.batch_norm = True
+    config.loss = ConfigDict(dict(name="supcon", temperature=0.1))
+    config.optimizer.learning_rate = 0.3
+    config.optimizer.arguments.weight_decay = 1e-6
+    config.optimizer.schedule.warmup_epochs = 10
+    config.augmentation = ConfigDict(
+        dict(policy="sim_augment", area=(0.08, 1.0), flip=True, strength=1.0, blur=True)
+    )
+    config.linear.augmentation = ConfigDict(dict(policy="crop_flip", area=(0.08, 1.0), flip=True))
+    return config

@@ -1,0 +1,53 @@
+"""Trains a linear classifier on a frozen encoder and tests it: the second of two stages.
+
+    python -m experiments.linear_eval --config=experiments/configs/digits_small.py
+
+takes encoder.keras from the output directory, where `python -m experiments.pretrain` with the same
+flags has put it, and writes to its subdirectory linear/
+
+    classifier.keras  encoder and classifier, for images in [0, 1]
+    results.json      the recipe, versions, test accuracy, and every epoch's figures
+    log.csv, tensorboard/, checkpoints/, config.json
+"""
+
+import pathlib
+
+from absl import app, flags
+
+from experiments import recipe_flags, strategy_flags
+
+_ENCODER = flags.DEFINE_string(
+    "encoder", None, "The encoder, a .keras file; encoder.keras of the output directory by default."
+)
+
+
+def main(argv: list[str]) -> None:
+    """Trains and tests."""
+    recipe_flags.no_arguments(argv)
+    output_dir = recipe_flags.output_dir()
+    path = pathlib.Path(_ENCODER.value or output_dir / "encoder.keras")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no encoder at {path}: run `python -m experiments.pretrain` with the same "
+            "flags first, or say where it is with --encoder."
+        )
+    strategy = strategy_flags.make_strategy()
+    from experiments.classifiers import train_classifier
+
+    config = recipe_flags.CONFIG.value
+
+    def build(num_classes: int, channels: int):
+        import keras
+
+        import supcon_tf
+
+        encoder = keras.saving.load_model(path, compile=False)
+        return supcon_tf.LinearClassifier(
+            encoder, num_classes, batch_statistics=config.linear.batch_statistics
+        )
+
+    train_classifier(build, config, config.linear, output_dir / "linear", strategy)
+
+
+if __name__ == "__main__":
+    app.run(main)
