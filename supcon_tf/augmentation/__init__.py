@@ -1,22 +1,41 @@
 """Random views of images: small transforms, composed into policies."""
 
-from supcon_tf.augmentation.policies import resize, sim_augment
+from supcon_tf.augmentation.auto_augment import AutoAugment
+from supcon_tf.augmentation.base import Compose, ImageTransform, Transform
+from supcon_tf.augmentation.blur import RandomGaussianBlur
+from supcon_tf.augmentation.policies import (
+    auto_augment,
+    crop_flip,
+    rand_augment,
+    resize,
+    sim_augment,
+    stacked_rand_augment,
+)
+from supcon_tf.augmentation.rand_augment import RandAugment
 from supcon_tf.augmentation.transforms import (
     ColorJitter,
-    Compose,
     RandomGrayscale,
     RandomHorizontalFlip,
     RandomResizedCrop,
-    Transform,
 )
+from supcon_tf.augmentation.warp import RandomWarp
 
 __all__ = [
+    "AutoAugment",
     "ColorJitter",
     "Compose",
+    "ImageTransform",
+    "RandAugment",
+    "RandomGaussianBlur",
     "RandomGrayscale",
     "RandomHorizontalFlip",
     "RandomResizedCrop",
+    "RandomWarp",
     "Transform",
+    "auto_augment",
+    "crop_flip",
+    "rand_augment",
     "resize",
     "sim_augment",
+    "stacked_rand_augment",
 ]

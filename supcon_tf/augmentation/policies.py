@@ -1,15 +1,44 @@
-"""The augmentation policies of the papers, each a composition of transforms."""
+"""The augmentation policies of the papers, each a composition of transforms.
+
+All of them crop and flip first. Each takes grey images, of one channel, as well as RGB; operations
+on the colour leave grey as it is.
+"""
 
 import tensorflow as tf
 
+from supcon_tf.augmentation.auto_augment import AutoAugment
+from supcon_tf.augmentation.base import Compose, Transform
+from supcon_tf.augmentation.blur import RandomGaussianBlur
+from supcon_tf.augmentation.rand_augment import RandAugment
 from supcon_tf.augmentation.transforms import (
     ColorJitter,
-    Compose,
     RandomGrayscale,
     RandomHorizontalFlip,
     RandomResizedCrop,
-    Transform,
 )
+from supcon_tf.augmentation.warp import RandomWarp
+
+# The side for which the reference code gives distances in pixels; other sides are in proportion.
+_REFERENCE_SIZE = 224
+
+
+def crop_flip(size: int, *, area: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> Compose:
+    """Crop and flip alone: what a cross-entropy baseline or a linear classifier trains on.
+
+    Args:
+        size: side of a view in pixels.
+        area: smallest and largest fraction of the image that a view shows.
+        flip: whether to mirror half of the views; switch it off where left and right matter.
+
+    Returns:
+        The policy as one transform.
+
+    >>> policy = crop_flip(8)
+    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+    TensorShape([2, 8, 8, 3])
+    """
+    return Compose(_crop_flip(size, area, flip))
 
 
 def sim_augment(
@@ -18,11 +47,14 @@ def sim_augment(
     area: tuple[float, float] = (0.2, 1.0),
     flip: bool = True,
     strength: float = 0.5,
+    blur: bool = False,
+    warp: float = 0.0,
 ) -> Compose:
-    """SimAugment without blur: crop, flip, colour jitter, grayscale.
+    """SimAugment: crop, flip, colour jitter, grayscale, and if wanted warp and blur.
 
     The default strength gives the jitter of the reference CIFAR code: 0.4, 0.4, 0.4 and 0.1 with
-    probability 0.8, then grey with probability 0.2.
+    probability 0.8, then grey with probability 0.2. For ImageNet the reference code also blurs. It
+    never warps, though the paper speaks of it.
 
     Reference: Khosla et al., 2020, section 14.2 (https://arxiv.org/abs/2004.11362).
 
@@ -32,16 +64,126 @@ def sim_augment(
         flip: whether to mirror half of the views; switch it off where left and right matter.
         strength: strength s of the colour jitter: 0.8 s for brightness, contrast and saturation,
             0.2 s for hue.
+        blur: whether to blur half of the views by a Gaussian, sampled across a tenth of the side,
+            of a standard deviation uniform in [0.1, 2] pixels.
+        warp: how often to displace four points of a view by normal numbers times a length uniform
+            in [0, 23] pixels at a side of 224, in proportion at others, and the rest smoothly.
 
     Returns:
         The policy as one transform.
+
+    Raises:
+        ValueError: if `warp` is not a probability.
+
+    >>> policy = sim_augment(8, blur=True)
+    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+    TensorShape([2, 8, 8, 3])
     """
-    transforms: list[Transform] = [RandomResizedCrop(size, area)]
-    if flip:
-        transforms.append(RandomHorizontalFlip())
-    strong, weak = 0.8 * strength, 0.2 * strength
-    transforms += [ColorJitter(strong, strong, strong, weak), RandomGrayscale()]
-    return Compose(transforms)
+    transforms = _crop_flip(size, area, flip)
+    transforms += [_color_jitter(strength), RandomGrayscale()]
+    return Compose(transforms + _distortions(size, warp, blur))
+
+
+def auto_augment(
+    size: int, *, area: tuple[float, float] = (0.08, 1.0), flip: bool = True
+) -> Compose:
+    """Crop, flip and AutoAugment with the ImageNet policy of the reference code.
+
+    Reference: Cubuk et al., 2019 (https://arxiv.org/abs/1805.09501); the policy "v0" of the TF
+    model garden.
+
+    Args:
+        size: side of a view in pixels.
+        area: smallest and largest fraction of the image that a view shows.
+        flip: whether to mirror half of the views; switch it off where left and right matter.
+
+    Returns:
+        The policy as one transform.
+
+    >>> policy = auto_augment(8)
+    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+    TensorShape([2, 8, 8, 3])
+    """
+    return Compose([*_crop_flip(size, area, flip), AutoAugment(250 * size / _REFERENCE_SIZE)])
+
+
+def rand_augment(
+    size: int,
+    *,
+    area: tuple[float, float] = (0.08, 1.0),
+    flip: bool = True,
+    num_ops: int = 2,
+    magnitude: float = 10.0,
+) -> Compose:
+    """Crop, flip and RandAugment.
+
+    Reference: Cubuk et al., 2020 (https://arxiv.org/abs/1909.13719); defaults of the TF model
+    garden. Shifts of 100 pixels and cut-out squares of 80 at a side of 224 and magnitude 10, in
+    proportion at others.
+
+    Args:
+        size: side of a view in pixels.
+        area: smallest and largest fraction of the image that a view shows.
+        flip: whether to mirror half of the views; switch it off where left and right matter.
+        num_ops: how many operations a view gets, N in the paper.
+        magnitude: level of all of them, from 0 to 10, M in the paper.
+
+    Returns:
+        The policy as one transform.
+
+    Raises:
+        ValueError: if `num_ops` is negative or `magnitude` is not between 0 and 10.
+
+    >>> policy = rand_augment(8, num_ops=1, magnitude=5)
+    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+    TensorShape([2, 8, 8, 3])
+    """
+    return Compose([*_crop_flip(size, area, flip), _rand_augment(size, num_ops, magnitude)])
+
+
+def stacked_rand_augment(
+    size: int,
+    *,
+    area: tuple[float, float] = (0.08, 1.0),
+    flip: bool = True,
+    strength: float = 1.0,
+    warp: float = 0.0,
+) -> Compose:
+    """Stacked RandAugment: SimAugment with RandAugment after the jitter, and with blur.
+
+    The default strength is the reference code's for ResNet-200.
+
+    Reference: Khosla et al., 2020, section 14.2 (https://arxiv.org/abs/2004.11362); Tian et al.,
+    2020 (https://arxiv.org/abs/2005.10243).
+
+    Args:
+        size: side of a view in pixels.
+        area: smallest and largest fraction of the image that a view shows.
+        flip: whether to mirror half of the views; switch it off where left and right matter.
+        strength: strength of the colour jitter, as in `sim_augment`.
+        warp: how often to warp a view, as in `sim_augment`.
+
+    Returns:
+        The policy as one transform.
+
+    Raises:
+        ValueError: if `warp` is not a probability.
+
+    >>> policy = stacked_rand_augment(8)
+    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+    TensorShape([2, 8, 8, 3])
+    """
+    transforms = _crop_flip(size, area, flip)
+    transforms += [
+        _color_jitter(strength),
+        _rand_augment(size, num_ops=2, magnitude=10.0),
+        RandomGrayscale(),
+    ]
+    return Compose(transforms + _distortions(size, warp, blur=True))
 
 
 def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Tensor:
@@ -65,3 +207,30 @@ def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Te
     top, left = (height - side) // 2, (width - side) // 2
     square = images[:, top : top + side, left : left + side]
     return tf.image.resize(square, [size, size], antialias=True)
+
+
+def _crop_flip(size: int, area: tuple[float, float], flip: bool) -> list[Transform]:
+    crop = RandomResizedCrop(size, area)
+    return [crop, RandomHorizontalFlip()] if flip else [crop]
+
+
+def _color_jitter(strength: float) -> ColorJitter:
+    strong, weak = 0.8 * strength, 0.2 * strength
+    return ColorJitter(strong, strong, strong, weak)
+
+
+def _rand_augment(size: int, num_ops: int, magnitude: float) -> RandAugment:
+    scale = size / _REFERENCE_SIZE
+    return RandAugment(num_ops, magnitude, translation=100 * scale, cutout=40 * scale)
+
+
+def _distortions(size: int, warp: float, blur: bool) -> list[Transform]:
+    if not 0 <= warp <= 1:
+        raise ValueError(f"`warp` must be a probability. Received: {warp}")
+    transforms: list[Transform] = []
+    if warp:
+        transforms.append(RandomWarp(23 * size / _REFERENCE_SIZE, warp))
+    if blur:
+        radius = size // 10 // 2
+        transforms.append(RandomGaussianBlur(2 * radius + 1))
+    return transforms

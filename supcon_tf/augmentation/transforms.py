@@ -1,56 +1,15 @@
-"""Random image transforms as pure functions of a batch and of numbers drawn beforehand.
-
-A transform gets its randomness as `draws`, numbers uniform in [0, 1), one row per image. Whoever
-calls it decides what the draws depend on, so that a view can be a function of the seed, the epoch
-and the image alone, whatever the batch it is made in; and a whole batch is transformed at once.
-"""
+"""The transforms that most policies share: crop, flip, colour jitter and grayscale."""
 
 import dataclasses
+import functools
+import itertools
 import math
-from collections.abc import Sequence
-from typing import Protocol
 
 import tensorflow as tf
 
+from supcon_tf.augmentation.base import ImageTransform, in_turn
+
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
-
-
-class Transform(Protocol):
-    """A random transform of a batch of images."""
-
-    @property
-    def num_draws(self) -> int:
-        """How many uniform numbers one image needs."""
-
-    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Transforms images.
-
-        Args:
-            images: `[batch, height, width, channels]` float32 in [0, 1].
-            draws: `[batch, num_draws]` float32, uniform in [0, 1).
-
-        Returns:
-            Images of the same rank, dtype and range.
-        """
-
-
-@dataclasses.dataclass(frozen=True)
-class Compose:
-    """Applies transforms one after another; each gets its own part of the draws."""
-
-    transforms: Sequence[Transform]
-
-    @property
-    def num_draws(self) -> int:
-        """The sum over the transforms."""
-        return sum(transform.num_draws for transform in self.transforms)
-
-    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Transforms `[batch, height, width, channels]` images."""
-        parts = tf.split(draws, [transform.num_draws for transform in self.transforms], axis=1)
-        for transform, part in zip(self.transforms, parts, strict=True):
-            images = transform(images, part)
-        return images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +58,7 @@ class RandomResizedCrop:
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomHorizontalFlip:
+class RandomHorizontalFlip(ImageTransform):
     """Mirrors an image left to right.
 
     Args:
@@ -110,14 +69,16 @@ class RandomHorizontalFlip:
 
     num_draws = 1
 
-    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Flips some of `[batch, height, width, channels]` images."""
-        return _sometimes(draws[:, 0], self.probability, tf.reverse(images, axis=[2]), images)
+    def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Flips a `[height, width, channels]` image or not."""
+        return tf.cond(
+            draws[0] < self.probability, lambda: tf.reverse(image, axis=[1]), lambda: image
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class ColorJitter:
-    """Changes brightness, contrast, saturation and hue, in this order.
+class ColorJitter(ImageTransform):
+    """Changes brightness, contrast, saturation and hue, in an order drawn for each image.
 
     The factors of the first three are uniform in `[1 - strength, 1 + strength]`; the hue is turned
     by a fraction of the colour circle uniform in `[-hue, hue]`. Images of one channel have neither
@@ -137,24 +98,37 @@ class ColorJitter:
     hue: float = 0.1
     probability: float = 0.8
 
-    num_draws = 5
+    num_draws = 6  # one per change, whether to change at all, the order
 
-    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Changes some of `[batch, height, width, channels]` images."""
-        jittered = _blend(images, 0.0, _factor(draws[:, 0], self.brightness))
-        mean_grey = tf.reduce_mean(_grey(jittered), axis=[1, 2], keepdims=True)
-        jittered = _blend(jittered, mean_grey, _factor(draws[:, 1], self.contrast))
-        if images.shape[-1] == 3:
-            jittered = _blend(jittered, _grey(jittered), _factor(draws[:, 2], self.saturation))
-            turn = _between(draws[:, 3], -self.hue, self.hue)[:, None, None]
-            hue, saturation, value = tf.unstack(tf.image.rgb_to_hsv(jittered), axis=-1)
-            hue = tf.math.floormod(hue + turn, 1.0)
-            jittered = tf.image.hsv_to_rgb(tf.stack([hue, saturation, value], axis=-1))
-        return _sometimes(draws[:, 4], self.probability, jittered, images)
+    def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Changes a `[height, width, channels]` image or not."""
+        changes = [
+            lambda image: _blend(image, 0.0, _factor(draws[0], self.brightness)),
+            lambda image: _blend(
+                image, tf.reduce_mean(_grey(image)), _factor(draws[1], self.contrast)
+            ),
+        ]
+        if image.shape[-1] == 3:
+            changes += [
+                lambda image: _blend(image, _grey(image), _factor(draws[2], self.saturation)),
+                lambda image: _turn_hue(image, _between(draws[3], -self.hue, self.hue)),
+            ]
+        orders = list(itertools.permutations(range(len(changes))))
+        order = tf.gather(orders, tf.cast(draws[5] * len(orders), tf.int32))
+
+        def change(step: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+            return tf.switch_case(
+                order[step], [functools.partial(function, image) for function in changes]
+            )
+
+        def jitter() -> tf.Tensor:
+            return in_turn(change, len(changes), image)
+
+        return tf.cond(draws[4] < self.probability, jitter, lambda: image)
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomGrayscale:
+class RandomGrayscale(ImageTransform):
     """Takes the colour out of an image, keeping its channels.
 
     Args:
@@ -165,12 +139,13 @@ class RandomGrayscale:
 
     num_draws = 1
 
-    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Greys some of `[batch, height, width, channels]` images."""
-        if images.shape[-1] == 1:
-            return images
-        grey = tf.broadcast_to(_grey(images), tf.shape(images))
-        return _sometimes(draws[:, 0], self.probability, grey, images)
+    def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Greys a `[height, width, channels]` image or not."""
+        return tf.cond(
+            draws[0] < self.probability,
+            lambda: tf.broadcast_to(_grey(image), image.shape),
+            lambda: image,
+        )
 
 
 def _between(draw: tf.Tensor, low: float, high: float) -> tf.Tensor:
@@ -178,22 +153,43 @@ def _between(draw: tf.Tensor, low: float, high: float) -> tf.Tensor:
 
 
 def _factor(draw: tf.Tensor, strength: float) -> tf.Tensor:
-    factor = _between(draw, max(0.0, 1 - strength), 1 + strength)
-    return factor[:, None, None, None]
+    return _between(draw, max(0.0, 1 - strength), 1 + strength)
 
 
-def _blend(images: tf.Tensor, other: tf.Tensor | float, factor: tf.Tensor) -> tf.Tensor:
-    """`other` at factor 0, `images` at 1, beyond them above 1; kept in [0, 1]."""
-    return tf.clip_by_value(other + (images - other) * factor, 0.0, 1.0)
+def _blend(image: tf.Tensor, other: tf.Tensor | float, factor: tf.Tensor) -> tf.Tensor:
+    """`other` at factor 0, `image` at 1, beyond them above 1; kept in [0, 1]."""
+    return tf.clip_by_value(other + (image - other) * factor, 0.0, 1.0)
 
 
-def _grey(images: tf.Tensor) -> tf.Tensor:
-    if images.shape[-1] == 1:
-        return images
-    return tf.reduce_sum(images * tf.constant(_LUMA), axis=-1, keepdims=True)
+def _grey(image: tf.Tensor) -> tf.Tensor:
+    if image.shape[-1] == 1:
+        return image
+    channels = tf.unstack(image, axis=-1)
+    return sum(weight * x for weight, x in zip(_LUMA, channels, strict=True))[..., None]
 
 
-def _sometimes(
-    draw: tf.Tensor, probability: float, changed: tf.Tensor, images: tf.Tensor
-) -> tf.Tensor:
-    return tf.where((draw < probability)[:, None, None, None], changed, images)
+def _turn_hue(image: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
+    """Turns the hue of HSV, keeping saturation and value.
+
+    A channel of HSV is the value less the chroma times a trapezoid of the hue, the same for red,
+    green and blue but for a shift.
+    """
+    red, green, blue = tf.unstack(image, axis=-1)
+    value = tf.maximum(tf.maximum(red, green), blue)
+    chroma = value - tf.minimum(tf.minimum(red, green), blue)
+    sextant = tf.where(
+        value == red,
+        tf.math.divide_no_nan(green - blue, chroma),
+        tf.where(
+            value == green,
+            2 + tf.math.divide_no_nan(blue - red, chroma),
+            4 + tf.math.divide_no_nan(red - green, chroma),
+        ),
+    )
+
+    def channel(shift: float) -> tf.Tensor:
+        place = sextant + 6 * turn + shift
+        place -= 6 * tf.floor(place / 6)
+        return value - chroma * tf.clip_by_value(tf.minimum(place, 4 - place), 0.0, 1.0)
+
+    return tf.stack([channel(5.0), channel(3.0), channel(1.0)], axis=-1)

@@ -1,4 +1,5 @@
 import colorsys
+import itertools
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_flip():
 def test_brightness():
     images = random_images(1)
     jitter = aug.ColorJitter(brightness=0.4, probability=1.0)
-    darker = jitter(images, draws(0.0, KEEP, KEEP, KEEP, 0.0))
+    darker = jitter(images, draws(0.0, KEEP, KEEP, KEEP, 0.0, 0.3))
     np.testing.assert_allclose(darker, 0.6 * images, atol=1e-5)
 
 
@@ -67,7 +68,7 @@ def test_contrast():
     images = 0.3 + 0.4 * random_images(1)
     mean_grey = (images @ np.array([0.299, 0.587, 0.114])).mean()
     jitter = aug.ColorJitter(contrast=0.4, probability=1.0)
-    flatter = jitter(images, draws(KEEP, 0.0, KEEP, KEEP, 0.0))
+    flatter = jitter(images, draws(KEEP, 0.0, KEEP, KEEP, 0.0, 0.3))
     np.testing.assert_allclose(flatter, mean_grey + 0.6 * (images - mean_grey), atol=1e-5)
 
 
@@ -75,14 +76,14 @@ def test_saturation():
     images = 0.3 + 0.4 * random_images(1)
     grey = (images @ np.array([0.299, 0.587, 0.114], "float32"))[..., None]
     jitter = aug.ColorJitter(saturation=0.4, probability=1.0)
-    paler = jitter(images, draws(KEEP, KEEP, 0.0, KEEP, 0.0))
+    paler = jitter(images, draws(KEEP, KEEP, 0.0, KEEP, 0.0, 0.3))
     np.testing.assert_allclose(paler, grey + 0.6 * (images - grey), atol=1e-5)
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.25, 0.999999])
 def test_hue(draw):
     images = random_images(1, 2, 2)
-    turned = aug.ColorJitter(hue=0.2, probability=1.0)(images, draws(KEEP, KEEP, KEEP, draw, 0.0))
+    turned = aug.ColorJitter(hue=0.2, probability=1.0)(images, draws(KEEP, KEEP, KEEP, draw, 0.0, 0.3))
     turn = 0.4 * draw - 0.2
     for pixel, actual in zip(images.reshape(-1, 3), turned.numpy().reshape(-1, 3), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*pixel.tolist())
@@ -92,7 +93,7 @@ def test_hue(draw):
 
 def test_jitter_leaves_some_images_alone_and_keeps_the_range():
     images = random_images(500)
-    drawn = np.random.default_rng(1).random([500, 5]).astype("float32")
+    drawn = np.random.default_rng(1).random([500, 6]).astype("float32")
     jittered = aug.ColorJitter(0.8, 0.8, 0.8, 0.2, probability=0.8)(images, tf.constant(drawn))
     same = np.all(jittered == images, axis=(1, 2, 3))
     np.testing.assert_array_equal(same, drawn[:, 4] >= 0.8)
@@ -100,10 +101,39 @@ def test_jitter_leaves_some_images_alone_and_keeps_the_range():
     assert jittered.numpy().max() <= 1
 
 
+def test_jitter_takes_each_order_of_its_changes_once():
+    # Changes that reach the bounds do not commute: 24 orders, told apart by their results.
+    image = random_images(1)
+    luma = np.array([0.299, 0.587, 0.114], "float32")
+
+    def blend(x, other, factor):
+        return np.clip(other + factor * (x - other), 0, 1)
+
+    def hue(x):
+        pixels = [colorsys.rgb_to_hsv(*pixel) for pixel in x.reshape(-1, 3).tolist()]
+        turned = [colorsys.hsv_to_rgb((h + 0.2) % 1, s, v) for h, s, v in pixels]
+        return np.array(turned, "float32").reshape(x.shape)
+
+    changes = [
+        lambda x: blend(x, 0, 1.8),
+        lambda x: blend(x, (x @ luma).mean(), 1.8),
+        lambda x: blend(x, (x @ luma)[..., None], 1.8),
+        hue,
+    ]
+    drawn = [[1.0, 1.0, 1.0, 1.0, 0.0, (k + 0.5) / 24] for k in range(24)]
+    jitter = aug.ColorJitter(0.8, 0.8, 0.8, 0.2, probability=1.0)
+    jittered = jitter(np.tile(image, [24, 1, 1, 1]), tf.constant(drawn)).numpy()
+    for order, actual in zip(itertools.permutations(changes), jittered, strict=True):
+        expected = image[0]
+        for change in order:
+            expected = change(expected)
+        np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
 def test_jitter_of_grey_images_changes_brightness_and_contrast_only():
     images = random_images(1, channels=1)
     jitter = aug.ColorJitter(0.4, 0.4, 0.4, 0.1, probability=1.0)
-    jittered = jitter(images, draws(0.0, KEEP, 0.0, 0.0, 0.0))
+    jittered = jitter(images, draws(0.0, KEEP, 0.0, 0.0, 0.0, 0.3))
     np.testing.assert_allclose(jittered, 0.6 * images, atol=1e-5)
 
 
@@ -130,7 +160,7 @@ def test_compose_gives_each_transform_its_draws():
 @pytest.mark.parametrize("flip", [False, True])
 def test_sim_augment(channels, flip):
     policy = aug.sim_augment(12, flip=flip)
-    assert policy.num_draws == (11 if flip else 10)
+    assert policy.num_draws == (12 if flip else 11)
     drawn = tf.random.stateless_uniform([20, policy.num_draws], [1, 2])
     views = policy(random_images(20, channels=channels), drawn)
     assert views.shape == (20, 12, 12, channels)

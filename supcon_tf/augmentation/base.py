@@ -1,0 +1,99 @@
+"""Random image transforms as pure functions of images and of numbers drawn beforehand.
+
+A transform gets its randomness as `draws`, numbers uniform in [0, 1), one row per image. Whoever
+calls it decides what the draws depend on, so that a view can be a function of the seed, the epoch
+and the image alone, whatever the batch it is made in.
+"""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import tensorflow as tf
+
+
+class Transform(Protocol):
+    """A random transform of a batch of images."""
+
+    @property
+    def num_draws(self) -> int:
+        """How many uniform numbers one image needs."""
+
+    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Transforms images.
+
+        Args:
+            images: `[batch, height, width, channels]` float32 in [0, 1].
+            draws: `[batch, num_draws]` float32, uniform in [0, 1).
+
+        Returns:
+            Images of the same rank, dtype and range.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Compose:
+    """Applies transforms one after another; each gets its own part of the draws."""
+
+    transforms: Sequence[Transform]
+
+    @property
+    def num_draws(self) -> int:
+        """The sum over the transforms."""
+        return sum(transform.num_draws for transform in self.transforms)
+
+    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Transforms `[batch, height, width, channels]` images."""
+        parts = tf.split(draws, [transform.num_draws for transform in self.transforms], axis=1)
+        for transform, part in zip(self.transforms, parts, strict=True):
+            images = transform(images, part)
+        return images
+
+
+class ImageTransform(abc.ABC):
+    """A transform that is written for one image and runs over a batch as one compiled loop.
+
+    XLA makes one pass over the pixels out of many small operations, and in a loop over the images
+    each takes only the branches that it drew. A program is compiled for every new shape of the
+    batch, which takes about a second, so images should have one size; as they have after a crop.
+    """
+
+    num_draws: int
+
+    @abc.abstractmethod
+    def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Transforms one `[height, width, channels]` image by `[num_draws]` draws."""
+
+    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Transforms `[batch, height, width, channels]` images of the same size."""
+        return self._compiled(tf.convert_to_tensor(images), draws)
+
+    @functools.cached_property
+    def _compiled(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        @tf.function(jit_compile=True, autograph=False)
+        def transform_batch(images, draws):
+            return tf.map_fn(
+                lambda image_and_draws: self.transform(*image_and_draws),
+                (images, draws),
+                fn_output_signature=tf.TensorSpec(images.shape[1:], images.dtype),
+            )
+
+        return transform_batch
+
+
+def in_turn(
+    change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], times: int, image: tf.Tensor
+) -> tf.Tensor:
+    """Applies `change(step, image)` for each step from 0 on, in a loop of the compiled program.
+
+    Several switches one after another, without a loop, would make XLA compile for 20 seconds.
+    """
+
+    def body(step: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return step + 1, change(step, image)
+
+    return tf.while_loop(lambda step, _: step < times, body, (0, image), maximum_iterations=times)[
+        1
+    ]

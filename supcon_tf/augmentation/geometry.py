@@ -1,0 +1,81 @@
+"""Operations that move the pixels of one uint8 image.
+
+Each takes and returns `[height, width, channels]` uint8, takes the nearest pixel, and fills what
+comes from outside of the image with grey, 128. Numbers that say how much are scalar tensors.
+"""
+
+import math
+
+import tensorflow as tf
+
+_FILL = 128
+
+
+def shear_x(image: tf.Tensor, slope: tf.Tensor | float) -> tf.Tensor:
+    """Shifts row y to the left by `slope` times y."""
+    return _affine(image, (1.0, slope, 0.0), (0.0, 1.0, 0.0))
+
+
+def shear_y(image: tf.Tensor, slope: tf.Tensor | float) -> tf.Tensor:
+    """Shifts column x up by `slope` times x."""
+    return _affine(image, (1.0, 0.0, 0.0), (slope, 1.0, 0.0))
+
+
+def translate_x(image: tf.Tensor, pixels: tf.Tensor | float) -> tf.Tensor:
+    """Shifts the image to the left."""
+    return _affine(image, (1.0, 0.0, pixels), (0.0, 1.0, 0.0))
+
+
+def translate_y(image: tf.Tensor, pixels: tf.Tensor | float) -> tf.Tensor:
+    """Shifts the image up."""
+    return _affine(image, (1.0, 0.0, 0.0), (0.0, 1.0, pixels))
+
+
+def rotate(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
+    """Turns the image counterclockwise about its centre."""
+    height, width, _ = image.shape
+    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+    angle = degrees * (math.pi / 180)
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    return _affine(
+        image,
+        (cos, -sin, middle_x - cos * middle_x + sin * middle_y),
+        (sin, cos, middle_y - sin * middle_x - cos * middle_y),
+    )
+
+
+def cutout(
+    image: tf.Tensor, half_side: tf.Tensor | int, row: tf.Tensor, column: tf.Tensor
+) -> tf.Tensor:
+    """Fills a square with grey, as far as it lies within the image.
+
+    Args:
+        image: `[height, width, channels]` uint8.
+        half_side: half of the side of the square, in pixels.
+        row: its middle, uniform in [0, 1), as a fraction of the height.
+        column: its middle as a fraction of the width.
+    """
+    height, width, _ = image.shape
+
+    def within(middle: tf.Tensor, size: int) -> tf.Tensor:
+        first = tf.cast(middle * size, tf.int32) - half_side
+        positions = tf.range(size)
+        return (positions >= first) & (positions < first + 2 * half_side)
+
+    square = within(row, height)[:, None, None] & within(column, width)[None, :, None]
+    return tf.where(square, tf.constant(_FILL, tf.uint8), image)
+
+
+def _affine(image: tf.Tensor, to_x: tuple, to_y: tuple) -> tf.Tensor:
+    """Takes pixel (x, y) of the result from (a x + b y + c, d x + e y + f) of the image."""
+    height, width, channels = image.shape
+    x = tf.range(width, dtype=tf.float32)[None, :]
+    y = tf.range(height, dtype=tf.float32)[:, None]
+    column = tf.floor(to_x[0] * x + to_x[1] * y + to_x[2] + 0.5)
+    row = tf.floor(to_y[0] * x + to_y[1] * y + to_y[2] + 0.5)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    # Clipped first: what is far outside would not fit into an integer.
+    column, row = tf.clip_by_value(column, 0, width - 1), tf.clip_by_value(row, 0, height - 1)
+    positions = tf.cast(row, tf.int32) * width + tf.cast(column, tf.int32)
+    moved = tf.gather(tf.reshape(image, [-1, channels]), positions)
+    return tf.where(inside[..., None], moved, tf.constant(_FILL, tf.uint8))
