@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments import datasets, recipes, training
 from experiments.files import write_atomically
-from supcon_tf.data import flatten_views, image_batches, multi_view_batches
+from supcon_tf.data import ImageSource, flatten_views, image_batches, multi_view_batches
 
 
 def train_classifier(
@@ -36,41 +36,14 @@ def train_classifier(
             another recipe; before anything is written.
     """
     start = time.monotonic()
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.dtype_policy)
     train, test = datasets.load_both(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
     num_classes = len(train.class_names)
-    policy = recipes.policy(stage.augmentation, config.image_size)
-
-    def batches(step: int) -> tf.data.Dataset:
-        views = multi_view_batches(
-            train,
-            policy,
-            batch_size=stage.batch_size,
-            epochs=stage.epochs,
-            num_views=1,
-            seed=config.seed,
-            start_step=step,
-        )
-        return recipes.one_hot(flatten_views(views), num_classes)
-
-    steps_per_epoch = len(batches(0)) // stage.epochs
+    model, batches, steps_per_epoch = prepare(build, config, stage, train, strategy)
     chief = supcon_tf.distribution.is_chief(strategy)
-    with strategy.scope():
-        model = build(num_classes, train.channels)
-        model.compile(
-            recipes.optimizer(
-                stage.optimizer,
-                batch_size=stage.batch_size,
-                epochs=stage.epochs,
-                steps_per_epoch=steps_per_epoch,
-            ),
-            steps_per_execution=config.steps_per_execution,
-            **recipes.cross_entropy(stage.label_smoothing),
-        )
     training.claim(output_dir, config, chief=chief)
+    print(f"{len(train)} images, {stage.epochs} epochs of {steps_per_epoch} steps", flush=True)
     training.fit(
         model,
         batches,
@@ -104,3 +77,56 @@ def train_classifier(
         f"{'held-out' if config.hold_out else 'test'} accuracy {figures['accuracy']:.4f} on "
         f"{len(test)} images; classifier.keras, results.json and the logs are in {output_dir}/"
     )
+
+
+def prepare(
+    build: Callable[[int, int], keras.Model],
+    config: ConfigDict,
+    stage: ConfigDict,
+    train: ImageSource,
+    strategy: tf.distribute.Strategy,
+) -> tuple[keras.Model, Callable[[int], tf.data.Dataset], int]:
+    """Makes what a recipe trains.
+
+    Args:
+        build: as of `train_classifier`.
+        config: as of `train_classifier`.
+        stage: as of `train_classifier`.
+        train: the images to train on.
+        strategy: a strategy of tf.distribute.
+
+    Returns:
+        The compiled model, a function that makes the batches from a step on, and the number of
+        steps of an epoch.
+    """
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.dtype_policy)
+    num_classes = len(train.class_names)
+    policy = recipes.policy(stage.augmentation, config.image_size)
+
+    def batches(step: int) -> tf.data.Dataset:
+        views = multi_view_batches(
+            train,
+            policy,
+            batch_size=stage.batch_size,
+            epochs=stage.epochs,
+            num_views=1,
+            seed=config.seed,
+            start_step=step,
+        )
+        return recipes.one_hot(flatten_views(views), num_classes)
+
+    steps_per_epoch = len(batches(0)) // stage.epochs
+    with strategy.scope():
+        model = build(num_classes, train.channels)
+        model.compile(
+            recipes.optimizer(
+                stage.optimizer,
+                batch_size=stage.batch_size,
+                epochs=stage.epochs,
+                steps_per_epoch=steps_per_epoch,
+            ),
+            steps_per_execution=config.steps_per_execution,
+            **recipes.cross_entropy(stage.label_smoothing),
+        )
+    return model, batches, steps_per_epoch

@@ -23,7 +23,7 @@ _ENCODER = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
     """Trains and tests."""
-    recipe_flags.no_arguments(argv)
+    recipe_flags.check_arguments(argv)
     output_dir = recipe_flags.output_dir()
     path = pathlib.Path(_ENCODER.value or output_dir / "encoder.keras")
     if not path.is_file():
@@ -36,17 +36,27 @@ def main(argv: list[str]) -> None:
 
     config = recipe_flags.CONFIG.value
 
-    def build(num_classes: int, channels: int):
+    def build_from_file(num_classes: int, channels: int):
         import keras
 
-        import supcon_tf
+        return build(keras.saving.load_model(path, compile=False), config, num_classes)
 
-        encoder = keras.saving.load_model(path, compile=False)
-        return supcon_tf.LinearClassifier(
-            encoder, num_classes, batch_statistics=config.linear.batch_statistics
-        )
+    train_classifier(build_from_file, config, config.linear, output_dir / "linear", strategy)
 
-    train_classifier(build, config, config.linear, output_dir / "linear", strategy)
+
+def build(encoder, config, num_classes: int):
+    """Makes the model of a recipe's second stage.
+
+    Args:
+        encoder: the trained encoder.
+        config: the recipe.
+        num_classes: how many classes.
+    """
+    import supcon_tf
+
+    return supcon_tf.LinearClassifier(
+        encoder, num_classes, batch_statistics=config.linear.batch_statistics
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from experiments import recipe_flags, strategy_flags
 
 def main(argv: list[str]) -> None:
     """Trains and exports."""
-    recipe_flags.no_arguments(argv)
+    recipe_flags.check_arguments(argv)
     config = recipe_flags.CONFIG.value
     strategy = strategy_flags.make_strategy()
     pretrain(config, recipe_flags.output_dir(), strategy)
@@ -41,17 +41,64 @@ def pretrain(config, output_dir, strategy) -> None:
         ValueError: if the recipe does not fit the data or the model, or `output_dir` holds a run of
             another recipe; before anything is written.
     """
-    import keras
-
     import supcon_tf
-    from experiments import datasets, recipes, training
+    from experiments import datasets, training
 
     start = time.monotonic()
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.dtype_policy)
     train, test = datasets.load_both(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
+    model, batches, steps_per_epoch = prepare(config, train, strategy)
+    chief = supcon_tf.distribution.is_chief(strategy)
+    training.claim(output_dir, config, chief=chief)
+    print(f"{len(train)} images, {config.epochs} epochs of {steps_per_epoch} steps", flush=True)
+    training.fit(
+        model,
+        batches,
+        epochs=config.epochs,
+        steps_per_epoch=steps_per_epoch,
+        directory=output_dir,
+        config=config,
+        chief=chief,
+        callbacks=(supcon_tf.callbacks.CollapseWarning(contrasts(config)),),
+    )
+    weights = model.get_weights()  # every worker takes part
+    if not chief:
+        return
+    # Outside of the strategy, where images need not come in equal batches.
+    model = build(config, train.channels)
+    model.set_weights(weights)
+    export(model.encoder, output_dir)
+    images = test.take(range(min(len(test), 2000)))
+    representations = model.encoder.predict(
+        supcon_tf.data.image_batches(images, size=config.image_size, batch_size=250), verbose=0
+    )
+    training.write_projector(
+        output_dir / "tensorboard", representations, images.labels, images.class_names
+    )
+    training.write_results(output_dir, config, seconds=time.monotonic() - start)
+    print(f"encoder.keras, saved_model/, results.json and the logs are in {output_dir}/")
+
+
+def prepare(config, train, strategy):
+    """Makes what a recipe trains.
+
+    Args:
+        config: the recipe.
+        train: the images to train on, a `supcon_tf.data.ImageSource`.
+        strategy: a strategy of tf.distribute.
+
+    Returns:
+        The compiled model, a function that makes the batches from a step on, and the number of
+        steps of an epoch.
+    """
+    import keras
+
+    import supcon_tf
+    from experiments import recipes
+
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.dtype_policy)
     policy = recipes.policy(config.augmentation, config.image_size)
 
     def batches(step: int):
@@ -81,34 +128,7 @@ def pretrain(config, output_dir, strategy) -> None:
             metrics=supcon_tf.metrics.HEALTH,
             steps_per_execution=config.steps_per_execution,
         )
-    chief = supcon_tf.distribution.is_chief(strategy)
-    training.claim(output_dir, config, chief=chief)
-    print(f"{len(train)} images, {config.epochs} epochs of {steps_per_epoch} steps", flush=True)
-    training.fit(
-        model,
-        batches,
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch,
-        directory=output_dir,
-        config=config,
-        chief=chief,
-        callbacks=(supcon_tf.callbacks.CollapseWarning(contrasts(config)),),
-    )
-    weights = model.get_weights()  # every worker takes part
-    if not chief:
-        return
-    model = build(config, train.channels)
-    model.set_weights(weights)
-    export(model.encoder, output_dir)
-    images = test.take(range(min(len(test), 2000)))
-    representations = model.encoder.predict(
-        supcon_tf.data.image_batches(images, size=config.image_size, batch_size=250), verbose=0
-    )
-    training.write_projector(
-        output_dir / "tensorboard", representations, images.labels, images.class_names
-    )
-    training.write_results(output_dir, config, seconds=time.monotonic() - start)
-    print(f"encoder.keras, saved_model/, results.json and the logs are in {output_dir}/")
+    return model, batches, steps_per_epoch
 
 
 def build(config, channels: int):

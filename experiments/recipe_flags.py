@@ -2,7 +2,7 @@
 
 import pathlib
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -27,7 +27,8 @@ def output_dir() -> pathlib.Path:
     return pathlib.Path("runs") / pathlib.Path(path).stem
 
 
-def no_arguments(argv: list[str]) -> None:
+def check_arguments(argv: list[str]) -> None:
     """Raises `app.UsageError` if the command line holds anything but flags."""
     if len(argv) > 1:
         raise app.UsageError(f"Flags only. Received: {argv[1:]}")
+    logging.set_verbosity(logging.WARNING)  # TensorFlow notes every file that it writes

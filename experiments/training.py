@@ -70,16 +70,13 @@ def fit(
     checkpoints = Checkpoints(
         directory / "checkpoints", every=config.checkpoint_steps, keep=config.checkpoints_kept
     )
-    log = directory / "log.csv"
-    done = checkpoints.step // steps_per_epoch
     writers: list[keras.callbacks.Callback] = []
     if chief:
+        done = checkpoints.step // steps_per_epoch
         if checkpoints.step:
             print(f"going on at step {checkpoints.step}, in epoch {done + 1}", flush=True)
-        _forget_epochs_from(log, done)
         writers = [
-            keras.callbacks.LambdaCallback(on_epoch_end=_add_learning_rate(model)),
-            keras.callbacks.CSVLogger(log, append=True),
+            EpochLog(directory / "log.csv", done),
             keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
         ]
     while checkpoints.step < epochs * steps_per_epoch:
@@ -102,17 +99,47 @@ def fit(
             raise
 
 
-def history(directory: pathlib.Path) -> dict[str, list[float]]:
-    """Reads the mean of every metric in each epoch from `log.csv`."""
-    with (directory / "log.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
+class EpochLog(keras.callbacks.Callback):
+    """Writes every epoch's mean metrics and last learning rate to a CSV file that is always whole.
+
+    Unlike `keras.callbacks.CSVLogger` it forgets epochs that were logged after the checkpoint from
+    which a training goes on.
+
+    Args:
+        path: the file.
+        first_epoch: the epoch, counted from 0, that the training begins or goes on with.
+    """
+
+    def __init__(self, path: pathlib.Path, first_epoch: int):
+        super().__init__()
+        self.path = path
+        self._rows = [row for row in _read_log(path) if int(row["epoch"]) < first_epoch]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds a row."""
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        self._rows.append({"epoch": epoch, **(logs or {}), "learning_rate": float(rate)})
+        write_atomically(self.path, self._write)
+
+    def _write(self, name: pathlib.Path) -> None:
+        with name.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._rows[-1])
+            writer.writeheader()
+            writer.writerows(self._rows)
+
+
+def _read_log(path: pathlib.Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def write_results(
     directory: pathlib.Path, config: ConfigDict, *, seconds: float, **figures: Any
 ) -> None:
-    """Writes results.json: the recipe, versions, and what came out."""
+    """Writes results.json: the recipe, versions, what came out, and the log of every epoch."""
+    log = _read_log(directory / "log.csv")
     write_json(
         directory / "results.json",
         {
@@ -126,7 +153,9 @@ def write_results(
             "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
             "seconds_since_start": round(seconds, 1),
             **figures,
-            "history": history(directory),
+            "history": {
+                name: [float(row[name]) for row in log] for name in log[0] if name != "epoch"
+            },
         },
     )
 
@@ -158,19 +187,3 @@ def write_projector(
         ("projector_config.pbtxt", projector),
     ):
         write_atomically(directory / name, lambda path, text=text: path.write_text(text))
-
-
-def _add_learning_rate(model: keras.Model) -> Callable[[int, dict[str, Any]], None]:
-    def add(epoch: int, logs: dict[str, Any]) -> None:
-        logs["learning_rate"] = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-
-    return add
-
-
-def _forget_epochs_from(log: pathlib.Path, epoch: int) -> None:
-    """Removes the rows of epochs that are made again, which were logged after the checkpoint."""
-    if not log.exists():
-        return
-    header, *rows = log.read_text().splitlines(keepends=True) or [""]
-    kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) < epoch]
-    write_atomically(log, lambda name: name.write_text(header + "".join(kept) if kept else ""))

@@ -1,11 +1,11 @@
-"""SupCon on CIFAR-100, ResNet-50, as in the reference PyTorch code: 76.5 % linear accuracy.
+r"""SupCon on CIFAR-100, ResNet-50, as in the reference PyTorch code: 76.5 % linear accuracy.
 
-    python -m experiments.pretrain \\
+    python -m experiments.pretrain \
         --config=experiments/configs/cifar100_resnet50.py --config.data_dir=DIRECTORY
     python -m experiments.linear_eval  (the same flags)
 
-Published: 76.5 % (Khosla et al., 2020, Table 2, and the code's README), the best epoch on the test set;
-here it is the last one. Settings: those of cifar10_resnet50.
+Published: 76.5 % (Khosla et al., 2020, Table 2, and the code's README), the best epoch on the test
+set; here it is the last one. Settings: those of cifar10_resnet50.
 
 Needs: as cifar10_resnet50. Run here: small, in the tests.
 """

@@ -1,10 +1,10 @@
-"""Cross-entropy on CIFAR-100, ResNet-50, as in the reference PyTorch code: 75.3 %.
+r"""Cross-entropy on CIFAR-100, ResNet-50, as in the reference PyTorch code: 75.3 %.
 
-    python -m experiments.cross_entropy \\
+    python -m experiments.cross_entropy \
         --config=experiments/configs/cifar100_resnet50_cross_entropy.py --config.data_dir=DIRECTORY
 
-Published: 75.3 % (Khosla et al., 2020, Table 2, and the code's README), the best epoch on the test set;
-here it is the last one. Settings: those of cifar10_resnet50_cross_entropy.
+Published: 75.3 % (Khosla et al., 2020, Table 2, and the code's README), the best epoch on the test
+set; here it is the last one. Settings: those of cifar10_resnet50_cross_entropy.
 
 Needs: as cifar10_resnet50_cross_entropy. Run here: small, in the tests.
 """

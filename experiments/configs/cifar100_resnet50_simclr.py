@@ -1,6 +1,6 @@
-"""SimCLR on CIFAR-100, ResNet-50, as in the reference PyTorch code: 70.7 % linear accuracy.
+r"""SimCLR on CIFAR-100, ResNet-50, as in the reference PyTorch code: 70.7 % linear accuracy.
 
-    python -m experiments.pretrain \\
+    python -m experiments.pretrain \
         --config=experiments/configs/cifar100_resnet50_simclr.py --config.data_dir=DIRECTORY
     python -m experiments.linear_eval  (the same flags)
 

@@ -1,6 +1,6 @@
-"""SupCon on CIFAR-10, ResNet-50, as in the reference PyTorch code: 96.0 % linear accuracy.
+r"""SupCon on CIFAR-10, ResNet-50, as in the reference PyTorch code: 96.0 % linear accuracy.
 
-    python -m experiments.pretrain --config=experiments/configs/cifar10_resnet50.py \\
+    python -m experiments.pretrain --config=experiments/configs/cifar10_resnet50.py \
         --config.data_dir=DIRECTORY
     python -m experiments.linear_eval  (the same flags)
 

@@ -1,6 +1,6 @@
-"""Cross-entropy on CIFAR-10, ResNet-50, as in the reference PyTorch code: 95.0 %.
+r"""Cross-entropy on CIFAR-10, ResNet-50, as in the reference PyTorch code: 95.0 %.
 
-    python -m experiments.cross_entropy \\
+    python -m experiments.cross_entropy \
         --config=experiments/configs/cifar10_resnet50_cross_entropy.py --config.data_dir=DIRECTORY
 
 Published: 95.0 % (Khosla et al., 2020, Table 2, and the code's README), the best epoch on the test

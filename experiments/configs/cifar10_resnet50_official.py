@@ -1,6 +1,6 @@
-"""SupCon on CIFAR-10, ResNet-50, as in the authors' official TensorFlow code.
+r"""SupCon on CIFAR-10, ResNet-50, as in the authors' official TensorFlow code.
 
-    python -m experiments.pretrain --config=experiments/configs/cifar10_resnet50_official.py \\
+    python -m experiments.pretrain --config=experiments/configs/cifar10_resnet50_official.py \
         --config.data_dir=DIRECTORY
     python -m experiments.linear_eval  (the same flags)
 

@@ -1,6 +1,6 @@
-"""SimCLR on CIFAR-10, ResNet-50, as in the reference PyTorch code: 93.6 % linear accuracy.
+r"""SimCLR on CIFAR-10, ResNet-50, as in the reference PyTorch code: 93.6 % linear accuracy.
 
-    python -m experiments.pretrain --config=experiments/configs/cifar10_resnet50_simclr.py \\
+    python -m experiments.pretrain --config=experiments/configs/cifar10_resnet50_simclr.py \
         --config.data_dir=DIRECTORY
     python -m experiments.linear_eval  (the same flags)
 

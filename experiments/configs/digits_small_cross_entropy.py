@@ -1,6 +1,7 @@
-"""Cross-entropy on the digits of scikit-learn: the baseline of digits_small, with the same encoder and views.
+r"""Cross-entropy on the digits of scikit-learn: the baseline of digits_small, on the same views.
 
-    python -m experiments.cross_entropy --config=experiments/configs/digits_small_cross_entropy.py
+    python -m experiments.cross_entropy \
+        --config=experiments/configs/digits_small_cross_entropy.py
 
 No published result; see README.md for what comes out.
 """

@@ -1,6 +1,7 @@
-"""Cross-entropy on Fashion-MNIST: the baseline of fashion_mnist_small, with the same encoder and views.
+r"""Cross-entropy on Fashion-MNIST: the baseline of fashion_mnist_small, on the same views.
 
-    python -m experiments.cross_entropy --config=experiments/configs/fashion_mnist_small_cross_entropy.py
+    python -m experiments.cross_entropy \
+        --config=experiments/configs/fashion_mnist_small_cross_entropy.py
 
 No published result; see README.md for what comes out.
 """

@@ -1,6 +1,6 @@
-"""SupCon on ImageNet, ResNet-101, as in the authors' official TensorFlow code: 80.2 % top-1.
+r"""SupCon on ImageNet, ResNet-101, as in the authors' official TensorFlow code: 80.2 % top-1.
 
-    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet101.py \\
+    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet101.py \
         --config.data_dir=DIRECTORY --strategy=tpu
     python -m experiments.linear_eval  (the same flags)
 

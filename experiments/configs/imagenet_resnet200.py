@@ -1,6 +1,6 @@
-"""SupCon on ImageNet, ResNet-200, as in the authors' official TensorFlow code: 81.4 % top-1.
+r"""SupCon on ImageNet, ResNet-200, as in the authors' official TensorFlow code: 81.4 % top-1.
 
-    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet200.py \\
+    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet200.py \
         --config.data_dir=DIRECTORY --strategy=tpu
     python -m experiments.linear_eval  (the same flags)
 

@@ -1,6 +1,6 @@
-"""SupCon on ImageNet, ResNet-50, as in the authors' official TensorFlow code: 78.7 % top-1.
+r"""SupCon on ImageNet, ResNet-50, as in the authors' official TensorFlow code: 78.7 % top-1.
 
-    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50.py \\
+    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50.py \
         --config.data_dir=DIRECTORY --strategy=tpu
     python -m experiments.linear_eval  (the same flags)
 

@@ -1,7 +1,7 @@
-"""Cross-entropy on ImageNet, ResNet-50, as in the official TensorFlow code of SupCon: 77.6 % top-1.
+r"""Cross-entropy on ImageNet, ResNet-50, as in SupCon's official TensorFlow code: 77.6 % top-1.
 
-    python -m experiments.cross_entropy \\
-        --config=experiments/configs/imagenet_resnet50_cross_entropy.py \\
+    python -m experiments.cross_entropy \
+        --config=experiments/configs/imagenet_resnet50_cross_entropy.py \
         --config.data_dir=DIRECTORY --strategy=tpu
 
 Published: 77.6 % top-1, 95.3 % top-5 (Khosla et al., 2020, Table 3, "our implementation", with

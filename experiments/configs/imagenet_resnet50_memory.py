@@ -1,6 +1,6 @@
-"""SupCon on ImageNet with a memory of 8192 embeddings, ResNet-50: 79.1 % top-1.
+r"""SupCon on ImageNet with a memory of 8192 embeddings, ResNet-50: 79.1 % top-1.
 
-    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50_memory.py \\
+    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50_memory.py \
         --config.data_dir=DIRECTORY --strategy=mirrored
     python -m experiments.linear_eval  (the same flags)
 

@@ -1,6 +1,6 @@
-"""SimCLR on ImageNet, ResNet-50: 70.2 % top-1 in the SupCon paper.
+r"""SimCLR on ImageNet, ResNet-50: 70.2 % top-1 in the SupCon paper.
 
-    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50_simclr.py \\
+    python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50_simclr.py \
         --config.data_dir=DIRECTORY --strategy=tpu
     python -m experiments.linear_eval  (the same flags)
 

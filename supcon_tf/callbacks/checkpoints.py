@@ -19,7 +19,7 @@ _NAME = "checkpoint"
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the whole state of a training every so many steps, and restores it.
+    """Saves the whole state of a training every so many steps and at its end, and restores it.
 
     The state is the weights, the optimizer, the state of random layers, a queue of embeddings and
     the running means of the epoch's metrics. With data that can start at any step
@@ -125,6 +125,11 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves if a checkpoint is due."""
         self._save_if_due(within_epoch=False)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Saves the end of the training."""
+        if self.step > self._saved:
+            self.save(within_epoch=False)
 
     def save(self, *, within_epoch: bool) -> None:
         """Saves the state now.

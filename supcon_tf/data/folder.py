@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from supcon_tf.data.sources import EncodedImages, decode
 
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png"}
+# What an image file's name ends in, in lower case.
+IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png"}
 
 
 def load_folder(
@@ -48,12 +49,12 @@ def load_folder(
         images = sorted(
             str(path)
             for path in class_directory.iterdir()
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
         )
         if not images:
             raise ValueError(
-                f"{class_directory} must hold at least one image ({', '.join(sorted(_SUFFIXES))}); "
-                "add images or remove the directory."
+                f"{class_directory} must hold at least one image "
+                f"({', '.join(sorted(IMAGE_SUFFIXES))}); add images or remove the directory."
             )
         paths += images
         labels += [label] * len(images)

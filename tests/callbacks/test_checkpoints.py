@@ -87,7 +87,7 @@ def test_goes_on_at_the_exact_step(tmp_path, never_stopped, stop_at):
     outcome = train(tmp_path)
     assert_same(outcome, never_stopped)
     assert min(outcome[1]) == (stop_at // 4) * 4 // STEPS  # epochs before are not made again
-    assert saved(tmp_path) == [8, 12]
+    assert saved(tmp_path) == [12, 15]
 
 
 def test_a_due_checkpoint_at_the_end_of_an_epoch_comes_after_its_logs(tmp_path):

@@ -70,8 +70,8 @@ def resnet(
         dim = 512 x width for basic blocks and 2048 x width for bottlenecks.
 
     Raises:
-        ValueError: if `depth`, `stem` or `width` is not one of the above, or images would be smaller
-            than the stem and the stages reduce them.
+        ValueError: if `depth`, `stem` or `width` is not one of the above, or images are smaller
+            than 8 pixels (CIFAR stem) or 32 (ImageNet stem).
     """
     if depth not in _ARCHITECTURES:
         raise ValueError(f"`depth` must be one of {list(_ARCHITECTURES)}. Received: {depth!r}")
