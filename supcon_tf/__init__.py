@@ -6,6 +6,7 @@ from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
 from supcon_tf.models import (
     CrossEntropyModel,
     LinearClassifier,
+    MomentumSupConModel,
     SupConModel,
     encoders,
     projection_head,
@@ -17,6 +18,7 @@ __all__ = [
     "CrossEntropyModel",
     "GeneralizedSupConLoss",
     "LinearClassifier",
+    "MomentumSupConModel",
     "SupConLoss",
     "SupConModel",
     "__version__",

@@ -16,7 +16,14 @@ def test_examples_run_as_printed(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["SupConLoss", "SupConModel", "LinearClassifier", "CrossEntropyModel", "projection_head"],
+    [
+        "SupConLoss",
+        "SupConModel",
+        "MomentumSupConModel",
+        "LinearClassifier",
+        "CrossEntropyModel",
+        "projection_head",
+    ],
 )
 def test_public_names_have_an_example(name):
     assert ">>> " in getattr(supcon_tf, name).__doc__

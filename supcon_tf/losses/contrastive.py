@@ -55,7 +55,9 @@ class ContrastiveLoss(keras.losses.Loss):
             )
         self.block_size = block_size
         self.product_dtype = one_of("product_dtype", product_dtype, (None, "bfloat16"))
-        self._reduce = _PerSampleReduction(reduction=reduction, name=name, dtype=dtype)
+        self._reduction_of_samples = _PerSampleReduction(
+            reduction=reduction, name=name, dtype=dtype
+        )
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         """Computes the reduced loss.
@@ -64,8 +66,19 @@ class ContrastiveLoss(keras.losses.Loss):
         labels keep their dtype.
         """
         y_pred = tf.cast(tf.convert_to_tensor(y_pred), self.dtype)
-        losses = self.call(tf.convert_to_tensor(y_true), y_pred)
-        return self._reduce(losses, losses, sample_weight)
+        return self.reduce(self.call(tf.convert_to_tensor(y_true), y_pred), sample_weight)
+
+    def reduce(self, losses: tf.Tensor, sample_weight: Any = None) -> tf.Tensor:
+        """Reduces one loss per sample to what a training step minimises.
+
+        Args:
+            losses: `[batch]`, as from `call` or `contrast`.
+            sample_weight: optional `[batch]` weights.
+
+        Returns:
+            The value that `reduction` says, which on one of several replicas is its share.
+        """
+        return self._reduction_of_samples(losses, losses, sample_weight)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Computes one loss per sample, the mean over its anchor views: shape `[batch]`."""
@@ -79,23 +92,33 @@ class ContrastiveLoss(keras.losses.Loss):
         return self._per_sample(losses, views)
 
     def contrast(
-        self, anchors: Any, labels: Any, contrasts: Any, contrast_labels: Any, sample_ids: Any
+        self,
+        anchors: Any,
+        labels: Any,
+        contrasts: Any,
+        contrast_labels: Any,
+        sample_ids: Any,
+        present: Any = None,
     ) -> tf.Tensor:
         """Computes the losses of anchors that are compared with other rows than themselves.
 
         The gradient reaches both sides; wrap rows that take none, as those of a queue, in
-        `tf.stop_gradient`.
+        `tf.stop_gradient`. On one of several replicas the anchors are its part of the global batch;
+        contrasts are what they are compared with, and are not gathered from other replicas.
 
         Args:
             anchors: embeddings `[batch, dim]` or `[batch, views, dim]`, as `y_pred`.
             labels: their labels, as `y_true`.
             contrasts: `[contrasts, dim]` embeddings, none of which is one of the anchors.
             contrast_labels: labels of the contrasts, of the same kind as `labels`: one per row.
-            sample_ids: `[contrasts]` integers: the place in the batch of the sample that a contrast
-                is a further view of, or -1 for one that is a view of none of them.
+            sample_ids: `[contrasts]` integers: the place in the (global) batch of the sample that a
+                contrast is a further view of, or -1 for one that is a view of none of them.
+            present: `[contrasts]` booleans: which of the contrasts are there, `None` for all of
+                them. One that is not, as in a part of a queue that is still empty, counts nowhere;
+                it must have no label, and -1 as its sample id.
 
         Returns:
-            One loss per sample, `[batch]`, not reduced.
+            One loss per sample, `[batch]`, not reduced: see `reduce`.
         """
         anchors, contrasts = (
             tf.cast(tf.convert_to_tensor(x), self.dtype) for x in (anchors, contrasts)
@@ -106,16 +129,22 @@ class ContrastiveLoss(keras.losses.Loss):
                 "`contrasts` must have the shape [contrasts, dim], and `sample_ids` [contrasts]. "
                 f"Received: contrasts.shape={contrasts.shape}, sample_ids.shape={sample_ids.shape}"
             )
+        first, samples = 0, tf.shape(anchors)[0]
+        replica = replica_context()
+        if replica is not None:
+            self._require_exact_on_replicas(anchors, replica.num_replicas_in_sync)
+            first = replica.replica_id_in_sync_group * anchors.shape[0]
+            samples *= replica.num_replicas_in_sync
         rows, anchor_ids, views = self._rows(tf.convert_to_tensor(labels), anchors)
         columns, own_ids, _ = self._rows(contrast_labels, contrasts)
         sample_ids = tf.cast(sample_ids, tf.int32)
-        sample_ids = tf.where(sample_ids < 0, tf.shape(anchors)[0] + own_ids, sample_ids)
+        sample_ids = tf.where(sample_ids < 0, samples + own_ids, sample_ids)
         losses = self.row_losses(
             rows,
             self.row_labels(labels, views),
-            anchor_ids,
+            first + anchor_ids,
             views,
-            (columns, self.row_labels(contrast_labels, 1), sample_ids),
+            (columns, self.row_labels(contrast_labels, 1), sample_ids, present),
         )
         return self._per_sample(losses, views)
 
@@ -129,7 +158,7 @@ class ContrastiveLoss(keras.losses.Loss):
         labels: tf.Tensor,
         sample_ids: tf.Tensor,
         views: int | tf.Tensor,
-        contrasts: tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None = None,
+        contrasts: tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None] | None = None,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the loss of every row as an anchor.
@@ -139,8 +168,8 @@ class ContrastiveLoss(keras.losses.Loss):
             labels: their labels, from `row_labels`.
             sample_ids: `[batch * views]` int32, equal for the views of one sample.
             views: number of views per sample.
-            contrasts: rows, labels and sample ids of what they are compared with; `None` if they
-                are compared with each other.
+            contrasts: rows, labels and sample ids of what they are compared with, and which of them
+                are there (see `rows.describe`); `None` if they are compared with each other.
             replica: `None`, or the replica whose rows they are, to compare them with everyone's.
 
         Returns:

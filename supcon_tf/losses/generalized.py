@@ -9,7 +9,7 @@ from supcon_tf.losses.contrastive import ContrastiveLoss, one_of
 from supcon_tf.losses.labels import label_distributions
 from supcon_tf.similarity.losses import WEIGHTINGS, generalized_supcon
 from supcon_tf.similarity.replicas import gather_rows
-from supcon_tf.similarity.rows import UNLABELLED, describe, describe_square
+from supcon_tf.similarity.rows import UNLABELLED, dense_rank, describe, describe_square
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -108,21 +108,30 @@ class GeneralizedSupConLoss(ContrastiveLoss):
     def row_losses(self, rows, labels, sample_ids, views, contrasts=None, replica=None):
         """Computes the equation for each view of each sample."""
         columns = column_labels = None
-        first = 0 if replica is None else replica.replica_id_in_sync_group * rows.shape[0]
-        classes = _classes_of_unlabelled(labels, sample_ids, first)
         if contrasts is not None:
-            z, column_labels, column_samples = contrasts
-            column_classes = _classes_of_unlabelled(
-                column_labels, column_samples, tf.shape(classes)[0]
+            z, column_labels, column_samples, present = contrasts
+            size = tf.shape(rows)[0]
+            classes = _classes_of_unlabelled(
+                tf.concat([_is_zero(labels), _is_zero(column_labels)], 0),
+                dense_rank(tf.concat([sample_ids, column_samples], 0)),
             )
             anchors, columns = describe(
-                rows, classes, sample_ids, z, column_classes, column_samples
+                rows,
+                classes[:size],
+                sample_ids,
+                z,
+                classes[size:],
+                column_samples,
+                present=present,
             )
         elif replica is not None:
+            first = replica.replica_id_in_sync_group * rows.shape[0]
+            classes = _classes_of_unlabelled(_is_zero(labels), sample_ids, first)
             anchors, columns = gather_rows(rows, classes, sample_ids, replica)
             if _labels_are_less(labels, rows, replica.num_replicas_in_sync):
                 column_labels = replica.all_gather(labels, axis=0)
         else:
+            classes = _classes_of_unlabelled(_is_zero(labels), sample_ids)
             anchors = describe_square(rows, classes, sample_ids)
         return generalized_supcon(
             anchors,
@@ -142,11 +151,21 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         return {**super().get_config(), "weighting": self.weighting}
 
 
-def _classes_of_unlabelled(labels: tf.Tensor, sample_ids: tf.Tensor, first: Any) -> tf.Tensor:
-    """Puts each row in a class of its own, from `first` on, but those of unlabelled samples."""
-    zero = tf.cast(tf.reduce_all(labels == 0, axis=1), tf.int32)
-    own_class = first + tf.range(tf.shape(zero)[0])
-    unlabelled = tf.math.unsorted_segment_min(zero, sample_ids, first + tf.shape(zero)[0])
+def _is_zero(labels: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all(labels == 0, axis=1)
+
+
+def _classes_of_unlabelled(zero: tf.Tensor, sample_ids: tf.Tensor, first: Any = 0) -> tf.Tensor:
+    """Puts each row in a class of its own, from `first` on, but those of unlabelled samples.
+
+    Args:
+        zero: `[rows]` booleans: whether the row's label is zero.
+        sample_ids: `[rows]` integers below the number of rows, equal for the rows of one sample.
+        first: the first class.
+    """
+    size = tf.shape(zero)[0]
+    own_class = first + tf.range(size)
+    unlabelled = tf.math.unsorted_segment_min(tf.cast(zero, tf.int32), sample_ids, size)
     return tf.where(tf.gather(unlabelled, sample_ids) > 0, UNLABELLED, own_class)
 
 

@@ -133,7 +133,8 @@ class SupConLoss(ContrastiveLoss):
         """Computes the equation for each view of each sample."""
         ranked = self.positives_cap is not None
         if contrasts is not None:
-            anchors, columns = describe(rows, labels, sample_ids, *contrasts, ranked)
+            *contrasts, present = contrasts
+            anchors, columns = describe(rows, labels, sample_ids, *contrasts, ranked, present)
         elif replica is not None:
             anchors, columns = gather_rows(rows, labels, sample_ids, replica, ranked)
         else:

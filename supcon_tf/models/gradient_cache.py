@@ -29,15 +29,7 @@ def project_in_pieces(
     Raises:
         ValueError: if the batch size is not static, or the pieces do not divide it.
     """
-    if views.shape[0] is None or views.shape[0] % micro_batch_size:
-        raise ValueError(
-            "`micro_batch_size` must divide the batch size, which must be static: use "
-            "`dataset.batch(size, drop_remainder=True)`. Received: "
-            f"micro_batch_size={micro_batch_size}, a batch of the shape {views.shape} on each "
-            "replica"
-        )
-    count = views.shape[0] // micro_batch_size
-    pieces = tf.reshape(views, [count, micro_batch_size, *views.shape[1:]])
+    pieces = _cut(views, micro_batch_size)
     state = [variable for layer in model.layers for variable in layer.non_trainable_variables]
     before = [tf.identity(variable.value) for variable in state]
     projections = _map_in_turn(lambda piece: model(piece, training=True), pieces)
@@ -59,7 +51,43 @@ def project_in_pieces(
         zeros = [tf.zeros_like(variable.value) for variable in variables]
         return _fold_in_turn(add, (pieces, upstreams), zeros)
 
-    return tf.reshape(projections, [views.shape[0], *projections.shape[2:]]), pull_back
+    return _join(projections), pull_back
+
+
+def map_in_pieces(
+    function: Callable[[tf.Tensor], tf.Tensor], batch: tf.Tensor, micro_batch_size: int
+) -> tf.Tensor:
+    """Applies a function that needs no gradient to a batch piece by piece.
+
+    Args:
+        function: maps a piece to as many rows of float32 numbers.
+        batch: `[batch, ...]`, of a static size.
+        micro_batch_size: how many of the batch make a piece; it must divide the batch.
+
+    Returns:
+        `[batch, ...]` results.
+
+    Raises:
+        ValueError: as `project_in_pieces`.
+    """
+    return _join(_map_in_turn(function, _cut(batch, micro_batch_size)))
+
+
+def _cut(batch: tf.Tensor, micro_batch_size: int) -> tf.Tensor:
+    """Makes `[pieces, micro_batch_size, ...]` of `[batch, ...]`."""
+    if batch.shape[0] is None or batch.shape[0] % micro_batch_size:
+        raise ValueError(
+            "`micro_batch_size` must divide the batch size, which must be static: use "
+            "`dataset.batch(size, drop_remainder=True)`. Received: "
+            f"micro_batch_size={micro_batch_size}, a batch of the shape {batch.shape} on each "
+            "replica"
+        )
+    return tf.reshape(batch, [-1, micro_batch_size, *batch.shape[1:]])
+
+
+def _join(pieces: tf.Tensor) -> tf.Tensor:
+    """Undoes `_cut`."""
+    return tf.reshape(pieces, [pieces.shape[0] * pieces.shape[1], *pieces.shape[2:]])
 
 
 # Within one of several replicas variables cannot be written inside a loop of the graph, so that the

@@ -125,10 +125,11 @@ class ReplicatedModel(keras.Model):
 
         def execute(iterator: Iterator[Any]) -> Logs:
             strategy.run(replica_step, (next(iterator),))
-            for _ in tf.range(self.steps_per_execution - 1):
-                batch = iterator.get_next_as_optional()  # the data may end in between
-                if batch.has_value():
-                    strategy.run(replica_step, (batch.get_value(),))
+            if self.steps_per_execution > 1:  # the body of a loop takes time to trace
+                for _ in tf.range(self.steps_per_execution - 1):
+                    batch = iterator.get_next_as_optional()  # the data may end in between
+                    if batch.has_value():
+                        strategy.run(replica_step, (batch.get_value(),))
             # Out here metrics are added up over the replicas.
             return self.get_metrics_result()
 

@@ -1,5 +1,6 @@
 """The model that pairs an encoder with a projection head."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -97,9 +98,14 @@ class SupConModel(ReplicatedModel):
         Returns:
             `[batch, dim]` or `[batch, views, dim]` float32 projections of unit length.
         """
+        return self.project(images, self.encoder, self.projection_head, training)
+
+    def project(
+        self, images: tf.Tensor, encoder: keras.Model, head: keras.Layer, training: bool
+    ) -> tf.Tensor:
+        """Projects images with an encoder and a head, as `call` does with those of the model."""
         flat, restore = _flatten_views(images)
-        representations = self.encoder(flat, training=training)
-        projections = self.projection_head(representations, training=training)
+        projections = head(encoder(flat, training=training), training=training)
         return restore(self.normalization(tf.cast(projections, tf.float32)))
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
@@ -135,25 +141,43 @@ class SupConModel(ReplicatedModel):
         """Makes views, compares their projections and updates encoder and head."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         views = self.make_views(images)
+        projections, loss, gradients = self.differentiate(
+            views,
+            lambda z: self.compute_loss(views, labels, z, sample_weight, training=True),
+        )
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return self._update_metrics(views, labels, projections, sample_weight, loss)
+
+    def differentiate(
+        self, views: tf.Tensor, loss_of: Callable[[tf.Tensor], tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Projects views, all at once or in micro-batches, and differentiates a loss of them.
+
+        Args:
+            views: `[batch, ...]`, as in `call`.
+            loss_of: computes the loss from their projections.
+
+        Returns:
+            The projections, the loss, and the gradients of the loss, scaled as the optimizer wants
+            it, with respect to `trainable_variables`.
+        """
         if self.micro_batch_size is None:
             with tf.GradientTape() as tape:
                 projections = self(views, training=True)
-                loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
+                loss = loss_of(projections)
                 scaled_loss = self.optimizer.scale_loss(loss)
-            gradients = tape.gradient(scaled_loss, self.trainable_variables)
-        else:
-            projections, pull_back = project_in_pieces(self, views, self.micro_batch_size)
-            with tf.GradientTape() as tape:
-                tape.watch(projections)
-                loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
-                scaled_loss = self.optimizer.scale_loss(loss)
-            # Weights meet the loss directly too, in their regularisers.
-            upstream, direct = tape.gradient(scaled_loss, (projections, self.trainable_variables))
-            gradients = [
-                x if y is None else x + y for x, y in zip(pull_back(upstream), direct, strict=True)
-            ]
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return self._update_metrics(views, labels, projections, sample_weight, loss)
+            return projections, loss, tape.gradient(scaled_loss, self.trainable_variables)
+        projections, pull_back = project_in_pieces(self, views, self.micro_batch_size)
+        with tf.GradientTape() as tape:
+            tape.watch(projections)
+            loss = loss_of(projections)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        # Weights meet the loss directly too, in their regularisers.
+        upstream, direct = tape.gradient(scaled_loss, (projections, self.trainable_variables))
+        gradients = [
+            x if y is None else x + y for x, y in zip(pull_back(upstream), direct, strict=True)
+        ]
+        return projections, loss, gradients
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Makes views and compares their projections."""

@@ -6,7 +6,7 @@ negatives N(i) and all others A(i).
 
 import tensorflow as tf
 
-from supcon_tf.similarity.rows import NEGATIVES, OTHERS, POSITIVES, Rows
+from supcon_tf.similarity.rows import ABSENT, NEGATIVES, OTHERS, POSITIVES, Rows
 from supcon_tf.similarity.streaming import (
     DEFAULT_BLOCK_SIZE,
     LogSumExp,
@@ -181,7 +181,8 @@ def generalized_supcon(
     if weighting == "similarity_sum":
         count = tf.where(defined, weights, tf.ones_like(weights))
     else:
-        columns = tf.shape((contrasts or anchors).z)[0]
+        present = (contrasts or anchors).index != ABSENT
+        columns = tf.math.count_nonzero(present, dtype=tf.int32)
         itself = contrasts is None or replica is not None
         count = tf.cast(columns - int(itself), weights.dtype)
     share, count = tf.cast(weights / count, similar.dtype), tf.cast(count, similar.dtype)

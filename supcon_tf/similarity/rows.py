@@ -11,6 +11,9 @@ import tensorflow as tf
 # Class id of a sample without a label: only its own other views are its positives.
 UNLABELLED = -1
 
+# Index of a row that is in nobody's sets, such as padding.
+ABSENT = -1
+
 # The sets of columns that a row is compared with.
 OTHERS = "others"  # A(i): all columns but the row itself
 POSITIVES = "positives"  # P(i): the others of the same class, or of the same unlabelled sample
@@ -23,7 +26,7 @@ class Rows(NamedTuple):
     Attributes:
         z: `[rows, dim]` floating point embeddings.
         index: `[rows]` int32, equal for a row among the anchors and the same row among the
-            contrasts, which is not compared with itself.
+            contrasts, which is not compared with itself; -1 for a row that is not there.
         group: `[rows]` int32, equal for rows that are positives of each other.
         sample: `[rows]` int32, equal for the views of one sample; `None` without `ranked`.
         rank: `[rows]` int32, the place of the row's sample among the contrasts' samples of the same
@@ -45,6 +48,7 @@ def describe(
     contrast_class_ids: tf.Tensor,
     contrast_sample_ids: tf.Tensor,
     ranked: bool = False,
+    present: tf.Tensor | None = None,
 ) -> tuple[Rows, Rows]:
     """Describes anchors and the rows they are contrasted with, of which none is an anchor itself.
 
@@ -57,6 +61,8 @@ def describe(
         contrast_class_ids: `[contrasts]` integers, as `class_ids`.
         contrast_sample_ids: `[contrasts]` integers, as `sample_ids`.
         ranked: whether to rank the samples of a class, which `positives_cap` needs.
+        present: `[contrasts]` booleans, or `None` if all are true: which contrasts are there. One
+            that is not must have class id -1 and a sample id of its own.
 
     Returns:
         The anchors and the contrasts.
@@ -69,9 +75,11 @@ def describe(
         tf.concat([sample_ids, tf.cast(contrast_sample_ids, sample_ids.dtype)], 0),
         of_contrast if ranked else None,
     )
+    index = tf.range(side[0] + side[1])
+    if present is not None:
+        index = tf.where(tf.concat([tf.ones([size], tf.bool), present], 0), index, ABSENT)
     columns = [
-        [None, None] if x is None else tf.split(x, side)
-        for x in (tf.range(side[0] + side[1]), group, sample, rank)
+        [None, None] if x is None else tf.split(x, side) for x in (index, group, sample, rank)
     ]
     return Rows(anchors, *(x[0] for x in columns)), Rows(contrasts, *(x[1] for x in columns))
 
@@ -154,12 +162,12 @@ def _integers(
 ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]:
     """Turns ids into the `group`, `sample` and `rank` of `Rows`, by sorting: O(N log N)."""
     size = tf.shape(class_ids)[0]
-    class_of, sample = _dense_rank(class_ids), _dense_rank(sample_ids)
-    group = _dense_rank(tf.where(class_ids == UNLABELLED, size + sample, class_of))
+    class_of, sample = dense_rank(class_ids), dense_rank(sample_ids)
+    group = dense_rank(tf.where(class_ids == UNLABELLED, size + sample, class_of))
     if of_contrast is None:
         return group, None, None
     # Among the contrasts' samples of a class, the rank counts those with a lower sample id.
-    within_class = _dense_rank(
+    within_class = dense_rank(
         tf.cast(class_of, tf.int64) * tf.cast(size, tf.int64) + tf.cast(sample, tf.int64)
     )
     present = tf.math.unsorted_segment_max(tf.cast(of_contrast, tf.int32), within_class, size)
@@ -171,7 +179,7 @@ def _integers(
     return group, sample, rank
 
 
-def _dense_rank(values: tf.Tensor) -> tf.Tensor:
+def dense_rank(values: tf.Tensor) -> tf.Tensor:
     """Replaces integers by their places among the distinct integers, in ascending order."""
     order = tf.argsort(values, stable=True)
     ascending = tf.gather(values, order)

@@ -28,7 +28,7 @@ import tensorflow as tf
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.products import contract
 from supcon_tf.similarity.replicas import gather_vectors
-from supcon_tf.similarity.rows import POSITIVES, Rows, meet, members
+from supcon_tf.similarity.rows import ABSENT, POSITIVES, Rows, meet, members
 from supcon_tf.similarity.target import Classes, similarity_sums, weight_sums
 
 # Rows and columns of a tile. Larger tiles fall out of the cache, smaller ones multiply slowly.
@@ -37,7 +37,7 @@ DEFAULT_BLOCK_SIZE = 1024
 # The largest spread of similarities for which exp(s - largest) stays a normal float32.
 _SAFE_SPREAD = 80.0
 
-# Added to the similarities of padding: far below any similarity.
+# Added to the similarities of rows that are not there: far below any similarity.
 _HIDDEN = -1e30
 
 
@@ -225,10 +225,12 @@ def _sum_over_class(reduction, rows, columns, settings):
 
 
 def _sum_over_tiles(rows, columns, against, settings):
-    row_blocks = _blocks((rows, against), settings.block_size, hide_padding=True)
+    two_sides = _are_two_sides(columns, settings)
+    row_blocks = _blocks((rows, against), settings.block_size, _hidden(rows, two_sides))
     column_blocks = None
     if columns is not None:
-        column_blocks = _blocks((columns, None), settings.block_size, hide_padding=True)
+        hidden = _hidden(columns, two_sides)
+        column_blocks = _blocks((columns, None), settings.block_size, hidden)
 
     def walk(shift):
         def tile(i, j, own, other):
@@ -277,16 +279,22 @@ def _backward(
     """
     against = None if row_role is None else row_role.against
     any_role = row_role or column_role
+    # The zero embeddings of padding add nothing here, so that hiding it would only take time.
+    two_sides = _are_two_sides(columns, settings)
 
     def walk(shift):
-        row_blocks = _blocks((rows, _by_reduction(row_role)), settings.block_size)
-        column_blocks = None
-        if columns is not None:
-            column_blocks = _blocks((columns, _by_reduction(column_role)), settings.block_size)
+        def blocks(side, role):
+            hidden = _hidden(side, two_sides) if two_sides else None
+            return _blocks((side, _by_reduction(role)), settings.block_size, hidden)
+
+        row_blocks = blocks(rows, row_role)
+        column_blocks = None if columns is None else blocks(columns, column_role)
 
         def tile(i, j, own, other):
-            (i, role_i), (j, role_j) = i, j
+            (i, role_i, hidden_i), (j, role_j, hidden_j) = i, j
             s = _similarities(i, j, settings)
+            if two_sides:
+                s += hidden_i + hidden_j
             met = meet(i, j, same_rows=(other is None) if columns is None else None)
             w_ij = _weights(s, i, j, met, role_i, shift, settings)
             w_ji = _weights(s, j, i, met, role_j, shift, settings)
@@ -451,11 +459,27 @@ def _map(function, tree):
     return tf.nest.map_structure(lambda x: None if x is None else function(x), tree)
 
 
-def _blocks(tree, block_size: int, hide_padding: bool = False):
+def _are_two_sides(columns: Rows | None, settings: Settings) -> bool:
+    """Tells whether columns are other rows than the anchors: a part of them may not be there."""
+    return columns is not None and not settings.itself
+
+
+def _hidden(rows: Rows, look: bool) -> tf.Tensor:
+    """Returns what to add to the similarities of rows; those not there leave all log-sum-exps.
+
+    A constant, where nobody has to look at which are there, costs nothing.
+    """
+    zeros = tf.zeros_like(rows.z[:, 0])
+    if not look:
+        return zeros
+    return tf.where(rows.index == ABSENT, tf.constant(_HIDDEN, zeros.dtype), zeros)
+
+
+def _blocks(tree, block_size: int, hidden: tf.Tensor | None):
     """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible.
 
-    Padding has zero embeddings and belongs to no class. With `hide_padding` a last member of the
-    tuple, to be added to similarities, takes it out of every log-sum-exp.
+    Padding has zero embeddings and belongs to no class. `hidden`, which becomes the last member of
+    the tuple, hides padding too.
     """
     rows = tree[0].z
     size = rows.shape[0] or tf.shape(rows)[0]
@@ -472,7 +496,7 @@ def _blocks(tree, block_size: int, hide_padding: bool = False):
         return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
 
     blocks = _map(cut, tree)
-    return (*blocks, cut(tf.zeros_like(rows[:, 0]), _HIDDEN)) if hide_padding else blocks
+    return (*blocks, None if hidden is None else cut(hidden, _HIDDEN))
 
 
 def _unblock(x: tf.Tensor, rows: Rows) -> tf.Tensor:

@@ -58,6 +58,18 @@ def test_published_values_of_the_official_code_for_orthogonal_features():
     )
 
 
+CONTRASTS = [
+    *(
+        {"summation": summation, "denominator": denominator}
+        for summation in ("outside", "inside")
+        for denominator in ("all", "one_positive", "only_negatives")
+    ),
+    {"positives_cap": 1},
+    {"weighting": "similarity_sum"},
+    {"weighting": "contrast_count"},
+]
+
+
 def test_contrast_with_itself_and_with_a_queue():
     rng = np.random.default_rng(0)
     keys = rng.normal(size=[5, 4]).astype("float32")
@@ -83,6 +95,57 @@ def test_contrast_with_itself_and_with_a_queue():
     generalized = GeneralizedSupConLoss(0.2, reduction=None)
     cosines = generalized.contrast(queries, one_hot[:5], columns, one_hot, sample_ids)
     np.testing.assert_allclose(cosines, actual, rtol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.2, 0.02])
+@pytest.mark.parametrize("arguments", CONTRASTS, ids=str)
+def test_contrasts_that_are_not_there_count_nowhere(arguments, temperature):
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=[12, 4]).astype("float32")
+    ids = np.array([0, 0, 1, -1, 2, 0, 1, 1, -1, 3, 2, 0])
+    sample_ids = np.concatenate([np.arange(5), np.full(7, -1)])
+    present = np.arange(12) % 3 < 2
+    present[8:] = False
+    queries = tf.constant(rng.normal(size=[5, 4]).astype("float32"))
+    arguments = {"temperature": temperature, "block_size": 4, "reduction": None, **arguments}
+    if "weighting" in arguments:
+        loss = GeneralizedSupConLoss(**arguments)
+        labels = np.where(ids[:, None] < 0, 0, 0.2 + np.eye(4)[ids])
+        none = np.zeros(4)
+    else:
+        loss, labels, none = SupConLoss(**arguments), ids, -1
+
+    def losses_and_gradients(columns, *others, **more):
+        columns = tf.constant(columns)
+        with tf.GradientTape() as tape:
+            tape.watch([queries, columns])
+            losses = loss.contrast(queries, labels[:5], columns, *others, **more)
+        return losses, *tape.gradient(losses, [queries, columns])
+
+    without = losses_and_gradients(columns[present], labels[present], sample_ids[present])
+    known = labels.copy()
+    known[~present] = none
+    actual = losses_and_gradients(
+        columns, known, np.where(present, sample_ids, -1), present=present
+    )
+    assert np.abs(without[0]).max() > 0
+    np.testing.assert_allclose(actual[0], without[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual[1], without[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(actual[2][present], without[2], rtol=1e-4, atol=1e-5)
+    assert not np.any(actual[2][~present])
+
+
+def test_empty_places_do_not_meet_opposite_rows_at_a_low_temperature():
+    # exp((0 - -1) / 0.005) is more than float32 holds.
+    queries = tf.constant([[1.0, 0.0], [1.0, 0.001]])
+    columns = tf.constant([[-1.0, 0.0], [-1.0, 0.001], [0.0, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(queries)
+        losses = SupConLoss(0.005).contrast(
+            queries, [0, 1], columns, [0, 1, -1], [0, 1, -1], present=[True, True, False]
+        )
+    assert np.isfinite(losses).all()
+    assert np.isfinite(tape.gradient(losses, queries)).all()
 
 
 def test_a_queue_without_a_gradient():

@@ -1,0 +1,328 @@
+"""The model whose anchors are compared with the keys of a momentum encoder and a queue of them."""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from supcon_tf.losses.contrastive import ContrastiveLoss
+from supcon_tf.models.checks import require_positive_integer
+from supcon_tf.models.gradient_cache import map_in_pieces
+from supcon_tf.models.supcon import SupConModel
+from supcon_tf.similarity.replicas import replica_context
+from supcon_tf.similarity.rows import UNLABELLED
+
+
+class Keys(NamedTuple):
+    """What anchors are compared with, and what the queue holds.
+
+    Attributes:
+        z: `[keys, dim]` float32 projections of unit length.
+        labels: `[keys]` int64 class ids, or `[keys, classes]` float32 distributions.
+    """
+
+    z: tf.Tensor
+    labels: tf.Tensor
+
+
+@keras.saving.register_keras_serializable(package="supcon_tf")
+class MomentumSupConModel(SupConModel):
+    r"""An encoder trained against a momentum encoder and a queue of its projections (MoCo).
+
+    The last view of each sample is its key: the momentum encoder and head project it, without a
+    gradient. The views before are anchors, projected by the encoder and head that are trained. An
+    anchor is compared with the keys of the whole batch and with those of earlier batches, in a
+    queue of fixed size; its positives are the keys of its class, in the batch and in the queue, and
+    always its own sample's key:
+
+    $$\ell_i = \frac{-1}{|P(i)|} \sum_{p \in P(i)}
+        \log \frac{\exp(q_i \cdot k_p / \tau)}{\sum_{a \in B \cup Q} \exp(q_i \cdot k_a / \tau)}$$
+
+    for `SupConLoss`, with the keys of the batch B and of the queue Q as it was before the step; any
+    other contrastive loss is taken over the same rows. Places of the queue that have not been
+    filled yet count nowhere. After the optimizer's step the momentum weights become
+
+    $$\theta_k \leftarrow m \theta_k + (1 - m) \theta_q$$
+
+    and the keys of the batch replace the oldest ones. With class id -1 for all samples this is
+    MoCo, with some it is UniMoCo.
+
+    The momentum encoder runs in training mode: batch normalisation takes the statistics of the
+    batch of keys, and its moving statistics are its own, not averages of the encoder's. MoCo
+    shuffles samples among GPUs, lest the statistics of a small part of the batch tell which key
+    belongs to it. Synchronised batch normalisation has no such parts and needs no shuffling;
+    nothing is shuffled here, so use it on several replicas. The queue is the same on all replicas,
+    holds everyone's keys and is saved with the model, as is the momentum encoder.
+
+    `evaluate` compares with the batch's keys and the queue, and changes neither the queue nor
+    weights. `model(images)`, `encode` and `predict` use the trained encoder.
+
+    References: He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", 2020
+    (https://arxiv.org/abs/1911.05722); Dai et al., "UniMoCo", 2021, for labels in the queue
+    (https://arxiv.org/abs/2103.10773); Khosla et al., 2020, section 4.1, for 79.1 % on ImageNet
+    with a queue of 8192 (https://arxiv.org/abs/2004.11362).
+
+    Example:
+        >>> import numpy as np, supcon_tf
+        >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
+        >>> model = supcon_tf.MomentumSupConModel(encoder, queue_size=8, momentum=0.9)
+        >>> model.compile("sgd", loss=supcon_tf.SupConLoss(temperature=0.1))
+        >>> views = np.random.rand(8, 2, 32, 32, 3).astype("float32")
+        >>> ids = np.array([0, 1, 0, 1, 0, 1, 0, 1])
+        >>> history = model.fit(views, ids, batch_size=4, shuffle=False, verbose=0)
+        >>> model.queue_labels.numpy()
+        array([0, 1, 0, 1, 0, 1, 0, 1])
+
+    Args:
+        encoder: a built model from images to representations `[batch, dim]`. The momentum encoder
+            and head are copies, with the same weights, made here.
+        projection_head: a model from representations to projections `[batch, dim]`; by default one
+            hidden layer as wide as the representation and 128 outputs.
+        queue_size: how many keys the queue holds, a multiple of the global batch size, which must
+            be static: `dataset.batch(size, drop_remainder=True)`.
+        momentum: m, from 0 and below 1.
+        num_classes: `None` if labels are class ids or one-hot rows for `SupConLoss`; for
+            `GeneralizedSupConLoss` the number of classes of its label distributions, which the
+            queue then holds: `queue_size * num_classes` float32.
+        augmentation: as in `SupConModel`.
+        num_views: how many views `augmentation` makes of each image, at least 2, one of them the
+            key.
+        micro_batch_size: as in `SupConModel`; keys are projected in pieces too.
+        name: name of the model.
+
+    Attributes:
+        momentum_encoder: the encoder of keys.
+        momentum_head: the projection head of keys.
+        queue: `[queue_size, dim]` float32 keys, zero where there is none yet.
+        queue_labels: `[queue_size]` int64 class ids, -1 where there is no label, or `[queue_size,
+            num_classes]` float32 distributions, zero where there is none.
+        enqueued: int64, how many keys have ever entered the queue. The next one's place is the
+            remainder of its division by `queue_size`.
+
+    Raises:
+        ValueError: if an argument is not as described; in `compile`, if the loss is none of the
+            contrastive losses; in training, before anything changes, if the batch size does not
+            divide `queue_size`, there is a single view, or labels do not fit `num_classes`.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        projection_head: keras.Layer | None = None,
+        *,
+        queue_size: int = 65536,
+        momentum: float = 0.999,
+        num_classes: int | None = None,
+        augmentation: keras.Layer | None = None,
+        num_views: int = 2,
+        micro_batch_size: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        require_positive_integer("queue_size", queue_size)
+        if num_classes is not None:
+            require_positive_integer("num_classes", num_classes)
+        require_positive_integer("num_views", num_views)
+        _require_key("num_views", num_views)
+        if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
+            raise ValueError(
+                f"`momentum` must be a number from 0 and below 1. Received: {momentum!r}"
+            )
+        super().__init__(
+            encoder,
+            projection_head,
+            augmentation=augmentation,
+            num_views=num_views,
+            micro_batch_size=micro_batch_size,
+            name=name,
+            **kwargs,
+        )
+        self.queue_size = queue_size
+        self.momentum = float(momentum)
+        self.num_classes = num_classes
+        self.momentum_encoder = _copy(self.encoder)
+        self.momentum_head = _copy(self.projection_head, self.encoder.output_shape)
+        _, dim = self.projection_head.compute_output_shape(self.encoder.output_shape)
+        self.queue = self._state("queue", [queue_size, dim], "float32", 0)
+        if num_classes is None:
+            self.queue_labels = self._state("queue_labels", [queue_size], "int64", UNLABELLED)
+        else:
+            shape = [queue_size, num_classes]
+            self.queue_labels = self._state("queue_labels", shape, "float32", 0)
+        self.enqueued = self._state("enqueued", [], "int64", 0)
+
+    def _state(self, name: str, shape: list[int], dtype: str, value: int) -> keras.Variable:
+        # Every replica writes its own copy, and all write the same.
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer=keras.initializers.Constant(value),
+            trainable=False,
+            autocast=False,
+        )
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
+        """Configures the training, as `keras.Model.compile` does.
+
+        Raises:
+            ValueError: if `loss` is not a contrastive loss over everyone's rows, or is weighed.
+        """
+        weights = kwargs.get("loss_weights")
+        cross_replica = isinstance(loss, ContrastiveLoss) and loss.cross_replica
+        if not cross_replica or weights is not None:
+            raise ValueError(
+                "`loss` must be a contrastive loss of supcon_tf with `cross_replica=True`, since "
+                "the queue holds everyone's keys, and without `loss_weights`. Received: "
+                f"loss={loss}, cross_replica={cross_replica}, loss_weights={weights}"
+            )
+        super().compile(optimizer, loss=loss, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was before; Keras leaves that to models with `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Compares anchors with keys, updates both encoders, and puts the keys into the queue."""
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        views = self.make_views(images)
+        anchors, anchor_labels, keys = self._anchors_and_keys(views, labels, training=True)
+        projections, loss, gradients = self.differentiate(
+            anchors, lambda z: self._compare(z, anchor_labels, keys, sample_weight)
+        )
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self._follow()
+        self._enqueue(keys)
+        return self._update_metrics(anchors, anchor_labels, projections, sample_weight, loss)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Compares anchors with keys."""
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        views = self.make_views(images)
+        anchors, anchor_labels, keys = self._anchors_and_keys(views, labels, training=False)
+        projections = self(anchors, training=False)
+        loss = self._compare(projections, anchor_labels, keys, sample_weight)
+        return self._update_metrics(anchors, anchor_labels, projections, sample_weight, loss)
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Returns 0: Keras asks before training, without keys, only to learn shapes."""
+        return tf.zeros([])
+
+    def _anchors_and_keys(
+        self, views: tf.Tensor, labels: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor, Keys]:
+        """Splits views `[batch, views, ...]` into anchors and keys, and projects everyone's keys.
+
+        Returns:
+            Anchors `[batch, views - 1, ...]`, their labels, and the keys of the global batch.
+        """
+        _require_key("images", views.shape[1] if len(views.shape) == 5 else 1)
+        if training:
+            self._require_place(views.shape[0])
+        anchor_labels = key_labels = labels
+        if len(labels.shape) == 3:  # every view has its own
+            anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
+        key_labels = self._as_queue_labels(key_labels)
+        keys = Keys(self._project_keys(views[:, -1], training), key_labels)
+        replica = replica_context()
+        if replica is not None:
+            keys = Keys(*(replica.all_gather(x, axis=0) for x in keys))
+        return views[:, :-1], anchor_labels, keys
+
+    def _project_keys(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+        def project(piece):
+            return self.project(piece, self.momentum_encoder, self.momentum_head, training)
+
+        if training and self.micro_batch_size is not None:
+            return map_in_pieces(project, images, self.micro_batch_size)
+        return project(images)
+
+    def _compare(
+        self, anchors: tf.Tensor, labels: tf.Tensor, keys: Keys, sample_weight: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Computes the loss of anchors against the keys of the batch and of the queue."""
+        batch = tf.shape(keys.z)[0]
+        in_queue = tf.range(self.queue_size, dtype=tf.int64) < self.enqueued.value
+        losses = self.loss.contrast(
+            anchors,
+            labels,
+            tf.stop_gradient(tf.concat([keys.z, self.queue.value], axis=0)),
+            tf.concat([keys.labels, self.queue_labels.value], axis=0),
+            tf.concat([tf.range(batch), tf.fill([self.queue_size], -1)], axis=0),
+            present=tf.concat([tf.ones([batch], tf.bool), in_queue], axis=0),
+        )
+        loss = self.loss.reduce(losses, sample_weight)
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        return tf.add_n([loss, *(penalty / replicas for penalty in self.losses)])
+
+    def _follow(self) -> None:
+        """Moves the momentum weights towards the trained ones."""
+        for trained, copy in (
+            (self.encoder, self.momentum_encoder),
+            (self.projection_head, self.momentum_head),
+        ):
+            for target, weight in zip(trained.weights, copy.weights, strict=True):
+                if target.trainable:
+                    weight.assign(self.momentum * weight.value + (1 - self.momentum) * target.value)
+
+    def _enqueue(self, keys: Keys) -> None:
+        """Puts keys where the oldest ones are."""
+        size = tf.shape(keys.z, out_type=tf.int64)[0]
+        places = (self.enqueued.value + tf.range(size)) % self.queue_size
+        for variable, new in zip((self.queue, self.queue_labels), keys, strict=True):
+            variable.assign(tf.tensor_scatter_nd_update(variable.value, places[:, None], new))
+        self.enqueued.assign_add(size)
+
+    def _require_place(self, batch: int | None) -> None:
+        """Raises `ValueError` if batches of this size on every replica do not fill the queue."""
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if batch is None or self.queue_size % (batch * replicas):
+            raise ValueError(
+                "`queue_size` must be a multiple of the global batch size, which must be static: "
+                "use `dataset.batch(size, drop_remainder=True)`. Received: "
+                f"queue_size={self.queue_size}, a batch of {batch} on each of {replicas} replicas"
+            )
+
+    def _as_queue_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """Turns labels of samples into those that the queue holds."""
+        rows = self.loss.row_labels(labels, 1)
+        if rows.shape[1:] != self.queue_labels.shape[1:]:
+            raise ValueError(
+                "`num_classes` must be None for class ids (SupConLoss), or the number of classes "
+                "of label distributions (GeneralizedSupConLoss). Received: "
+                f"num_classes={self.num_classes}, labels of the shape {labels.shape} for "
+                f"{self.loss.name}"
+            )
+        return tf.cast(rows, self.queue_labels.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild this model."""
+        return {
+            **super().get_config(),
+            "queue_size": self.queue_size,
+            "momentum": self.momentum,
+            "num_classes": self.num_classes,
+        }
+
+
+def _copy(layer: keras.Layer, input_shape: tuple | None = None) -> keras.Layer:
+    """Copies a layer, with weights that no optimizer touches."""
+    copy = type(layer).from_config(layer.get_config())
+    if not copy.built:
+        copy.build(input_shape)
+    copy.set_weights(layer.get_weights())
+    # A layer that is not trainable would normalise by moving statistics; its variables can be.
+    for weight in copy.weights:
+        weight.trainable = False
+    return copy
+
+
+def _require_key(argument: str, views: int) -> None:
+    """Raises `ValueError` if no view is left besides the key."""
+    if views < 2:
+        raise ValueError(
+            f"`{argument}` must give two or more views of each sample, the last of which is its "
+            "key: pass [batch, views, height, width, channels], or an `augmentation` that makes "
+            f"them. Received: {views} view(s)"
+        )
