@@ -83,7 +83,9 @@ def test_saturation():
 @pytest.mark.parametrize("draw", [0.0, 0.25, 0.999999])
 def test_hue(draw):
     images = random_images(1, 2, 2)
-    turned = aug.ColorJitter(hue=0.2, probability=1.0)(images, draws(KEEP, KEEP, KEEP, draw, 0.0, 0.3))
+    turned = aug.ColorJitter(hue=0.2, probability=1.0)(
+        images, draws(KEEP, KEEP, KEEP, draw, 0.0, 0.3)
+    )
     turn = 0.4 * draw - 0.2
     for pixel, actual in zip(images.reshape(-1, 3), turned.numpy().reshape(-1, 3), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*pixel.tolist())
