@@ -134,7 +134,7 @@ def rand_augment(
         The policy as one transform.
 
     Raises:
-        ValueError: if `num_ops` is negative or `magnitude` is not between 0 and 10.
+        ValueError: if `num_ops` is less than 1 or `magnitude` is not between 0 and 10.
 
     >>> policy = rand_augment(8, num_ops=1, magnitude=5)
     >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])

@@ -26,7 +26,7 @@ class RandAugment(ImageTransform):
         cutout: half of the side in pixels of the square that level 10 cuts out.
 
     Raises:
-        ValueError: if `num_ops` is negative or `magnitude` is not between 0 and 10.
+        ValueError: if `num_ops` is less than 1 or `magnitude` is not between 0 and 10.
     """
 
     num_ops: int = 2
@@ -35,8 +35,8 @@ class RandAugment(ImageTransform):
     cutout: float = 40.0
 
     def __post_init__(self):
-        if self.num_ops < 0:
-            raise ValueError(f"`num_ops` must not be negative. Received: {self.num_ops}")
+        if self.num_ops < 1:
+            raise ValueError(f"`num_ops` must be at least 1. Received: {self.num_ops}")
         if not 0 <= self.magnitude <= 10:
             raise ValueError(f"`magnitude` must be between 0 and 10. Received: {self.magnitude}")
 

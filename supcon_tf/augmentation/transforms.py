@@ -7,7 +7,7 @@ import math
 
 import tensorflow as tf
 
-from supcon_tf.augmentation.base import ImageTransform, in_turn
+from supcon_tf.augmentation.base import Compose, ImageTransform, Transform, in_turn
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
 
@@ -32,7 +32,15 @@ class RandomResizedCrop:
     num_draws = 4
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Crops `[batch, height, width, channels]` images to `[batch, size, size, channels]`."""
+        """Crops images, all of them equally often.
+
+        Args:
+            images: `[images, height, width, channels]`.
+            draws: `[crops, 4]`, the crops of an image together.
+
+        Returns:
+            `[crops, size, size, channels]` float32.
+        """
         image_height = tf.cast(tf.shape(images)[1], tf.float32)
         image_width = tf.cast(tf.shape(images)[2], tf.float32)
         area = _between(draws[:, 0], *self.area) * image_height * image_width
@@ -52,9 +60,16 @@ class RandomResizedCrop:
             ],
             axis=1,
         )
-        return tf.image.crop_and_resize(
-            images, boxes, tf.range(tf.shape(images)[0]), [self.size, self.size]
-        )
+        crops_of_each = tf.shape(draws)[0] // tf.shape(images)[0]
+        image_of_crop = tf.repeat(tf.range(tf.shape(images)[0]), crops_of_each)
+        return tf.image.crop_and_resize(images, boxes, image_of_crop, [self.size, self.size])
+
+
+def crops_first(transform: Transform) -> bool:
+    """Whether a transform begins with a crop, which makes several views out of one image."""
+    if isinstance(transform, Compose) and transform.transforms:
+        return crops_first(transform.transforms[0])
+    return isinstance(transform, RandomResizedCrop)
 
 
 @dataclasses.dataclass(frozen=True)

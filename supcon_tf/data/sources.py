@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from supcon_tf.augmentation.transforms import crops_first
+
 # Makes float32 images in [0, 1] of one common size, `[images, height, width, channels]`, out of
 # images of any size and one row of drawn numbers for each.
 ViewFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -85,10 +87,9 @@ class ArrayImages(ImageSource):
 
     def views(self, indices: tf.Tensor, draws: tf.Tensor, view: ViewFunction) -> tf.Tensor:
         """Makes all views of the batch in one call of `view`."""
-        num_views, numbers = draws.shape[1:]
-        images = tf.cast(tf.gather(self._images, tf.repeat(indices, num_views)), tf.float32) / 255.0
-        views = view(images, tf.reshape(draws, [-1, numbers]))
-        return tf.reshape(views, [-1, num_views, *views.shape[1:]])
+        images = tf.gather(self._images, indices)
+        views = _views(images, tf.reshape(draws, [-1, draws.shape[2]]), draws.shape[1], view)
+        return tf.reshape(views, [-1, draws.shape[1], *views.shape[1:]])
 
 
 class EncodedImages(ImageSource):
@@ -133,17 +134,25 @@ class EncodedImages(ImageSource):
         )
 
     def views(self, indices: tf.Tensor, draws: tf.Tensor, view: ViewFunction) -> tf.Tensor:
-        """Decodes each image once and makes its views, image by image."""
+        """Decodes each image once and makes its views, image by image, ten images at a time."""
+        # Decoding a JPEG once, whole, takes less time than decoding what each of two views shows.
         num_views = draws.shape[1]
 
         def views_of_one(record_and_draws: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             record, draws = record_and_draws
             image = decode(self._read(record), self.channels)
-            images = tf.repeat(tf.cast(image, tf.float32)[None] / 255.0, num_views, axis=0)
-            return view(images, draws)
+            return _views(image[None], draws, num_views, view)
 
         records = tf.gather(self._records, indices)
         return tf.map_fn(views_of_one, (records, draws), fn_output_signature=tf.float32)
+
+
+def _views(images: tf.Tensor, draws: tf.Tensor, num_views: int, view: ViewFunction) -> tf.Tensor:
+    """Makes views, `[images * num_views, ...]`, of uint8 images; those of an image together."""
+    images = tf.cast(images, tf.float32) / 255.0
+    if not crops_first(view):
+        images = tf.repeat(images, num_views, axis=0)
+    return view(images, draws)
 
 
 def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
