@@ -130,3 +130,20 @@ def prepare(
             **recipes.cross_entropy(stage.label_smoothing),
         )
     return model, batches, steps_per_epoch
+
+
+def linear(
+    encoder: keras.Model, num_classes: int, config: ConfigDict
+) -> supcon_tf.LinearClassifier:
+    """Makes the model of a recipe's second stage."""
+    return supcon_tf.LinearClassifier(
+        encoder, num_classes, batch_statistics=config.linear.batch_statistics
+    )
+
+
+def cross_entropy(
+    num_classes: int, channels: int, config: ConfigDict
+) -> supcon_tf.CrossEntropyModel:
+    """Makes the model of a recipe of the baseline."""
+    encoder = recipes.encoder(config.encoder, config.image_size, channels)
+    return supcon_tf.CrossEntropyModel(encoder, num_classes)

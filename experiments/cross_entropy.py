@@ -20,29 +20,14 @@ def main(argv: list[str]) -> None:
     """Trains and tests."""
     recipe_flags.check_arguments(argv)
     strategy = strategy_flags.make_strategy()
-    from experiments.classifiers import train_classifier
+    from experiments import classifiers
 
     config = recipe_flags.CONFIG.value
 
-    def build_from_recipe(num_classes: int, channels: int):
-        return build(config, num_classes, channels)
+    def build(num_classes: int, channels: int):
+        return classifiers.cross_entropy(num_classes, channels, config)
 
-    train_classifier(build_from_recipe, config, config, recipe_flags.output_dir(), strategy)
-
-
-def build(config, num_classes: int, channels: int):
-    """Makes the model of a recipe.
-
-    Args:
-        config: the recipe.
-        num_classes: how many classes.
-        channels: 1 for grey images, 3 for RGB.
-    """
-    import supcon_tf
-    from experiments import recipes
-
-    encoder = recipes.encoder(config.encoder, config.image_size, channels)
-    return supcon_tf.CrossEntropyModel(encoder, num_classes)
+    classifiers.train_classifier(build, config, config, recipe_flags.output_dir(), strategy)
 
 
 if __name__ == "__main__":

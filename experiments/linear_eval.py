@@ -32,31 +32,17 @@ def main(argv: list[str]) -> None:
             "flags first, or say where it is with --encoder."
         )
     strategy = strategy_flags.make_strategy()
-    from experiments.classifiers import train_classifier
+    import keras
+
+    from experiments import classifiers
 
     config = recipe_flags.CONFIG.value
 
-    def build_from_file(num_classes: int, channels: int):
-        import keras
+    def build(num_classes: int, channels: int):
+        encoder = keras.saving.load_model(path, compile=False)
+        return classifiers.linear(encoder, num_classes, config)
 
-        return build(keras.saving.load_model(path, compile=False), config, num_classes)
-
-    train_classifier(build_from_file, config, config.linear, output_dir / "linear", strategy)
-
-
-def build(encoder, config, num_classes: int):
-    """Makes the model of a recipe's second stage.
-
-    Args:
-        encoder: the trained encoder.
-        config: the recipe.
-        num_classes: how many classes.
-    """
-    import supcon_tf
-
-    return supcon_tf.LinearClassifier(
-        encoder, num_classes, batch_statistics=config.linear.batch_statistics
-    )
+    classifiers.train_classifier(build, config, config.linear, output_dir / "linear", strategy)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from supcon_tf._version import __version__
 from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
 from supcon_tf.models import (
     CrossEntropyModel,
+    JointSupConModel,
     LinearClassifier,
     MomentumSupConModel,
     SupConModel,
@@ -17,6 +18,7 @@ __all__ = [
     "LARS",
     "CrossEntropyModel",
     "GeneralizedSupConLoss",
+    "JointSupConModel",
     "LinearClassifier",
     "MomentumSupConModel",
     "SupConLoss",

@@ -6,8 +6,8 @@
 pretrains a small encoder on the digits of scikit-learn, once undisturbed; then again for each kill,
 with SIGKILL after a random line of its output and a random time; and after that with the same
 command to its end. With several workers a random one of them is killed, and the others end by
-themselves. Says of each whether the encoder's weights are bitwise the same, and the log to five digits. A training
-takes about half a minute on 2 cores, with two workers about one and a half.
+themselves. Says of each whether the encoder's weights are bitwise the same, and the log to five
+digits. A training takes about half a minute on 2 cores, with two workers about one and a half.
 """
 
 import json
@@ -127,7 +127,8 @@ def main(argv: list[str]) -> None:
             kill(start(output_dir, _WORKERS.value), victim, epochs, seconds)
             finish(start(output_dir, _WORKERS.value))
             same = (weights(output_dir), log(output_dir)) == expected
-            print(f"| {epochs + 1} | {seconds:.2f} | {victim} | {'the same' if same else 'DIFFERENT'} |", flush=True)
+            result = "the same" if same else "DIFFERENT"
+            print(f"| {epochs + 1} | {seconds:.2f} | {victim} | {result} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def get_config() -> ConfigDict:
             num_views=2,
             images_per_class=placeholder(int),  # batches by class, so many images of each
             use_labels=True,
+            joint_classifier=False,  # train the linear classifier along with the encoder
             micro_batch_size=placeholder(int),
             steps_per_execution=1,
             checkpoint_steps=1000,

@@ -3,11 +3,13 @@
 from supcon_tf.models import encoders
 from supcon_tf.models.classifier import CrossEntropyModel, LinearClassifier
 from supcon_tf.models.heads import projection_head
+from supcon_tf.models.joint import JointSupConModel
 from supcon_tf.models.momentum import MomentumSupConModel
 from supcon_tf.models.supcon import SupConModel
 
 __all__ = [
     "CrossEntropyModel",
+    "JointSupConModel",
     "LinearClassifier",
     "MomentumSupConModel",
     "SupConModel",

@@ -29,3 +29,11 @@ def require_positive_integer(argument: str, value: Any) -> None:
     """Raises `ValueError` if the value of an argument is not an integer above 0."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{argument}` must be an integer above 0. Received: {value!r}")
+
+
+def require_classes(num_classes: Any) -> None:
+    """Raises `ValueError` if a number of classes is not an integer of at least 2."""
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(
+            f"`num_classes` must be an integer of at least 2. Received: {num_classes!r}"
+        )

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.checks import require_representations
+from supcon_tf.models.checks import require_classes, require_representations
 from supcon_tf.models.replicated import ReplicatedModel
 
 
@@ -36,10 +36,7 @@ class CrossEntropyModel(ReplicatedModel):
         self, encoder: keras.Model, num_classes: int, *, name: str | None = None, **kwargs: Any
     ):
         dim = require_representations(encoder)
-        if not isinstance(num_classes, int) or num_classes < 2:
-            raise ValueError(
-                f"`num_classes` must be an integer of at least 2. Received: {num_classes!r}"
-            )
+        require_classes(num_classes)
         super().__init__(name=name, **kwargs)
         self.encoder = encoder
         self.num_classes = num_classes

@@ -104,7 +104,7 @@ class SupConModel(ReplicatedModel):
         self, images: tf.Tensor, encoder: keras.Model, head: keras.Layer, training: bool
     ) -> tf.Tensor:
         """Projects images with an encoder and a head, as `call` does with those of the model."""
-        flat, restore = _flatten_views(images)
+        flat, restore = flatten_views(images)
         projections = head(encoder(flat, training=training), training=training)
         return restore(self.normalization(tf.cast(projections, tf.float32)))
 
@@ -118,7 +118,7 @@ class SupConModel(ReplicatedModel):
         Returns:
             `[batch, dim]` or `[batch, views, dim]` outputs of the encoder.
         """
-        flat, restore = _flatten_views(tf.convert_to_tensor(images))
+        flat, restore = flatten_views(tf.convert_to_tensor(images))
         return restore(self.encoder(flat, training=False))
 
     def make_views(self, images: tf.Tensor) -> tf.Tensor:
@@ -224,7 +224,7 @@ class SupConModel(ReplicatedModel):
         return cls(**{**config, **deserialized})
 
 
-def _flatten_views(images: tf.Tensor) -> tuple[tf.Tensor, Any]:
+def flatten_views(images: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Makes `[batch, ...]` of `[batch, views, ...]`, and a function that undoes it on outputs."""
     rank = len(images.shape)
     if rank == 4:

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from experiments import classifiers, configs, cross_entropy, linear_eval, pretrain
+from experiments import classifiers, configs, pretraining, recipes
 from supcon_tf.data import ArrayImages
 
 RECIPES = sorted(path.stem for path in pathlib.Path(configs.__file__).parent.glob("[a-z]*.py"))
@@ -40,6 +40,7 @@ def assert_steps(prepared, steps):
     model, batches, steps_per_epoch = prepared
     assert steps_per_epoch == 1
     before = [weight.copy() for weight in model.get_weights()]
+    model.run_eagerly = True  # a single step is faster than the making of its graph
     logs = model.fit(batches(0), steps_per_epoch=steps, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     # The learning rate of the first step of a warm-up is 0.
@@ -59,7 +60,7 @@ def test_there_is_one_for_each_published_row():
 @pytest.mark.parametrize("name", [name for name in RECIPES if not name.endswith("cross_entropy")])
 def test_first_stage(name):
     config = recipe(name)
-    model = assert_steps(pretrain.prepare(config, images(config), ONE_DEVICE), 1)
+    model = assert_steps(pretraining.prepare(config, images(config), ONE_DEVICE), 1)
     published = {"resnet50": 50, "resnet101": 101, "resnet200": 200, "small": 10}
     depth = next(depth for part, depth in published.items() if part in name)
     assert model.encoder.layers[-1].name == f"resnet{depth}"
@@ -68,11 +69,11 @@ def test_first_stage(name):
 @pytest.mark.parametrize("name", ["digits_small", "cifar10_resnet50", "imagenet_resnet50"])
 def test_second_stage(name):
     config = recipe(name)
-    encoder = pretrain.build(config, len(config.encoder.mean)).encoder
+    encoder = pretraining.build(config, images(config)).encoder
     before = encoder.get_weights()
 
     def build(num_classes, channels):
-        return linear_eval.build(encoder, config, num_classes)
+        return classifiers.linear(encoder, num_classes, config)
 
     prepared = classifiers.prepare(build, config, config.linear, images(config), ONE_DEVICE)
     model = assert_steps(prepared, 2)
@@ -87,7 +88,7 @@ def test_cross_entropy(name):
     config = recipe(name)
 
     def build(num_classes, channels):
-        return cross_entropy.build(config, num_classes, channels)
+        return classifiers.cross_entropy(num_classes, channels, config)
 
     assert_steps(classifiers.prepare(build, config, config, images(config), ONE_DEVICE), 1)
 
@@ -97,7 +98,7 @@ def test_three_real_steps_of_resnet50_on_cifar():
     config = recipe("cifar10_resnet50", width=1)
     source = images(config, 3 * BATCH)
     config.epochs = 1
-    model, batches, steps_per_epoch = pretrain.prepare(config, source, ONE_DEVICE)
+    model, batches, steps_per_epoch = pretraining.prepare(config, source, ONE_DEVICE)
     assert steps_per_epoch == 3
     assert sum(np.prod(w.shape) for w in model.encoder.trainable_weights) == 23_500_352
     logs = model.fit(batches(0), verbose=0).history
@@ -120,8 +121,6 @@ def test_three_real_steps_of_resnet50_on_cifar():
     ],
 )
 def test_learning_rates_of_the_first_stage(name, steps_per_epoch, peak, final):
-    from experiments import recipes
-
     config = importlib.import_module(f"experiments.configs.{name}").get_config()
     optimizer = recipes.optimizer(
         config.optimizer,
@@ -134,7 +133,7 @@ def test_learning_rates_of_the_first_stage(name, steps_per_epoch, peak, final):
     last = steps_per_epoch * config.epochs
     assert float(schedule(warm)) == pytest.approx(peak, rel=1e-5)
     assert float(schedule(last)) == pytest.approx(final, rel=1e-3, abs=1e-6)
-    assert float(schedule(warm // 2)) == pytest.approx(peak / 2, rel=0.02)
+    assert float(schedule(warm // 2)) == pytest.approx(peak / 2, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +146,6 @@ def test_learning_rates_of_the_first_stage(name, steps_per_epoch, peak, final):
     ],
 )
 def test_learning_rates_of_the_second_stage(name, steps_per_epoch, rates):
-    from experiments import recipes
-
     linear = importlib.import_module(f"experiments.configs.{name}").get_config().linear
     optimizer = recipes.optimizer(
         linear.optimizer,
@@ -163,7 +160,7 @@ def test_learning_rates_of_the_second_stage(name, steps_per_epoch, rates):
 
 def test_encoders_standardise_the_pixels():
     config = recipe("cifar10_resnet50")
-    encoder = pretrain.build(config, 3).encoder
+    encoder = pretraining.build(config, images(config)).encoder
     pixels = np.random.default_rng(0).random([2, 32, 32, 3], "float32")
     standardised = (pixels - [0.4914, 0.4822, 0.4465]) / [0.2023, 0.1994, 0.2010]
     np.testing.assert_allclose(encoder(pixels), encoder.layers[-1](standardised), atol=1e-4)
@@ -185,12 +182,20 @@ def test_bad_fields(change, message):
     config = recipe("digits_small", width=0.25)
     config.update_from_flattened_dict(change)
     with pytest.raises(ValueError, match=message):
-        pretrain.prepare(config, images(config), ONE_DEVICE)
+        pretraining.prepare(config, images(config), ONE_DEVICE)
+
+
+def test_joint_classifier():
+    config = recipe("digits_small")
+    config.joint_classifier = True
+    model = assert_steps(pretraining.prepare(config, images(config), ONE_DEVICE), 1)
+    assert model.classifier.kernel.shape[1] == 10
+    assert 0 <= pretraining.joint_accuracy(model, config, images(config)) <= 1
 
 
 def test_simclr_has_no_labels():
     config = recipe("cifar10_resnet50_simclr")
-    _, batches, _ = pretrain.prepare(config, images(config), ONE_DEVICE)
+    _, batches, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
     _, labels = next(iter(batches(0)))
     np.testing.assert_array_equal(labels, np.full(BATCH, -1))
     assert batches(0).element_spec[1].shape == (BATCH,)
@@ -198,7 +203,7 @@ def test_simclr_has_no_labels():
 
 def test_bfloat16_of_the_imagenet_recipes():
     config = recipe("imagenet_resnet50")
-    model, _, _ = pretrain.prepare(config, images(config), ONE_DEVICE)
+    model, _, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
     assert model.encoder.layers[-1].get_layer("stem_conv").compute_dtype == "bfloat16"
     assert model.encoder(np.zeros([1, 32, 32, 3])).dtype == "float32"  # normalised
     assert isinstance(model.optimizer, supcon_tf.LARS)

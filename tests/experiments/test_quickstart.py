@@ -3,23 +3,17 @@ import json
 import numpy as np
 import pytest
 from absl import flags
-from absl.testing import flagsaver
-
-from experiments import quickstart
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(run_script, tmp_path):
     """Runs the script with flags, writing to `tmp_path / "out"`."""
-    with flagsaver.flagsaver():
 
-        def run(*arguments):
-            flags.FLAGS(["quickstart", f"--output_dir={tmp_path / 'out'}", *arguments])
-            quickstart.main(["quickstart"])
-            return tmp_path / "out"
+    def run(*arguments):
+        run_script("quickstart", f"--output_dir={tmp_path / 'out'}", *arguments)
+        return tmp_path / "out"
 
-        yield run
-    flags.FLAGS.unparse_flags()
+    return run
 
 
 TINY = ("--epochs=2", "--train_images=200", "--batch_size=64")
@@ -50,7 +44,8 @@ def test_trains_both_methods_and_writes_results_and_pictures(run, capsys):
     assert "| SupCon + linear classifier | " in capsys.readouterr().out
 
 
-def test_warmup_cosine():
+def test_warmup_cosine(load_script):
+    quickstart = load_script("quickstart")
     rates = [float(quickstart.warmup_cosine(0.2, 512, 100)(step)) for step in range(101)]
     np.testing.assert_allclose(rates[:6], np.linspace(0, 0.4, 6), rtol=1e-5)
     expected = 0.4 * (1 + np.cos(np.pi * np.arange(96) / 95)) / 2

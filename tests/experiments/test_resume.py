@@ -1,13 +1,12 @@
 import pytest
 
-from experiments.benchmarks import resume
-
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(("workers", "victim"), [(1, 0), (2, 1)])
-def test_a_killed_training_ends_as_one_that_was_not(tmp_path, workers, victim):
+def test_a_killed_training_ends_as_one_that_was_not(load_script, tmp_path, workers, victim):
     """Weights bitwise, and the means of every epoch, also of the one it was killed in."""
+    resume = load_script("benchmarks.resume")
     resume.finish(resume.start(tmp_path / "undisturbed", workers))
     output_dir = tmp_path / "killed"
     resume.kill(resume.start(output_dir, workers), victim, epochs=3, seconds=0.05)

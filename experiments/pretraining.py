@@ -1,0 +1,164 @@
+"""The first stage: an encoder that is trained with a contrastive loss."""
+
+import pathlib
+import shutil
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+import supcon_tf
+from experiments import datasets, recipes, training
+from experiments.files import write_atomically
+from supcon_tf.data import ImageSource, image_batches, multi_view_batches
+
+
+def pretrain(
+    config: ConfigDict, output_dir: pathlib.Path, strategy: tf.distribute.Strategy
+) -> None:
+    """Trains an encoder by a recipe.
+
+    Args:
+        config: the recipe.
+        output_dir: where the run's files go.
+        strategy: a strategy of tf.distribute.
+
+    Raises:
+        ValueError: if the recipe does not fit the data or the model, or `output_dir` holds a run of
+            another recipe; before anything is written.
+    """
+    start = time.monotonic()
+    train, test = datasets.load_both(
+        config.dataset, config.data_dir, config.train_images, config.hold_out
+    )
+    model, batches, steps_per_epoch = prepare(config, train, strategy)
+    chief = supcon_tf.distribution.is_chief(strategy)
+    training.claim(output_dir, config, chief=chief)
+    print(f"{len(train)} images, {config.epochs} epochs of {steps_per_epoch} steps", flush=True)
+    training.fit(
+        model,
+        batches,
+        epochs=config.epochs,
+        steps_per_epoch=steps_per_epoch,
+        directory=output_dir,
+        config=config,
+        chief=chief,
+        callbacks=(supcon_tf.callbacks.CollapseWarning(contrasts(config)),),
+    )
+    weights = model.get_weights()  # every worker takes part
+    if not chief:
+        return
+    # Outside of the strategy, where images need not come in equal batches.
+    model = build(config, train)
+    model.set_weights(weights)
+    export(model.encoder, output_dir)
+    figures = {}
+    if config.joint_classifier:
+        figures["joint_accuracy"] = round(joint_accuracy(model, config, test), 4)
+        print(f"accuracy of the classifier that trained along: {figures['joint_accuracy']}")
+    images = test.take(range(min(len(test), 2000)))
+    representations = model.encoder.predict(
+        image_batches(images, size=config.image_size, batch_size=250), verbose=0
+    )
+    training.write_projector(
+        output_dir / "tensorboard", representations, images.labels, images.class_names
+    )
+    training.write_results(output_dir, config, seconds=time.monotonic() - start, **figures)
+    print(f"encoder.keras, saved_model/, results.json and the logs are in {output_dir}/")
+
+
+def prepare(
+    config: ConfigDict, train: ImageSource, strategy: tf.distribute.Strategy
+) -> tuple[keras.Model, Callable[[int], tf.data.Dataset], int]:
+    """Makes what a recipe trains.
+
+    Args:
+        config: the recipe.
+        train: the images to train on.
+        strategy: a strategy of tf.distribute.
+
+    Returns:
+        The compiled model, a function that makes the batches from a step on, and the number of
+        steps of an epoch.
+    """
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.dtype_policy)
+    policy = recipes.policy(config.augmentation, config.image_size)
+
+    def batches(step: int) -> tf.data.Dataset:
+        views = multi_view_batches(
+            train,
+            policy,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            num_views=config.num_views,
+            images_per_class=config.images_per_class,
+            seed=config.seed,
+            start_step=step,
+        )
+        return views if config.use_labels else recipes.without_labels(views)
+
+    steps_per_epoch = len(batches(0)) // config.epochs
+    with strategy.scope():
+        model = build(config, train)
+        model.compile(
+            recipes.optimizer(
+                config.optimizer,
+                batch_size=config.batch_size,
+                epochs=config.epochs,
+                steps_per_epoch=steps_per_epoch,
+            ),
+            loss=recipes.loss(config.loss),
+            metrics=supcon_tf.metrics.HEALTH,
+            steps_per_execution=config.steps_per_execution,
+        )
+    return model, batches, steps_per_epoch
+
+
+def build(config: ConfigDict, images: ImageSource) -> supcon_tf.SupConModel:
+    """Makes the model of a recipe.
+
+    Args:
+        config: the recipe.
+        images: what it is for.
+    """
+    encoder = recipes.encoder(config.encoder, config.image_size, images.channels)
+    head = supcon_tf.projection_head(**config.projection_head)
+    if config.joint_classifier:
+        return supcon_tf.JointSupConModel(encoder, len(images.class_names), head)
+    micro = {"micro_batch_size": config.micro_batch_size}
+    if "momentum_encoder" in config:
+        return supcon_tf.MomentumSupConModel(encoder, head, **config.momentum_encoder, **micro)
+    return supcon_tf.SupConModel(encoder, head, **micro)
+
+
+def contrasts(config: ConfigDict) -> int:
+    """How many rows an anchor is compared with; with a queue, once it is full."""
+    if "momentum_encoder" in config:
+        return config.batch_size + config.momentum_encoder.queue_size
+    return config.num_views * config.batch_size - 1
+
+
+def joint_accuracy(
+    model: supcon_tf.JointSupConModel, config: ConfigDict, test: ImageSource
+) -> float:
+    """Tests the classifier that was trained along with the encoder."""
+    images = image_batches(
+        test, size=config.image_size, short_side=config.test_short_side, batch_size=250
+    )
+    classifier = keras.Sequential([model.encoder, model.classifier])
+    right = classifier.predict(images, verbose=0).argmax(axis=1) == test.labels
+    return float(np.mean(right))
+
+
+def export(encoder: keras.Model, output_dir: pathlib.Path) -> None:
+    """Writes an encoder as encoder.keras and saved_model/, each whole or not at all."""
+    write_atomically(output_dir / "encoder.keras", encoder.save)
+    temporary = output_dir / ".saved_model"
+    shutil.rmtree(temporary, ignore_errors=True)
+    encoder.export(temporary, verbose=False)
+    shutil.rmtree(output_dir / "saved_model", ignore_errors=True)
+    temporary.rename(output_dir / "saved_model")

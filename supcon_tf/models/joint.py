@@ -1,0 +1,136 @@
+"""Both stages at once: a contrastive training with a classifier that trains along."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from supcon_tf.losses.labels import class_ids
+from supcon_tf.models.checks import require_classes
+from supcon_tf.models.supcon import SupConModel, flatten_views
+from supcon_tf.similarity.rows import UNLABELLED
+
+
+@keras.saving.register_keras_serializable(package="supcon_tf")
+class JointSupConModel(SupConModel):
+    """A `SupConModel` with a linear classifier that learns from its representations meanwhile.
+
+    The classifier's gradient is blocked from the encoder, so that encoder and projection head train
+    as they would without it. Both use the same optimizer. The classifier minimises cross-entropy
+    on every view; samples without a label, of class id -1, count nothing. The paper reports about
+    the same accuracy as for two stages (section 4.5), for one training instead of two.
+
+    `classify` gives the logits; `classifier_accuracy` and `classifier_loss` are logged beside the
+    contrastive `loss`.
+
+    Reference: Khosla et al., 2020, section 4.5 (https://arxiv.org/abs/2004.11362).
+
+    Example:
+        >>> import numpy as np, supcon_tf
+        >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
+        >>> model = supcon_tf.JointSupConModel(encoder, num_classes=2)
+        >>> model.compile("sgd", loss=supcon_tf.SupConLoss(temperature=0.1))
+        >>> views = np.random.rand(4, 2, 32, 32, 3).astype("float32")
+        >>> logs = model.fit(views, np.array([0, 0, 1, 1]), verbose=0).history
+        >>> sorted(logs)
+        ['classifier_accuracy', 'classifier_loss', 'loss']
+        >>> model.classify(views[:, 0]).shape
+        TensorShape([4, 2])
+
+    Args:
+        encoder: as in `SupConModel`.
+        num_classes: how many classes, at least 2; class ids are below it.
+        projection_head: as in `SupConModel`.
+        augmentation: as in `SupConModel`.
+        num_views: as in `SupConModel`.
+        name: name of the model.
+
+    Raises:
+        ValueError: as `SupConModel` does, or if `num_classes` is not an integer of at least 2.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        num_classes: int,
+        projection_head: keras.Layer | None = None,
+        *,
+        augmentation: keras.Layer | None = None,
+        num_views: int = 2,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        require_classes(num_classes)
+        super().__init__(
+            encoder,
+            projection_head,
+            augmentation=augmentation,
+            num_views=num_views,
+            name=name,
+            **kwargs,
+        )
+        self.num_classes = num_classes
+        self.classifier = keras.layers.Dense(num_classes, dtype="float32", name="classifier")
+        self.classifier.build(self.encoder.output_shape)
+        self.classifier_loss = keras.metrics.Mean("classifier_loss")
+        self.classifier_accuracy = keras.metrics.Mean("classifier_accuracy")
+
+    def classify(self, images: tf.Tensor) -> tf.Tensor:
+        """Classifies images for inference.
+
+        Args:
+            images: as in `encode`.
+
+        Returns:
+            `[batch, num_classes]` or `[batch, views, num_classes]` logits.
+        """
+        return self.classifier(self.encode(images))
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Updates encoder and head by the contrastive loss, the classifier by cross-entropy."""
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        views = self.make_views(images)
+        with tf.GradientTape() as tape:
+            representations, projections = self._both(views, training=True)
+            loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
+            both_losses = loss + self._cross_entropy(tf.stop_gradient(representations), labels)
+            scaled_loss = self.optimizer.scale_loss(both_losses)
+        gradients = tape.gradient(scaled_loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return self._update_metrics(views, labels, projections, sample_weight, loss)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Computes both losses and the classifier's accuracy."""
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        views = self.make_views(images)
+        representations, projections = self._both(views, training=False)
+        loss = self.compute_loss(views, labels, projections, sample_weight, training=False)
+        self._cross_entropy(representations, labels)
+        return self._update_metrics(views, labels, projections, sample_weight, loss)
+
+    def _both(self, views: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Representations `[batch * views, dim]` and projections, as `call` gives them."""
+        flat, restore = flatten_views(views)
+        representations = self.encoder(flat, training=training)
+        projections = self.projection_head(representations, training=training)
+        return representations, restore(self.normalization(tf.cast(projections, tf.float32)))
+
+    def _cross_entropy(self, representations: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Computes the classifier's loss, this replica's share of it, and updates its metrics."""
+        logits = self.classifier(representations)
+        ids = class_ids(labels)
+        ids = tf.repeat(ids, tf.shape(logits)[0] // tf.shape(ids)[0])
+        labelled = tf.cast(ids != UNLABELLED, logits.dtype)
+        losses = labelled * tf.nn.sparse_softmax_cross_entropy_with_logits(
+            tf.maximum(ids, 0), logits
+        )
+        right = tf.argmax(logits, axis=1, output_type=ids.dtype) == ids
+        self.classifier_loss.update_state(losses, sample_weight=labelled)
+        self.classifier_accuracy.update_state(right, sample_weight=labelled)
+        return tf.reduce_mean(losses) / self.distribute_strategy.num_replicas_in_sync
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild this model."""
+        config = {**super().get_config(), "num_classes": self.num_classes}
+        del config["micro_batch_size"]
+        return config

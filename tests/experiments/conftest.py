@@ -1,0 +1,33 @@
+import importlib
+import sys
+
+import pytest
+from absl import flags
+
+
+@pytest.fixture
+def load_script():
+    """Imports a script with its flags alone, since scripts define some of the same name."""
+
+    def load(name):
+        by_module = flags.FLAGS.flags_by_module_dict()
+        for module in [module for module in by_module if module.startswith("experiments.")]:
+            for flag in by_module[module]:
+                delattr(flags.FLAGS, flag.name)
+            del sys.modules[module]
+        return importlib.import_module(f"experiments.{name}")
+
+    return load
+
+
+@pytest.fixture
+def run_script(load_script):
+    """Runs the main function of a script of experiments with flags."""
+
+    def run(name, *arguments):
+        script = load_script(name)
+        flags.FLAGS.unparse_flags()
+        flags.FLAGS(["script", *arguments])
+        script.main(["script"])
+
+    return run

@@ -1,0 +1,140 @@
+import collections
+import gzip
+import os
+import pathlib
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from experiments import datasets
+from supcon_tf.data import image_batches
+
+tfds = pytest.importorskip("tensorflow_datasets")
+FASHION_MNIST = pathlib.Path("/usr/share/datasets/fashion-mnist")
+
+
+def test_hold_out_separates_training_and_test_images():
+    train, test = datasets.load_both("digits", "", None, 300)
+    assert (len(train), len(test)) == (1137, 300)
+    whole, _ = datasets.load_both("digits", "")
+    parts = sorted(image.tobytes() for part in (train, test) for image in part.images)
+    assert parts == sorted(image.tobytes() for image in whole.images)
+
+
+def write_images(directory, classes=3, images=4):
+    for label in range(classes):
+        (directory / f"class{label}").mkdir(parents=True)
+        for k in range(images):
+            pixels = np.full([6, 6, 3], 40 * label + k, np.uint8)
+            path = directory / f"class{label}" / f"{k}.png"
+            path.write_bytes(tf.io.encode_png(pixels).numpy())
+
+
+@pytest.mark.parametrize("test_name", ["test", "val", "validation"])
+def test_a_directory_of_classes(tmp_path, test_name):
+    write_images(tmp_path / "train")
+    write_images(tmp_path / test_name, images=2)
+    train, test = datasets.load_both("mine", str(tmp_path))
+    assert (len(train), len(test)) == (12, 6)
+    # Sorted by class: a part of it has all classes.
+    part, _ = datasets.load_both("mine", str(tmp_path), train_images=6)
+    np.testing.assert_array_equal(np.bincount(part.labels), [2, 2, 2])
+
+
+def test_idx_files_are_found_by_their_names(tmp_path):
+    for prefix, number in (("train", 20), ("t10k", 10)):
+        pixels = np.zeros([number, 28, 28], np.uint8)
+        header = struct.pack(">HBB3I", 0, 8, 3, *pixels.shape)
+        (tmp_path / f"{prefix}-images-idx3-ubyte.gz").write_bytes(
+            gzip.compress(header + pixels.tobytes())
+        )
+        labels = (np.arange(number) % 10).astype(np.uint8)
+        header = struct.pack(">HBBI", 0, 8, 1, number)
+        (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+    train, test = datasets.load_both("fashion_mnist", str(tmp_path), train_images=5)
+    assert (len(train), len(test)) == (5, 10)
+    assert test.class_names[9] == "Ankle boot"
+    assert datasets.load("mnist", str(tmp_path), "test").class_names[9] == "9"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("cifar10", ""), ValueError, "`data_dir` must say where 'cifar10' is"),
+        (("cifar10", "/nowhere"), FileNotFoundError, "`data_dir` must exist.*/nowhere"),
+        (("digits", "", None, 5000), ValueError, "`hold_out`.*5000 of 1437"),
+    ],
+)
+def test_bad_input(arguments, error, message):
+    with pytest.raises(error, match=message):
+        datasets.load_both(*arguments)
+
+
+def test_a_directory_without_a_test_part_or_without_classes(tmp_path):
+    write_images(tmp_path / "train")
+    with pytest.raises(FileNotFoundError, match="`data_dir` must hold one of.*'test'"):
+        datasets.load_both("mine", str(tmp_path))
+    (tmp_path / "test").mkdir()
+    with pytest.raises(ValueError, match="one subdirectory of images per class"):
+        datasets.load_both("mine", str(tmp_path))
+
+
+class FashionMnist(tfds.core.GeneratorBasedBuilder):
+    """Fashion-MNIST, written from its own files into the format of TensorFlow Datasets."""
+
+    VERSION = tfds.core.Version("3.0.1")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(28, 28, 1)),
+            "label": tfds.features.ClassLabel(num_classes=10),
+        }
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {name: self._generate_examples(name) for name in ("train", "test")}
+
+    def _generate_examples(self, split):
+        source = datasets.load("fashion_mnist", str(FASHION_MNIST), split).take(np.arange(500))
+        for k, (image, label) in enumerate(zip(source.images, source.labels, strict=True)):
+            yield k, {"image": image, "label": label}
+
+
+@pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="needs Debian's dataset-fashion-mnist")
+def test_a_real_build_of_tfds_holds_the_same_images(tmp_path):
+    FashionMnist(data_dir=tmp_path).download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
+    actual = datasets.load_both("fashion_mnist", str(tmp_path))
+    expected = datasets.load_both("fashion_mnist", str(FASHION_MNIST))
+    for prepared, original in zip(actual, expected, strict=True):
+        original = original.take(np.arange(500))
+        pairs = [
+            collections.Counter(
+                (label, image.tobytes())
+                for label, image in zip(source.labels, source.images, strict=True)
+            )
+            for source in (prepared, original)
+        ]
+        assert pairs[0] == pairs[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "shape"), [("cifar10", 10, (32, 32, 3)), ("imagenet2012", 1000, None)]
+)
+def test_mocked_data_sets_of_tfds(tmp_path, monkeypatch, name, classes, shape):
+    """With tfds's own mocking, images are random; names, splits and shapes are the real ones."""
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: True)
+    with tfds.testing.mock_data(num_examples=6):
+        train, test = datasets.load_both(name, str(tmp_path))
+    for source in (train, test):
+        assert len(source) == 6
+        assert len(source.class_names) == classes
+        images, labels = next(iter(image_batches(source, size=32, batch_size=6)))
+        assert images.shape == (6, 32, 32, 3)
+        assert (labels.numpy() < classes).all()
+    if shape is not None:
+        assert train.images.shape[1:] == shape
+    assert not os.listdir(tmp_path)

@@ -1,0 +1,133 @@
+import csv
+import json
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import supcon_tf
+
+CONFIGS = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
+TINY = (
+    f"--config={CONFIGS / 'digits_small.py'}",
+    "--config.train_images=320",
+    "--config.batch_size=32",
+    "--config.image_size=8",
+    "--config.test_short_side=8",
+    "--config.encoder.width=0.25",
+    "--config.epochs=4",
+    "--config.linear.epochs=3",
+)
+
+
+@pytest.mark.slow
+def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
+    run_script("pretrain", *TINY, f"--output_dir={tmp_path}")
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["config"]["batch_size"] == 32
+    assert results["versions"]["keras"] == keras.__version__
+    names = {"alignment", "uniformity", "nearest_neighbour_accuracy", "positive_fraction"}
+    assert set(results["history"]) == {*names, "loss", "learning_rate"}
+    assert all(len(values) == 4 for values in results["history"].values())
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2, 3]
+    assert [float(row["loss"]) for row in rows] == results["history"]["loss"]
+    assert list((tmp_path / "tensorboard" / "train").glob("events*"))
+    assert not list(tmp_path.glob(".*"))  # nothing half-written
+
+    digits = supcon_tf.data.load_digits("test")
+    images = digits.images[:5] / np.float32(255)
+    encoder = keras.saving.load_model(tmp_path / "encoder.keras")
+    expected = encoder.predict(images, verbose=0)
+    served = tf.saved_model.load(str(tmp_path / "saved_model")).serve(images)
+    np.testing.assert_allclose(served, expected, atol=1e-5)
+    vectors = np.loadtxt(tmp_path / "tensorboard" / "vectors.tsv")
+    np.testing.assert_allclose(vectors[:5], expected, rtol=1e-4, atol=1e-5)
+    metadata = (tmp_path / "tensorboard" / "metadata.tsv").read_text().split()
+    assert metadata == [str(label) for label in digits.labels]
+
+    # The same command once more has nothing left to train.
+    capsys.readouterr()
+    run_script("pretrain", *TINY, f"--output_dir={tmp_path}")
+    assert "going on at step 40" in capsys.readouterr().out
+    again = keras.saving.load_model(tmp_path / "encoder.keras")
+    for weight, old in zip(again.get_weights(), encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+    run_script("linear_eval", *TINY, f"--output_dir={tmp_path}")
+    results = json.loads((tmp_path / "linear" / "results.json").read_text())
+    assert results["test_images"] == 360
+    assert results["tested_on"] == "test set"
+    assert results["test"]["accuracy"] > 0.3  # chance is 0.1
+    assert len(results["history"]["accuracy"]) == 3
+    classifier = keras.saving.load_model(tmp_path / "linear" / "classifier.keras")
+    pixels = digits.images / np.float32(255)
+    right = classifier.predict(pixels, verbose=0).argmax(axis=1) == digits.labels
+    assert results["test"]["accuracy"] == pytest.approx(right.mean(), abs=1e-3)
+    for weight, old in zip(classifier.encoder.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+@pytest.mark.slow
+def test_cross_entropy(run_script, tmp_path):
+    name = "digits_small_cross_entropy.py"
+    run_script("cross_entropy", f"--config={CONFIGS / name}", *TINY[1:], f"--output_dir={tmp_path}")
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["test"]["accuracy"] > 0.3
+    assert 0 < results["test"]["top_5_accuracy"] <= 1
+
+
+def test_another_recipe_in_the_same_directory_is_refused(run_script, tmp_path):
+    (tmp_path / "config.json").write_text('{"batch_size": 64}')
+    with pytest.raises(ValueError, match="holds a run with other settings .*batch_size.*choose"):
+        run_script("pretrain", *TINY, f"--output_dir={tmp_path}")
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["--config.batchsize=3"], AttributeError, "batchsize"),
+        (["--config.loss.temprature=3"], AttributeError, "temprature"),
+        (["--config.batch_size=2000"], ValueError, "`batch_size`.*2000, 320 images"),
+        (["--config.image_size=4"], ValueError, "at least 8 pixels"),
+        (["--config.dataset=cifar10"], ValueError, "`data_dir` must say where 'cifar10' is"),
+        (
+            ["--config.dataset=cifar10", "--config.data_dir=/nowhere"],
+            FileNotFoundError,
+            "`data_dir` must exist.*/nowhere",
+        ),
+        (["--config.images_per_class=5"], ValueError, "`images_per_class` must divide"),
+    ],
+)
+def test_bad_input_is_an_error_before_anything_is_written(
+    run_script, tmp_path, arguments, error, message
+):
+    output_dir = tmp_path / "out"
+    with pytest.raises(error, match=message):
+        run_script("pretrain", *TINY, f"--output_dir={output_dir}", *arguments)
+    assert not output_dir.exists()
+
+
+def test_a_queue_that_the_batch_does_not_divide(run_script, tmp_path):
+    config = tmp_path / "queue.py"
+    config.write_text(
+        "from experiments.configs import digits_small\n"
+        "from ml_collections import ConfigDict\n\n"
+        "def get_config():\n"
+        "    config = digits_small.get_config()\n"
+        "    config.momentum_encoder = ConfigDict(dict(queue_size=100, momentum=0.9))\n"
+        "    return config\n"
+    )
+    with pytest.raises(ValueError, match="`queue_size` must be a multiple of the global batch"):
+        run_script("pretrain", f"--config={config}", *TINY[1:], f"--output_dir={tmp_path / 'out'}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_second_stage_needs_the_first(run_script, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no encoder at .*experiments.pretrain.*--encoder"):
+        run_script("linear_eval", *TINY, f"--output_dir={tmp_path}")
+    assert not list(tmp_path.iterdir())
