@@ -193,3 +193,14 @@ def test_a_crop_makes_several_views_of_each_image():
     crop = aug.RandomResizedCrop(8)
     expected = crop(np.repeat(images, 2, axis=0), drawn)
     np.testing.assert_array_equal(crop(images, drawn), expected)
+
+
+@pytest.mark.parametrize("size", [1, 8, 40])
+def test_crops_of_images_of_unknown_size_are_the_same(size):
+    images = random_images(3, 20, 24)
+    drawn = tf.random.stateless_uniform([6, 4], [0, 1])
+    crop = aug.RandomResizedCrop(size)
+    unknown = tf.function(crop).get_concrete_function(
+        tf.TensorSpec([None, None, None, 3]), tf.TensorSpec([6, 4])
+    )
+    np.testing.assert_allclose(crop(images, drawn), unknown(tf.constant(images), drawn), atol=1e-5)
