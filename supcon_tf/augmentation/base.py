@@ -67,8 +67,25 @@ class ImageTransform(abc.ABC):
         """Transforms one `[height, width, channels]` image by `[num_draws]` draws."""
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Transforms `[batch, height, width, channels]` images of the same size."""
-        return self._compiled(tf.convert_to_tensor(images), draws)
+        """Transforms images of one size.
+
+        Args:
+            images: `[batch, height, width, channels]` float32 in [0, 1], of 1 or 3 channels.
+            draws: `[batch, num_draws]` float32, uniform in [0, 1).
+
+        Returns:
+            Images of the same shape, dtype and range.
+
+        Raises:
+            ValueError: if the size of the images is not known or they have other channels.
+        """
+        images = tf.convert_to_tensor(images)
+        if None in images.shape[1:] or images.shape[-1] not in (1, 3):
+            raise ValueError(
+                "`images` must have a size that is known beforehand, as after a crop, and 1 or 3 "
+                f"channels. Received: shape={images.shape}"
+            )
+        return self._compiled(images, draws)
 
     @functools.cached_property
     def _compiled(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:

@@ -62,7 +62,36 @@ class RandomResizedCrop:
         )
         crops_of_each = tf.shape(draws)[0] // tf.shape(images)[0]
         image_of_crop = tf.repeat(tf.range(tf.shape(images)[0]), crops_of_each)
-        return tf.image.crop_and_resize(images, boxes, image_of_crop, [self.size, self.size])
+        if None in images.shape[1:]:  # a program would be compiled for each size that comes up
+            return tf.image.crop_and_resize(images, boxes, image_of_crop, [self.size, self.size])
+        return _crop(images, boxes, image_of_crop, self.size)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _crop(images: tf.Tensor, boxes: tf.Tensor, image_of_crop: tf.Tensor, size: int) -> tf.Tensor:
+    """What `tf.image.crop_and_resize` does, in about half of its time."""
+    _, height, width, channels = images.shape
+    steps = tf.linspace(0.0, 1.0, size) if size > 1 else tf.constant([0.5])
+
+    def places(first: tf.Tensor, last: tf.Tensor, length: int) -> tuple[tf.Tensor, ...]:
+        place = (first[:, None] + steps * (last - first)[:, None]) * (length - 1)
+        place = tf.clip_by_value(place, 0.0, length - 1.0)
+        before = tf.floor(place)
+        index = tf.cast(before, tf.int32)
+        return index, tf.minimum(index + 1, length - 1), place - before
+
+    top, bottom, down = places(boxes[:, 0], boxes[:, 2], height)
+    left, right, across = places(boxes[:, 1], boxes[:, 3], width)
+    pixels = tf.reshape(images, [-1, channels])
+    first_row = image_of_crop[:, None] * height
+
+    def read(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
+        return tf.gather(pixels, (first_row + row)[:, :, None] * width + column[:, None, :])
+
+    across, down = across[:, None, :, None], down[:, :, None, None]
+    above = read(top, left) * (1 - across) + read(top, right) * across
+    below = read(bottom, left) * (1 - across) + read(bottom, right) * across
+    return above * (1 - down) + below * down
 
 
 def crops_first(transform: Transform) -> bool:

@@ -176,3 +176,31 @@ def test_resize_keeps_the_central_square():
     assert aug.resize(square, 6) is square
     flat = np.full([1, 9, 12, 3], 0.25, "float32")
     np.testing.assert_allclose(aug.resize(flat, 5), np.full([1, 5, 5, 3], 0.25), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [[None, None, None, 3], [None, 8, 8, None], [None, 8, 8, 4]])
+def test_images_must_have_a_known_size_and_colours(shape):
+    def trace(images):
+        return aug.RandomHorizontalFlip()(images, tf.zeros([2, 1]))
+
+    with pytest.raises(ValueError, match="`images` must have .*Received: shape="):
+        tf.function(trace).get_concrete_function(tf.TensorSpec(shape))
+
+
+def test_a_crop_makes_several_views_of_each_image():
+    images = random_images(3, 20, 24)
+    drawn = tf.random.stateless_uniform([6, 4], [0, 1])
+    crop = aug.RandomResizedCrop(8)
+    expected = crop(np.repeat(images, 2, axis=0), drawn)
+    np.testing.assert_array_equal(crop(images, drawn), expected)
+
+
+@pytest.mark.parametrize("size", [1, 8, 40])
+def test_crops_of_images_of_unknown_size_are_the_same(size):
+    images = random_images(3, 20, 24)
+    drawn = tf.random.stateless_uniform([6, 4], [0, 1])
+    crop = aug.RandomResizedCrop(size)
+    unknown = tf.function(crop).get_concrete_function(
+        tf.TensorSpec([None, None, None, 3]), tf.TensorSpec([6, 4])
+    )
+    np.testing.assert_allclose(crop(images, drawn), unknown(tf.constant(images), drawn), atol=1e-5)

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from supcon_tf.data import ArrayImages, image_batches, load_digits
+from supcon_tf import augmentation
+from supcon_tf.data import ArrayImages, EncodedImages, image_batches, load_digits
 
 
 def test_digits():
@@ -44,3 +46,29 @@ def test_image_batches_are_the_images_in_order():
 def test_bad_arrays(images, labels, message):
     with pytest.raises(ValueError, match=message):
         ArrayImages(images, labels, ["a"])
+
+
+@pytest.mark.parametrize("crops", [True, False])
+def test_views_of_encoded_images_are_those_of_the_decoded_ones(crops):
+    rng = np.random.default_rng(0)
+    sizes = [(20, 30), (33, 17), (24, 24)]
+    images = [rng.integers(0, 256, [*size, 3], dtype=np.uint8) for size in sizes]
+    encode = [tf.io.encode_jpeg, tf.io.encode_png, tf.io.encode_jpeg]
+    records = [function(image).numpy() for function, image in zip(encode, images, strict=True)]
+    source = EncodedImages(records, np.arange(3), list("abc"))
+    policy = augmentation.sim_augment(8, blur=True)
+
+    def resized(images, draws):
+        assert images.shape[0] == draws.shape[0] or None in (images.shape[0], draws.shape[0])
+        return tf.image.resize(images, [8, 8]) * draws[:, :1, None, None]
+
+    view = policy if crops else resized
+    indices = tf.constant([2, 0, 1])
+    draws = tf.random.stateless_uniform([3, 2, policy.num_draws], [0, 1])
+    views = tf.function(lambda: source.views(indices, draws, view))()
+    assert views.shape == (3, 2, 8, 8, 3)
+    for index, of_image, drawn in zip(indices, views, draws, strict=True):
+        decoded = tf.io.decode_image(records[index], channels=3)
+        image = tf.cast(decoded, tf.float32)[None] / 255
+        for actual, row in zip(of_image, drawn, strict=True):
+            np.testing.assert_allclose(actual, view(image, row[None])[0], atol=1e-4)
