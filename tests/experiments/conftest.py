@@ -12,22 +12,27 @@ def load_script():
     def load(name):
         by_module = flags.FLAGS.flags_by_module_dict()
         for module in [module for module in by_module if module.startswith("experiments.")]:
-            for flag in by_module[module]:
+            for flag in list(by_module[module]):
                 delattr(flags.FLAGS, flag.name)
-            del sys.modules[module]
+            if sys.modules.pop(module, None) is not None:
+                package, _, script = module.rpartition(".")
+                delattr(sys.modules[package], script)
+        for name_of_field in [each for each in flags.FLAGS if each.startswith("config.")]:
+            delattr(flags.FLAGS, name_of_field)
         return importlib.import_module(f"experiments.{name}")
 
     return load
 
 
 @pytest.fixture
-def run_script(load_script):
+def run_script(load_script, monkeypatch):
     """Runs the main function of a script of experiments with flags."""
 
     def run(name, *arguments):
         script = load_script(name)
         flags.FLAGS.unparse_flags()
-        flags.FLAGS(["script", *arguments])
+        monkeypatch.setattr(sys, "argv", ["script", *arguments])  # config_flags look there
+        flags.FLAGS(sys.argv)
         script.main(["script"])
 
     return run
