@@ -129,6 +129,7 @@ def prepare(
             steps_per_execution=config.steps_per_execution,
             **recipes.cross_entropy(stage.label_smoothing),
         )
+    model.build_from(batches(0))
     return model, batches, steps_per_epoch
 
 

@@ -115,6 +115,7 @@ def prepare(
             metrics=supcon_tf.metrics.HEALTH,
             steps_per_execution=config.steps_per_execution,
         )
+    model.build_from(batches(0))
     return model, batches, steps_per_epoch
 
 

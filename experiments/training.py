@@ -58,7 +58,7 @@ def fit(
     """Trains a compiled model, from the newest checkpoint on if there is one.
 
     Args:
-        model: a compiled model.
+        model: a compiled model, built from the batches.
         batches: makes the batches from a step on to the end of the training.
         epochs: length of the training.
         steps_per_epoch: steps of an epoch.
@@ -79,6 +79,7 @@ def fit(
             EpochLog(directory / "log.csv", done),
             keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
         ]
+    checkpoints.restore(model)
     while checkpoints.step < epochs * steps_per_epoch:
         epoch, within = divmod(checkpoints.step, steps_per_epoch)
         try:

@@ -67,22 +67,27 @@ class Checkpoints(keras.callbacks.Callback):
         self._saved = self.step
         self._manager: tf.train.CheckpointManager | None = None
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def restore(self, model: keras.Model) -> None:
         """Restores the newest checkpoint, or makes sure that new ones can be written.
+
+        `fit` does it when it begins; before it, only to find out about errors, or without it, if
+        the training is complete.
+
+        Args:
+            model: the compiled model. Running means of metrics are a part of the state only as far
+                as the metrics are built, see `build_from` of this library's models.
 
         Raises:
             OSError: if files cannot be written to the directory, or its disk has no room for as
                 many checkpoints as wanted.
             ValueError: if the checkpoint is that of another model or optimizer.
         """
-        if self._manager is not None:  # a further call of `fit`
-            return
-        with self.model.distribute_strategy.scope():
-            self.model.optimizer.build(self.model.trainable_variables)
-        state = [*self.model.variables, *self.model.optimizer.variables]
-        metrics = self.model.metrics_variables
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
+        state = [*model.variables, *model.optimizer.variables]
+        metrics = model.metrics_variables
         size = sum(math.prod(x.shape) * tf.as_dtype(x.dtype).size for x in (*state, *metrics))
-        chief = is_chief(self.model.distribute_strategy)
+        chief = is_chief(model.distribute_strategy)
         if chief:
             self._require_room(size)
         else:
@@ -101,11 +106,16 @@ class Checkpoints(keras.callbacks.Callback):
             checkpoint_name=_NAME,
         )
         if self._newest is not None:
-            self._restore(self._newest)
+            self._read(self._newest)
         self._restored_metrics = [
             tf.identity(value) if self._checkpoint.within_epoch else tf.zeros_like(value)
             for value in self._checkpoint.metrics
         ]
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Restores the newest checkpoint, unless that was done."""
+        if self._manager is None:
+            self.restore(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Puts back the running means of an epoch that goes on, which `fit` has reset."""
@@ -146,7 +156,7 @@ class Checkpoints(keras.callbacks.Callback):
         if self.step // self.every > self._saved // self.every:
             self.save(within_epoch=within_epoch)
 
-    def _restore(self, path: str) -> None:
+    def _read(self, path: str) -> None:
         try:
             self._checkpoint.restore(path).assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:

@@ -205,6 +205,13 @@ class MomentumSupConModel(SupConModel):
         loss = self._compare(projections, anchor_labels, keys, sample_weight)
         return self._update_metrics(anchors, anchor_labels, projections, sample_weight, loss)
 
+    def _as_seen_by_metrics(self, specs: Any) -> Any:
+        views, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(
+            super()._as_seen_by_metrics(specs)
+        )
+        self._require_place(views.shape[0], replicas=1)
+        return views, labels, sample_weight
+
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Returns 0: Keras asks before training, without keys, only to learn shapes."""
         return tf.zeros([])
@@ -219,7 +226,8 @@ class MomentumSupConModel(SupConModel):
         """
         _require_key("images", views.shape[1] if len(views.shape) == 5 else 1)
         if training:
-            self._require_place(views.shape[0])
+            replicas = self.distribute_strategy.num_replicas_in_sync
+            self._require_place(views.shape[0], replicas)
         anchor_labels = key_labels = labels
         if len(labels.shape) == 3:  # every view has its own
             anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
@@ -274,9 +282,8 @@ class MomentumSupConModel(SupConModel):
             variable.assign(tf.tensor_scatter_nd_update(variable.value, places[:, None], new))
         self.enqueued.assign_add(size)
 
-    def _require_place(self, batch: int | None) -> None:
+    def _require_place(self, batch: int | None, replicas: int) -> None:
         """Raises `ValueError` if batches of this size on every replica do not fill the queue."""
-        replicas = self.distribute_strategy.num_replicas_in_sync
         if batch is None or self.queue_size % (batch * replicas):
             raise ValueError(
                 "`queue_size` must be a multiple of the global batch size, which must be static: "

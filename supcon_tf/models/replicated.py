@@ -48,14 +48,16 @@ class ReplicatedModel(keras.Model):
                 )
             if rows != self._train_rows:
                 self._train_rows, self.train_function = rows, None
-        self._build_from(x)
+        if isinstance(x, tf.data.Dataset):
+            self.build_from(x)
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates, as `keras.Model.evaluate` does."""
         if self._is_distributed() and self._rows_per_replica(x) != self._test_rows:
             self._test_rows, self.test_function = self._rows_per_replica(x), None
-        self._build_from(x)
+        if isinstance(x, tf.data.Dataset):
+            self.build_from(x)
         return super().evaluate(x, *args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> None:
@@ -158,18 +160,21 @@ class ReplicatedModel(keras.Model):
 
         return predict
 
-    def _build_from(self, data: Any) -> None:
-        """Builds metrics and optimizer before the first step, from the shapes of a dataset.
+    def build_from(self, dataset: tf.data.Dataset) -> None:
+        """Builds metrics and optimizer before the first step, from the shapes of the batches.
 
         Callbacks find them complete when a training begins. Keras builds them in the first step, or
         under a strategy from the average of the replicas' first batches, whose labels mean nothing.
+        `fit` and `evaluate` do this first.
+
+        Args:
+            dataset: what to train or to evaluate on; nothing is read from it.
         """
-        if isinstance(data, tf.data.Dataset):
-            specs = tf.nest.map_structure(
-                lambda spec: keras.KerasTensor(spec.shape, spec.dtype.name), data.element_spec
-            )
-            with self.distribute_strategy.scope():
-                self._symbolic_build(data_batch=self._as_seen_by_metrics(specs))
+        specs = tf.nest.map_structure(
+            lambda spec: keras.KerasTensor(spec.shape, spec.dtype.name), dataset.element_spec
+        )
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=self._as_seen_by_metrics(specs))
 
     def _as_seen_by_metrics(self, specs: Any) -> Any:
         """Returns what a step makes of a batch before it calls the model."""

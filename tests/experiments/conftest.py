@@ -11,14 +11,16 @@ def load_script():
 
     def load(name):
         by_module = flags.FLAGS.flags_by_module_dict()
-        for module in [module for module in by_module if module.startswith("experiments.")]:
+        with_flags = [module for module in by_module if module.startswith("experiments.")]
+        for module in with_flags:
             for flag in list(by_module[module]):
                 delattr(flags.FLAGS, flag.name)
+        for field in [each for each in flags.FLAGS if each.startswith("config.")]:
+            delattr(flags.FLAGS, field)
+        for module in {*with_flags, f"experiments.{name}"}:
             if sys.modules.pop(module, None) is not None:
                 package, _, script = module.rpartition(".")
                 delattr(sys.modules[package], script)
-        for name_of_field in [each for each in flags.FLAGS if each.startswith("config.")]:
-            delattr(flags.FLAGS, name_of_field)
         return importlib.import_module(f"experiments.{name}")
 
     return load
@@ -30,8 +32,8 @@ def run_script(load_script, monkeypatch):
 
     def run(name, *arguments):
         script = load_script(name)
-        flags.FLAGS.unparse_flags()
         monkeypatch.setattr(sys, "argv", ["script", *arguments])  # config_flags look there
+        flags.FLAGS.unparse_flags()
         flags.FLAGS(sys.argv)
         script.main(["script"])
 
