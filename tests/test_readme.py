@@ -13,5 +13,6 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_python_blocks_run(block):
+def test_python_blocks_run(block, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # some write files
     exec(compile(block, "block", "exec"), {})
