@@ -54,8 +54,9 @@ class MomentumSupConModel(SupConModel):
     nothing is shuffled here, so use it on several replicas. The queue is the same on all replicas,
     holds everyone's keys and is saved with the model, as is the momentum encoder.
 
-    `evaluate` compares with the batch's keys and the queue, and changes neither the queue nor
-    weights. `model(images)`, `encode` and `predict` use the trained encoder.
+    Metrics get the projections of all views, the key's last. `evaluate` compares with the batch's
+    keys and the queue, and changes neither the queue nor weights. `model(images)`, `encode` and
+    `predict` use the trained encoder.
 
     References: He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", 2020
     (https://arxiv.org/abs/1911.05722); Dai et al., "UniMoCo", 2021, for labels in the queue
@@ -187,23 +188,26 @@ class MomentumSupConModel(SupConModel):
         """Compares anchors with keys, updates both encoders, and puts the keys into the queue."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         views = self.make_views(images)
-        anchors, anchor_labels, keys = self._anchors_and_keys(views, labels, training=True)
+        anchors, anchor_labels, own_keys = self._anchors_and_keys(views, labels, training=True)
+        keys = _gather(own_keys)
         projections, loss, gradients = self.differentiate(
             anchors, lambda z: self._compare(z, anchor_labels, keys, sample_weight)
         )
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         self._follow()
         self._enqueue(keys)
-        return self._update_metrics(anchors, anchor_labels, projections, sample_weight, loss)
+        projections = tf.concat([projections, own_keys.z[:, None]], axis=1)
+        return self._update_metrics(views, labels, projections, sample_weight, loss)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Compares anchors with keys."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         views = self.make_views(images)
-        anchors, anchor_labels, keys = self._anchors_and_keys(views, labels, training=False)
+        anchors, anchor_labels, own_keys = self._anchors_and_keys(views, labels, training=False)
         projections = self(anchors, training=False)
-        loss = self._compare(projections, anchor_labels, keys, sample_weight)
-        return self._update_metrics(anchors, anchor_labels, projections, sample_weight, loss)
+        loss = self._compare(projections, anchor_labels, _gather(own_keys), sample_weight)
+        projections = tf.concat([projections, own_keys.z[:, None]], axis=1)
+        return self._update_metrics(views, labels, projections, sample_weight, loss)
 
     def _as_seen_by_metrics(self, specs: Any) -> Any:
         views, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(
@@ -219,10 +223,10 @@ class MomentumSupConModel(SupConModel):
     def _anchors_and_keys(
         self, views: tf.Tensor, labels: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor, Keys]:
-        """Splits views `[batch, views, ...]` into anchors and keys, and projects everyone's keys.
+        """Splits views `[batch, views, ...]` into anchors and keys, and projects the keys.
 
         Returns:
-            Anchors `[batch, views - 1, ...]`, their labels, and the keys of the global batch.
+            Anchors `[batch, views - 1, ...]`, their labels, and the keys of this replica.
         """
         _require_key("images", views.shape[1] if len(views.shape) == 5 else 1)
         if training:
@@ -233,9 +237,6 @@ class MomentumSupConModel(SupConModel):
             anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
         key_labels = self._as_queue_labels(key_labels)
         keys = Keys(self._project_keys(views[:, -1], training), key_labels)
-        replica = replica_context()
-        if replica is not None:
-            keys = Keys(*(replica.all_gather(x, axis=0) for x in keys))
         return views[:, :-1], anchor_labels, keys
 
     def _project_keys(self, images: tf.Tensor, training: bool) -> tf.Tensor:
@@ -311,6 +312,14 @@ class MomentumSupConModel(SupConModel):
             "momentum": self.momentum,
             "num_classes": self.num_classes,
         }
+
+
+def _gather(keys: Keys) -> Keys:
+    """Returns the keys of the global batch."""
+    replica = replica_context()
+    if replica is None:
+        return keys
+    return Keys(*(replica.all_gather(x, axis=0) for x in keys))
 
 
 def _copy(layer: keras.Layer, input_shape: tuple | None = None) -> keras.Layer:

@@ -146,6 +146,22 @@ def test_several_steps_against_the_naive_training(kind, views):
         np.testing.assert_array_equal(actual, expected)
 
 
+def test_metrics_see_anchors_and_keys():
+    images, ids = samples(steps=1)
+    model = small_model()
+    model.compile(
+        keras.optimizers.SGD(RATE), loss=SupConLoss(TAU), metrics=[supcon_tf.metrics.alignment]
+    )
+    anchors = keras.ops.convert_to_numpy(model(images[:, 0]))
+    keys = keras.ops.convert_to_numpy(
+        model.project(images[:, 1], model.momentum_encoder, model.momentum_head, training=False)
+    )
+    expected = ((anchors - keys) ** 2).sum(axis=1).mean()
+    assert expected > 0.01
+    logs = model.fit(batches(images, ids), verbose=0).history
+    assert logs["alignment"] == pytest.approx([expected], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"run_eagerly": True}, {"jit_compile": True}, {"steps_per_execution": 3}],
