@@ -308,7 +308,7 @@ def test_bad_arguments(arguments, message):
         {"loss": SupConLoss(), "loss_weights": 2.0},
         {},
     ],
-    ids=str,
+    ids=["text", "keras", "replica", "weights", "none"],
 )
 def test_bad_losses(arguments):
     with pytest.raises(ValueError, match="`loss` must be a contrastive loss.*Received: loss="):
