@@ -11,9 +11,12 @@ trains, tests, and writes to the output directory
 A training that was stopped, by whatever, goes on when the command is given again.
 """
 
-from absl import app
+from absl import app, flags
 
 from experiments import recipe_flags, strategy_flags
+
+flags.adopt_module_key_flags(recipe_flags)  # --help shows them
+flags.adopt_module_key_flags(strategy_flags)
 
 
 def main(argv: list[str]) -> None:

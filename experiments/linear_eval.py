@@ -16,6 +16,9 @@ from absl import app, flags
 
 from experiments import recipe_flags, strategy_flags
 
+flags.adopt_module_key_flags(recipe_flags)  # --help shows them
+flags.adopt_module_key_flags(strategy_flags)
+
 _ENCODER = flags.DEFINE_string(
     "encoder", None, "The encoder, a .keras file; encoder.keras of the output directory by default."
 )

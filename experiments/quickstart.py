@@ -17,6 +17,8 @@ from absl import app, flags
 
 from experiments import strategy_flags
 
+flags.adopt_module_key_flags(strategy_flags)  # --help shows them
+
 _DATASET = flags.DEFINE_enum("dataset", "digits", ["digits", "fashion_mnist"], "What to train on.")
 _IDX_DIR = flags.DEFINE_string(
     "idx_dir",

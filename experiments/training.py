@@ -18,6 +18,9 @@ import supcon_tf
 from experiments.files import write_atomically, write_json
 from supcon_tf.callbacks import Checkpoints
 
+# Fields that may be other ones when a training goes on: they do not change what comes out.
+_MAY_CHANGE = {"data_dir", "checkpoint_steps", "checkpoints_kept"}
+
 
 def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
     """Makes the directory of a run and writes the recipe there.
@@ -31,17 +34,17 @@ def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
         ValueError: if a run of another recipe is there.
     """
     path = directory / "config.json"
-    text = config.to_json(indent=2, sort_keys=True) + "\n"
-    if path.exists() and path.read_text() != text:
-        before, now = json.loads(path.read_text()), json.loads(text)
-        changed = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
-        raise ValueError(
-            f"{directory} holds a run with other settings ({', '.join(changed)}); choose another "
-            "--output_dir, or remove it to start anew."
-        )
+    if path.exists():
+        before, now = json.loads(path.read_text()), json.loads(config.to_json())
+        changed = {name for name in {*before, *now} if before.get(name) != now.get(name)}
+        if changed - _MAY_CHANGE:
+            raise ValueError(
+                f"{directory} holds a run with other settings ({', '.join(sorted(changed))}); "
+                "choose another --output_dir, or remove it to start anew."
+            )
     if chief:
         directory.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda name: name.write_text(text))
+        write_json(path, json.loads(config.to_json()))
 
 
 def fit(

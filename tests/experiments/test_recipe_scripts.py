@@ -52,7 +52,7 @@ def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
 
     # The same command once more has nothing left to train.
     capsys.readouterr()
-    run_script("pretrain", *TINY, f"--output_dir={tmp_path}")
+    run_script("pretrain", *TINY, f"--output_dir={tmp_path}", "--config.checkpoints_kept=3")
     assert "going on at step 40" in capsys.readouterr().out
     again = keras.saving.load_model(tmp_path / "encoder.keras")
     for weight, old in zip(again.get_weights(), encoder.get_weights(), strict=True):
