@@ -40,8 +40,9 @@ def test_blur_needs_an_odd_kernel(kernel_size):
 
 
 def coordinates(height, width):
-    """One image whose two channels are its row and column."""
-    return np.stack(np.indices([height, width]), -1)[None].astype("float32")
+    """One image whose first two channels are its row and column."""
+    rows, columns = np.indices([height, width])
+    return np.stack([rows, columns, 0 * rows], -1)[None].astype("float32")
 
 
 def test_a_warp_with_one_displacement_for_all_points_is_a_shift():
