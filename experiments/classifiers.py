@@ -1,5 +1,6 @@
 """The training that linear classifiers and the cross-entropy baseline have in common."""
 
+import functools
 import pathlib
 import time
 from collections.abc import Callable
@@ -85,7 +86,7 @@ def prepare(
     stage: ConfigDict,
     train: ImageSource,
     strategy: tf.distribute.Strategy,
-) -> tuple[keras.Model, Callable[[int], tf.data.Dataset], int]:
+) -> tuple[keras.Model, training.Batches, int]:
     """Makes what a recipe trains.
 
     Args:
@@ -104,7 +105,7 @@ def prepare(
     num_classes = len(train.class_names)
     policy = recipes.policy(stage.augmentation, config.image_size)
 
-    def batches(step: int) -> tf.data.Dataset:
+    def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
             train,
             policy,
@@ -113,10 +114,16 @@ def prepare(
             num_views=1,
             seed=config.seed,
             start_step=step,
+            input_context=context,
         )
         return recipes.one_hot(flatten_views(views), num_classes)
 
-    steps_per_epoch = len(batches(0)) // stage.epochs
+    def batches(step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        return supcon_tf.distribution.distribute_batches(
+            strategy, functools.partial(own_batches, step)
+        )
+
+    steps_per_epoch = len(own_batches(0, None)) // stage.epochs
     with strategy.scope():
         model = build(num_classes, train.channels)
         model.compile(
@@ -129,7 +136,7 @@ def prepare(
             steps_per_execution=config.steps_per_execution,
             **recipes.cross_entropy(stage.label_smoothing),
         )
-    model.build_from(batches(0))
+    model.build_from(own_batches(0, None))
     return model, batches, steps_per_epoch
 
 

@@ -1,9 +1,9 @@
 """The first stage: an encoder that is trained with a contrastive loss."""
 
+import functools
 import pathlib
 import shutil
 import time
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -72,7 +72,7 @@ def pretrain(
 
 def prepare(
     config: ConfigDict, train: ImageSource, strategy: tf.distribute.Strategy
-) -> tuple[keras.Model, Callable[[int], tf.data.Dataset], int]:
+) -> tuple[keras.Model, training.Batches, int]:
     """Makes what a recipe trains.
 
     Args:
@@ -88,7 +88,7 @@ def prepare(
     keras.config.set_dtype_policy(config.dtype_policy)
     policy = recipes.policy(config.augmentation, config.image_size)
 
-    def batches(step: int) -> tf.data.Dataset:
+    def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
             train,
             policy,
@@ -98,10 +98,16 @@ def prepare(
             images_per_class=config.images_per_class,
             seed=config.seed,
             start_step=step,
+            input_context=context,
         )
         return views if config.use_labels else recipes.without_labels(views)
 
-    steps_per_epoch = len(batches(0)) // config.epochs
+    def batches(step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        return supcon_tf.distribution.distribute_batches(
+            strategy, functools.partial(own_batches, step)
+        )
+
+    steps_per_epoch = len(own_batches(0, None)) // config.epochs
     with strategy.scope():
         model = build(config, train)
         model.compile(
@@ -115,7 +121,7 @@ def prepare(
             metrics=supcon_tf.metrics.HEALTH,
             steps_per_execution=config.steps_per_execution,
         )
-    model.build_from(batches(0))
+    model.build_from(own_batches(0, None))
     return model, batches, steps_per_epoch
 
 

@@ -18,6 +18,9 @@ import supcon_tf
 from experiments.files import write_atomically, write_json
 from supcon_tf.callbacks import Checkpoints
 
+# Makes the batches from a step on, for this worker.
+Batches = Callable[[int], tf.data.Dataset | tf.distribute.DistributedDataset]
+
 # Fields that may be other ones when a training goes on: they do not change what comes out.
 _MAY_CHANGE = {"data_dir", "checkpoint_steps", "checkpoints_kept"}
 
@@ -49,7 +52,7 @@ def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
 
 def fit(
     model: keras.Model,
-    batches: Callable[[int], tf.data.Dataset],
+    batches: Batches,
     *,
     epochs: int,
     steps_per_epoch: int,

@@ -1,4 +1,6 @@
-"""Strategies of tf.distribute by name."""
+"""Strategies of tf.distribute by name, and what several workers share."""
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -50,6 +52,45 @@ def strategy(name: str = "auto", *, tpu: str = "local") -> tf.distribute.Strateg
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
     raise ValueError(f"`name` must be one of {STRATEGIES}. Received: {name!r}")
+
+
+def distribute_batches(
+    strategy: tf.distribute.Strategy,
+    make_batches: Callable[[tf.distribute.InputContext | None], tf.data.Dataset],
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """Lets each of several workers make its own rows of every batch and no others.
+
+    Of a dataset that is handed to `fit` every worker makes whole batches and keeps its part.
+
+    Example:
+        >>> import supcon_tf
+        >>> strategy = supcon_tf.distribution.strategy("one_device")
+        >>> images = supcon_tf.data.load_digits("train")
+        >>> batches = supcon_tf.distribution.distribute_batches(
+        ...     strategy,
+        ...     lambda context: supcon_tf.data.multi_view_batches(
+        ...         images,
+        ...         supcon_tf.augmentation.crop_flip(8),
+        ...         batch_size=64,
+        ...         epochs=2,
+        ...         input_context=context,
+        ...     ),
+        ... )
+
+    Args:
+        strategy: a strategy, see `strategy`.
+        make_batches: makes the batches that `multi_view_batches` makes for an input context.
+
+    Returns:
+        What `fit` of this library's models takes. With `"multi_worker"` it has no end, so that
+        `fit` needs `steps_per_epoch`; otherwise it is what `make_batches(None)` makes.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return make_batches(None)
+    # Of a dataset that ends TensorFlow expects empty batches, and forgets their static size.
+    return strategy.distribute_datasets_from_function(
+        lambda context: make_batches(context).repeat()
+    )
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

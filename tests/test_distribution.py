@@ -1,9 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf import distribution
+from supcon_tf import augmentation, data, distribution
 
 
 def test_one_device_is_the_default_strategy():
@@ -24,16 +25,43 @@ def test_multi_worker_needs_a_cluster(monkeypatch):
         distribution.strategy("multi_worker")
 
 
+class Worker(tf.distribute.MultiWorkerMirroredStrategy):
+    """The second of three workers of two replicas each, without a server."""
+
+    def __init__(self):
+        pass
+
+    cluster_resolver = None
+
+    def distribute_datasets_from_function(self, function):
+        return function(tf.distribute.InputContext(3, 1, 6))
+
+
 @pytest.mark.parametrize(("index", "chief"), [(0, True), (1, False)])
 def test_the_first_worker_is_the_chief(monkeypatch, index, chief):
-    class Strategy(tf.distribute.MultiWorkerMirroredStrategy):
-        def __init__(self):  # without a server
-            pass
-
-        cluster_resolver = None
-
     task = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(task))
-    strategy = Strategy()
+    strategy = Worker()
     strategy.cluster_resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     assert distribution.is_chief(strategy) is chief
+
+
+def digits(context):
+    images = data.load_digits("train")
+    return data.multi_view_batches(
+        images, augmentation.crop_flip(8), batch_size=96, epochs=1, input_context=context
+    )
+
+
+def test_several_workers_make_their_own_rows_without_end():
+    own = distribution.distribute_batches(Worker(), digits)
+    assert own.cardinality() == tf.data.INFINITE_CARDINALITY
+    rows = np.concatenate([views for views, _ in own.take(2)])
+    views, _ = next(iter(digits(None)))
+    np.testing.assert_array_equal(rows, views[32:64])
+
+
+def test_a_single_worker_makes_whole_batches():
+    whole = distribution.distribute_batches(tf.distribute.get_strategy(), digits)
+    assert whole.element_spec[0].shape == (96, 2, 8, 8, 1)
+    assert len(whole) == 1437 // 96

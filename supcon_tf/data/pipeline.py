@@ -13,6 +13,12 @@ import tensorflow as tf
 from supcon_tf.augmentation import Transform, resize
 from supcon_tf.data.sources import ImageSource
 
+# Images of a batch whose views are made at once. All of a large batch, with what is between images
+# and views, would need several times its memory on every core. A multiple of 16 leaves every image
+# in the same place of vector registers as in a batch made at once: some functions round otherwise
+# at the end of a batch, where a register is not full.
+PIECE = 64
+
 
 def multi_view_batches(
     source: ImageSource,
@@ -24,6 +30,7 @@ def multi_view_batches(
     images_per_class: int | None = None,
     seed: int = 0,
     start_step: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Makes shuffled batches of several random views per image.
 
@@ -41,14 +48,19 @@ def multi_view_batches(
         images_per_class: `None`, or how many images of a class a batch holds, if any.
         seed: decides order and views.
         start_step: how many batches, counted from the first epoch on, to leave out.
+        input_context: of several workers, see `supcon_tf.distribution.distribute_batches`. Then
+            only the rows of this worker's replicas are made, and every element is what one replica
+            gets of a batch. They are bitwise the rows of the whole batch where a worker's part is a
+            multiple of 16 images, and elsewhere but for rounding.
 
     Returns:
         A dataset of `(views, labels)`: `[batch_size, num_views, height, width, channels]` float32
         in [0, 1] and `[batch_size]` int64. Its length is known.
 
     Raises:
-        ValueError: if a number is out of range, the batch is larger than the source, or the source
-            has too few classes, or images of a class, for `images_per_class`.
+        ValueError: if a number is out of range, the batch is larger than the source, the replicas
+            do not divide it, or the source has too few classes, or images of a class, for
+            `images_per_class`.
     """
     for argument, value, least in (
         ("batch_size", batch_size, 1),
@@ -63,6 +75,15 @@ def multi_view_batches(
             "`batch_size` must not exceed the number of images. "
             f"Received: batch_size={batch_size}, {len(source)} images"
         )
+    context = input_context or tf.distribute.InputContext()
+    replicas = context.num_replicas_in_sync
+    if batch_size % replicas:
+        raise ValueError(
+            "`batch_size` must be a multiple of the number of replicas. "
+            f"Received: batch_size={batch_size}, {replicas} replicas"
+        )
+    rows = batch_size // context.num_input_pipelines
+    first_row = context.input_pipeline_id * rows
     steps_per_epoch = len(source) // batch_size
     total_steps = epochs * steps_per_epoch
     labels = tf.constant(source.labels)
@@ -71,22 +92,31 @@ def multi_view_batches(
     else:
         choose = _balanced(source.labels, batch_size, images_per_class)
 
-    def make_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def choose_rows(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, step_in_epoch = step // steps_per_epoch, step % steps_per_epoch
         order_seed, view_seed = tf.unstack(_split(tf.stack([tf.cast(seed, tf.int64), epoch])))
-        indices = choose(step_in_epoch, order_seed)
+        indices = choose(step_in_epoch, order_seed)[first_row : first_row + rows]
         if images_per_class is not None:  # an image may come several times in an epoch
             view_seed = tf.random.experimental.stateless_fold_in(view_seed, step_in_epoch)
+        return indices, _fold_in_each(view_seed, indices)
 
-        def draw(index: tf.Tensor) -> tf.Tensor:
-            image_seed = tf.random.experimental.stateless_fold_in(view_seed, index)
+    def make_views(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def draw(image_seed: tf.Tensor) -> tf.Tensor:
             return tf.random.stateless_uniform([num_views, transform.num_draws], image_seed)
 
-        draws = tf.map_fn(draw, indices, fn_output_signature=tf.float32)
+        draws = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
         return source.views(indices, draws, transform), tf.gather(labels, indices)
 
+    whole_pieces, rest = divmod(rows, PIECE)
+    pieces = [PIECE] * whole_pieces + [rest] * (rest > 0)
     steps = tf.data.Dataset.range(start_step, total_steps)
-    return steps.map(make_batch, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    chosen = steps.map(choose_rows, tf.data.AUTOTUNE, deterministic=True).rebatch(pieces)
+    views = chosen.map(make_views, tf.data.AUTOTUNE, deterministic=True)
+    batches = views.rebatch(batch_size // replicas, drop_remainder=True)
+    length = len(steps) * replicas // context.num_input_pipelines
+    batches = batches.apply(tf.data.experimental.assert_cardinality(length))
+    # One batch waits while the next one is put together; of large images more would not fit.
+    return batches.prefetch(replicas // context.num_input_pipelines)
 
 
 # Both choose the images of a step of an epoch: int64 positions in the source.
@@ -184,6 +214,13 @@ def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
         return images, tf.ensure_shape(tf.repeat(labels, views.shape[1]), images.shape[:1])
 
     return dataset.map(flatten)
+
+
+def _fold_in_each(seed: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+    """`stateless_fold_in` of each number, `[numbers, 2]`."""
+    # Folding in puts the number itself beside a number that is made of the seed alone.
+    made_of_seed = tf.random.experimental.stateless_fold_in(seed, tf.zeros_like(numbers[0]))[0]
+    return tf.stack([tf.fill(tf.shape(numbers), made_of_seed), numbers], axis=1)
 
 
 def _split(seed: tf.Tensor) -> tf.Tensor:

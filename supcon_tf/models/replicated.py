@@ -13,6 +13,9 @@ import tensorflow as tf
 
 Logs = dict[str, Any]
 
+# What says of which shape batches are before there are any.
+_DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
+
 
 class ReplicatedModel(keras.Model):
     """A model whose `fit`, `evaluate` and `predict` are correct under every strategy.
@@ -33,8 +36,9 @@ class ReplicatedModel(keras.Model):
         """Trains, as `keras.Model.fit` does.
 
         Raises:
-            ValueError: on several replicas, if `x` is not a `tf.data.Dataset` with batches of a
-                static size that the number of replicas divides.
+            ValueError: on several replicas, if `x` is neither a `tf.data.Dataset` with batches of a
+                static size that the number of replicas divides, nor a
+                `tf.distribute.DistributedDataset` with batches of a static size.
         """
         if self._is_distributed():
             rows = self._rows_per_replica(x)
@@ -43,12 +47,14 @@ class ReplicatedModel(keras.Model):
                 raise ValueError(
                     "On several replicas all training batches must have the same size, and the "
                     "number of replicas must divide it: use `tf.data.Dataset.batch(size, "
-                    f"drop_remainder=True)`. Received: {getattr(x, 'element_spec', type(x))} for "
-                    f"{replicas} replicas"
+                    "drop_remainder=True)`. With several workers, what "
+                    "`distribute_datasets_from_function` makes must also be endless "
+                    "(`tf.data.Dataset.repeat()`): TensorFlow forgets the size of other batches. "
+                    f"Received: {getattr(x, 'element_spec', type(x))} for {replicas} replicas"
                 )
             if rows != self._train_rows:
                 self._train_rows, self.train_function = rows, None
-        if isinstance(x, tf.data.Dataset):
+        if isinstance(x, _DATASETS):
             self.build_from(x)
         return super().fit(x, *args, **kwargs)
 
@@ -56,7 +62,7 @@ class ReplicatedModel(keras.Model):
         """Evaluates, as `keras.Model.evaluate` does."""
         if self._is_distributed() and self._rows_per_replica(x) != self._test_rows:
             self._test_rows, self.test_function = self._rows_per_replica(x), None
-        if isinstance(x, tf.data.Dataset):
+        if isinstance(x, _DATASETS):
             self.build_from(x)
         return super().evaluate(x, *args, **kwargs)
 
@@ -100,14 +106,27 @@ class ReplicatedModel(keras.Model):
 
     def _rows_per_replica(self, data: Any) -> int | None:
         """Returns how many rows of every batch a replica gets, or `None` if that may vary."""
-        if not isinstance(data, tf.data.Dataset):
+        if not isinstance(data, _DATASETS):
             return None
-        specs = tf.nest.flatten(data.element_spec)
+        specs = tf.nest.flatten(self._batch_spec(data))
         sizes = {spec.shape[0] if spec.shape.rank else None for spec in specs}
         replicas = self.distribute_strategy.num_replicas_in_sync
         if len(sizes) > 1 or None in sizes or next(iter(sizes)) % replicas:
             return None
         return sizes.pop() // replicas
+
+    def _batch_spec(self, dataset: tf.data.Dataset | tf.distribute.DistributedDataset) -> Any:
+        """Returns the specs of a global batch."""
+        if isinstance(dataset, tf.data.Dataset):
+            return dataset.element_spec
+        replicas = self.distribute_strategy.num_replicas_in_sync
+
+        def of_all_replicas(spec: tf.TypeSpec) -> tf.TensorSpec:
+            one, *_ = tf.nest.flatten(spec, expand_composites=True)
+            rows = one.shape[0] and one.shape[0] * replicas
+            return tf.TensorSpec(tf.TensorShape([rows]).concatenate(one.shape[1:]), one.dtype)
+
+        return tf.nest.map_structure(of_all_replicas, dataset.element_spec)
 
     def _on_replicas(
         self, step: Callable[[Any], Logs], rows: int | None
@@ -160,7 +179,7 @@ class ReplicatedModel(keras.Model):
 
         return predict
 
-    def build_from(self, dataset: tf.data.Dataset) -> None:
+    def build_from(self, dataset: tf.data.Dataset | tf.distribute.DistributedDataset) -> None:
         """Builds metrics and optimizer before the first step, from the shapes of the batches.
 
         Callbacks find them complete when a training begins. Keras builds them in the first step, or
@@ -171,7 +190,7 @@ class ReplicatedModel(keras.Model):
             dataset: what to train or to evaluate on; nothing is read from it.
         """
         specs = tf.nest.map_structure(
-            lambda spec: keras.KerasTensor(spec.shape, spec.dtype.name), dataset.element_spec
+            lambda spec: keras.KerasTensor(spec.shape, spec.dtype.name), self._batch_spec(dataset)
         )
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=self._as_seen_by_metrics(specs))

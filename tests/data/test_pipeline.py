@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentation
-from supcon_tf.data import ArrayImages, flatten_views, multi_view_batches
+from supcon_tf.data import ArrayImages, flatten_views, multi_view_batches, pipeline
 
 
 def indexed_images(images=10):
@@ -139,6 +139,85 @@ def test_views_depend_on_epoch_image_and_view_but_not_on_the_batch():
         assert not np.allclose(together[image][0], together[image][1])
     later = views_by_image(6, 1)
     assert not any(np.allclose(together[image], later[image]) for image in range(6))
+
+
+class Noise(ArrayImages):
+    """Noisy images whose label is their index, and which keep the indices that were read."""
+
+    def __init__(self, images):
+        pixels = np.random.default_rng(0).integers(0, 256, [images, 8, 8, 3], dtype=np.uint8)
+        super().__init__(pixels, np.arange(images), [str(k) for k in range(images)])
+        self.read = []
+
+    def views(self, indices, draws, view):
+        def keep(indices):
+            self.read.append(indices)
+            return indices
+
+        shape = indices.shape
+        indices = tf.ensure_shape(tf.numpy_function(keep, [indices], indices.dtype), shape)
+        return super().views(indices, draws, view)
+
+
+def made_at_once(source, epoch, batch_size, seed):
+    """The first batch of two views of an epoch, whose randomness is drawn image by image."""
+    order, views = tf.random.experimental.stateless_split(tf.constant([seed, epoch], tf.int64), 2)
+    places = tf.range(batch_size, dtype=tf.int64)
+    indices = tf.random.experimental.index_shuffle(places, order, np.int64(len(source) - 1))
+    seeds = [tf.random.experimental.stateless_fold_in(views, index) for index in indices]
+    draws = [tf.random.stateless_uniform([2, JITTER.num_draws], seed) for seed in seeds]
+    # In a pipeline too: elsewhere TensorFlow rewrites arithmetic in another way.
+    drawn = tf.data.Dataset.from_tensors((indices, tf.stack(draws)))
+    (made,) = drawn.map(lambda *drawn: ArrayImages.views(source, *drawn, JITTER))
+    return made, indices
+
+
+# Less than a piece, pieces alone, and a rest that no vector register divides.
+@pytest.mark.parametrize("batch_size", [20, 2 * pipeline.PIECE, 2 * pipeline.PIECE + 21])
+def test_pieces_make_up_bitwise_the_batch_made_at_once(batch_size):
+    source = Noise(batch_size + 1)
+    dataset = multi_view_batches(source, JITTER, batch_size=batch_size, epochs=2, seed=3)
+    assert dataset.element_spec[0].shape == (batch_size, 2, 4, 4, 3)
+    for epoch, (views, labels) in enumerate(dataset):
+        expected, indices = made_at_once(source, epoch, batch_size, seed=3)
+        np.testing.assert_array_equal(labels, indices)
+        np.testing.assert_array_equal(views, expected)
+    sizes = {len(read) for read in source.read}
+    assert max(sizes) == min(batch_size, pipeline.PIECE)
+
+
+@pytest.mark.parametrize("images_per_class", [None, 1])
+def test_each_worker_makes_its_own_rows_of_every_batch(images_per_class):
+    def batches(source, **arguments):
+        return multi_view_batches(
+            source,
+            JITTER,
+            batch_size=192,
+            epochs=2,
+            images_per_class=images_per_class,
+            start_step=1,
+            **arguments,
+        )
+
+    whole = list(batches(Noise(400)))
+    for worker in range(2):
+        source = Noise(400)
+        own = batches(source, input_context=tf.distribute.InputContext(2, worker, 4))
+        assert own.element_spec[0].shape == (48, 2, 4, 4, 3)
+        assert len(own) == 2 * 3
+        parts = list(own)
+        for step, (views, labels) in enumerate(whole):
+            rows = slice(96 * worker, 96 * (worker + 1))
+            mine = parts[2 * step : 2 * step + 2]
+            np.testing.assert_array_equal(np.concatenate([x for x, _ in mine]), views[rows])
+            np.testing.assert_array_equal(np.concatenate([n for _, n in mine]), labels[rows])
+        assert sum(len(read) for read in source.read) == 3 * 96
+
+
+def test_replicas_must_divide_the_batch():
+    context = tf.distribute.InputContext(1, 0, 2)
+    with pytest.raises(ValueError, match="Received: batch_size=5, 2 replicas"):
+        multi_view_batches(indexed_images(), POLICY, batch_size=5, epochs=1, input_context=context)
 
 
 def test_flatten_views():

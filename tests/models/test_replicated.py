@@ -59,6 +59,26 @@ def test_a_strategy_that_comes_after_the_model_is_refused(two_replicas):
         model.fit(batches(), verbose=0)
 
 
+def test_batches_that_are_distributed_already_train_alike(two_replicas):
+    def train(data):
+        keras.utils.set_random_seed(0)
+        with two_replicas.scope():
+            model = make_model()
+        model.fit(data, steps_per_epoch=3, verbose=0)
+        return model.get_weights()
+
+    distributed = two_replicas.distribute_datasets_from_function(lambda _: batches(size=4))
+    for actual, expected in zip(train(distributed), train(batches(size=8)), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_distributed_batches_without_a_static_size_are_refused(two_replicas):
+    data = two_replicas.distribute_datasets_from_function(
+        lambda _: batches(size=4, drop_remainder=False)
+    )
+    fit_fails(two_replicas, data, r"distribute_datasets_from_function.*None.*2 replicas")
+
+
 @pytest.mark.parametrize("samples", [24, 18])
 def test_an_epoch_may_end_inside_an_execution(two_replicas, samples):
     with two_replicas.scope():

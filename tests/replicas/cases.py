@@ -82,6 +82,25 @@ def cross_entropy(linear=False):
     return model, (x[:, 0], ids % CLASSES)
 
 
+def own_rows():
+    """Instead of data, makes what makes batches of views of which a worker only makes its part."""
+    model, (_, ids) = supcon(supcon_tf.SupConLoss(0.2))
+    noise = np.random.default_rng(0).integers(0, 128, [len(ids), 12, 12, 1])
+    pixels = (noise + 25 * (1 + ids[:, None, None, None])).astype(np.uint8)
+    images = supcon_tf.data.ArrayImages(pixels, ids, [str(k) for k in range(CLASSES)])
+
+    def batches(context):
+        return supcon_tf.data.multi_view_batches(
+            images,
+            supcon_tf.augmentation.crop_flip(8),
+            batch_size=32,
+            epochs=1,
+            input_context=context,
+        )
+
+    return model, batches
+
+
 def plain_keras_model(loss):
     x, ids = images_and_ids()
     model = keras.Sequential([encoder(), layers.Dense(16)])
@@ -124,6 +143,7 @@ def cases():
     add("mixed_float16", supcon, supcon_tf.SupConLoss(0.2), policy="mixed_float16")
     add("cross-entropy", cross_entropy)
     add("linear", cross_entropy, linear=True)
+    add("own rows", own_rows)
     add("plain keras", plain_keras_model, supcon_tf.SupConLoss(0.2))
     return made
 
@@ -134,11 +154,15 @@ def run(make, strategy, steps_per_execution, weights_only):
     with strategy.scope():
         model, data = make()
     model.steps_per_execution = steps_per_execution
-    batches = tf.data.Dataset.from_tensor_slices(data).batch(BATCH, drop_remainder=True)
-    validation = batches.take(3)
+    steps = validation = None
+    if callable(data):
+        batches, steps = supcon_tf.distribution.distribute_batches(strategy, data), 10
+    else:
+        batches = tf.data.Dataset.from_tensor_slices(data).batch(BATCH, drop_remainder=True)
+        validation = None if weights_only else batches.take(3)
     before = [w.copy() for w in model.get_weights()]
     history = model.fit(
-        batches, validation_data=None if weights_only else validation, verbose=0
+        batches, steps_per_epoch=steps, validation_data=validation, verbose=0
     ).history
     weights = model.get_weights()
     results = {f"history {key}": np.array(values) for key, values in history.items()}

@@ -27,9 +27,10 @@ EXACT = [
     "momentum distributions",
     "cross-entropy",
     "linear",
+    "own rows",
     "plain keras",
 ]
-FEW = ["outside all", "momentum ids", "contrast_count added up", "cross-entropy"]
+FEW = ["outside all", "momentum ids", "contrast_count added up", "cross-entropy", "own rows"]
 # Tracing a step for every replica is what takes the time.
 FEWER = ["outside all", "momentum ids"]
 
