@@ -200,7 +200,9 @@ class ReplicatedModel(keras.Model):
         return specs
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # What is not a dataset has not been built from. One replica's part is all that it takes.
+        if all(x is None or x.built for x in (self._compile_loss, self._compile_metrics)):
+            return  # from a dataset, and a batch is not drawn for its shape alone
+        # One replica's part is all that it takes.
         if iterator is not None and self._is_distributed():
             strategy = self.distribute_strategy
             for *_, batches in iterator:  # the last of two or three, by the version of Keras
