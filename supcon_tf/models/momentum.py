@@ -86,6 +86,7 @@ class MomentumSupConModel(SupConModel):
             `GeneralizedSupConLoss` the number of classes of its label distributions, which the
             queue then holds: `queue_size * num_classes` float32.
         augmentation: as in `SupConModel`.
+        mixing: as in `SupConModel`; keys are mixed too, and the queue holds their mixed labels.
         num_views: how many views `augmentation` makes of each image, at least 2, one of them the
             key.
         micro_batch_size: as in `SupConModel`; keys are projected in pieces too.
@@ -115,6 +116,7 @@ class MomentumSupConModel(SupConModel):
         momentum: float = 0.999,
         num_classes: int | None = None,
         augmentation: keras.Layer | None = None,
+        mixing: keras.Layer | None = None,
         num_views: int = 2,
         micro_batch_size: int | None = None,
         name: str | None = None,
@@ -133,6 +135,7 @@ class MomentumSupConModel(SupConModel):
             encoder,
             projection_head,
             augmentation=augmentation,
+            mixing=mixing,
             num_views=num_views,
             micro_batch_size=micro_batch_size,
             name=name,
@@ -179,15 +182,10 @@ class MomentumSupConModel(SupConModel):
             )
         super().compile(optimizer, loss=loss, **kwargs)
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a loaded model as it was before; Keras leaves that to models with `compile`."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     def train_step(self, data: Any) -> dict[str, Any]:
         """Compares anchors with keys, updates both encoders, and puts the keys into the queue."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        views = self.make_views(images)
+        views, labels = self.make_views_and_labels(images, labels, training=True)
         anchors, anchor_labels, own_keys = self._anchors_and_keys(views, labels, training=True)
         keys = _gather(own_keys)
         projections, loss, gradients = self.differentiate(
@@ -202,7 +200,7 @@ class MomentumSupConModel(SupConModel):
     def test_step(self, data: Any) -> dict[str, Any]:
         """Compares anchors with keys."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        views = self.make_views(images)
+        views, labels = self.make_views_and_labels(images, labels, training=False)
         anchors, anchor_labels, own_keys = self._anchors_and_keys(views, labels, training=False)
         projections = self(anchors, training=False)
         loss = self._compare(projections, anchor_labels, _gather(own_keys), sample_weight)
