@@ -304,14 +304,33 @@ class SupConModel(ReplicatedModel):
         """Computes the loss against the labels, and with a teacher against its distributions."""
         if taught is None:
             return self.compute_loss(views, labels, projections, sample_weight, training=training)
+        return self._add_distillation(
+            lambda targets: self.loss(targets, projections, sample_weight), labels, taught, views
+        )
+
+    def _add_distillation(
+        self, loss_against: Callable[[Any], tf.Tensor], labels: Any, taught: Any, views: tf.Tensor
+    ) -> tf.Tensor:
+        """Adds up the loss against labels, that against a teacher's distributions, and penalties.
+
+        Args:
+            loss_against: computes the loss against `labels` or `taught`.
+            labels: the labels, in a form that `loss_against` takes.
+            taught: the teacher's distributions in the same form.
+            views: `[batch, ...]`; nothing on a replica that got nothing of an incomplete batch.
+        """
         replicas, rows = self.distribute_strategy.num_replicas_in_sync, tf.shape(views)[0]
-        distillation = self.loss(taught, projections, sample_weight)
-        distillation = tf.where(rows > 0, distillation, tf.zeros_like(distillation))
+
+        def loss_or_nothing(targets: Any) -> tf.Tensor:
+            loss = loss_against(targets)
+            return tf.where(rows > 0, loss, tf.zeros_like(loss))
+
+        distillation = loss_or_nothing(taught)
         self.distillation_loss.update_state(distillation * replicas, sample_weight=rows)
-        if math.isinf(self.distillation_weight):
-            return tf.add_n([distillation, *(penalty / replicas for penalty in self.losses)])
-        loss = self.compute_loss(views, labels, projections, sample_weight, training=training)
-        return loss + self.distillation_weight * distillation
+        terms = [distillation]
+        if not math.isinf(self.distillation_weight):
+            terms = [loss_or_nothing(labels), self.distillation_weight * distillation]
+        return tf.add_n([*terms, *(penalty / replicas for penalty in self.losses)])
 
     def _update_metrics(
         self,

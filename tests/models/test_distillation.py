@@ -162,6 +162,71 @@ def test_the_teacher_sees_the_mixed_views():
     assert logs["loss"] == pytest.approx(first + second, rel=1e-5)
 
 
+@pytest.mark.parametrize("weight", [0.5, INFINITE])
+def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(weight):
+    views, labels = data(18)
+    keras.utils.set_random_seed(1)
+    model = supcon_tf.MomentumSupConModel(
+        small_encoder(),
+        supcon_tf.projection_head((8,)),
+        queue_size=12,
+        num_classes=CLASSES,
+        teacher=classifier(),
+        distillation_weight=weight,
+    )
+    loss = GeneralizedSupConLoss(0.5)
+    model.compile(keras.optimizers.SGD(0.0), loss=loss)  # the weights stay
+    taught = distributions(model.teacher, views).astype("float32")
+    z = model(views)
+
+    def expected(targets, now, queue):
+        places = np.concatenate([now, queue])
+        ids = np.concatenate([np.arange(len(now)), np.full(len(queue), -1)])
+        anchors, keys = tf.gather(z[:, :1], now), tf.gather(z[:, 1], places)
+        return float(
+            loss.reduce(loss.contrast(anchors, targets[now, :1], keys, targets[places, 1], ids))
+        )
+
+    queue = np.arange(0)
+    for step in range(3):  # the queue is empty, half full and full
+        now = np.arange(6 * step, 6 * step + 6)
+        second = expected(taught, now, queue)
+        total = second
+        if weight != INFINITE:
+            total = expected(labels, now, queue) + weight * second
+        logs = model.train_on_batch(views[now], labels[now], return_dict=True)
+        assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
+        assert logs["loss"] == pytest.approx(total, rel=1e-5)
+        model.reset_metrics()
+        queue = np.concatenate([queue, now])
+    np.testing.assert_allclose(model.queue_taught, taught[[*range(12, 18), *range(6, 12)], 1],
+                               atol=1e-6)  # fmt: skip
+
+
+def test_the_momentum_model_saves_what_the_teacher_said(tmp_path):
+    views, labels = data()
+    model = supcon_tf.MomentumSupConModel(
+        small_encoder(), queue_size=12, num_classes=CLASSES, teacher=classifier(),
+        micro_batch_size=3,
+    )  # fmt: skip
+    model.compile("sgd", loss=GeneralizedSupConLoss())
+    model.fit(tf.data.Dataset.from_tensors((views, labels)), verbose=0)
+    np.testing.assert_allclose(
+        model.queue_taught, distributions(model.teacher, views)[:, 1], atol=1e-6
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded.queue_taught, model.queue_taught)
+    assert [v.shape for v in loaded.trainable_variables] == [
+        v.shape for v in model.trainable_variables
+    ]
+
+
+def test_the_queue_needs_to_know_the_classes_of_a_teacher():
+    with pytest.raises(ValueError, match="`num_classes`.*Received: num_classes=None"):
+        supcon_tf.MomentumSupConModel(small_encoder(), teacher=classifier())
+
+
 def half_precision():
     inputs = keras.Input((8, 8, 1))
     outputs = keras.layers.Dense(CLASSES)(keras.layers.Flatten()(inputs))
