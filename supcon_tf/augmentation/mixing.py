@@ -178,7 +178,9 @@ def _partners(size: tf.Tensor, num_views: int, seed: tf.Tensor) -> tf.Tensor:
     keys = tf.random.stateless_uniform(
         [num_views, size], seed, minval=None, maxval=None, dtype=tf.int32
     )
-    samples = tf.transpose(tf.argsort(keys, axis=1))
+    # In XLA the sort's size counts as unknown, where the batch's does; what is gathered does not.
+    order = tf.gather(tf.argsort(keys, axis=1), tf.range(size), axis=1)
+    samples = tf.transpose(order)
     views = tf.broadcast_to(tf.range(num_views), tf.shape(samples))
     return tf.stack([samples, views], axis=-1)
 
