@@ -82,8 +82,10 @@ class Mixing:
         """
         views, labels = tf.convert_to_tensor(views), tf.convert_to_tensor(labels)
         _require_views_and_rows(views, labels)
-        size, (num_views, height, width) = tf.shape(views)[0], views.shape[1:4]
-        height, width = height or tf.shape(views)[2], width or tf.shape(views)[3]
+        size, num_views, height, width = (
+            tf.shape(views)[axis] if length is None else length
+            for axis, length in enumerate(views.shape[:4])
+        )
         order_seed, draw_seed = tf.unstack(
             tf.random.experimental.stateless_split(tf.convert_to_tensor(seed), 2)
         )
@@ -98,9 +100,9 @@ class Mixing:
         mixed_labels = own_label * labels[:, None] + (1 - own_label) * tf.gather(
             labels, partners[..., 0]
         )
-        return tf.ensure_shape(mixed_views, views.shape), tf.ensure_shape(
-            mixed_labels, [views.shape[0], num_views, labels.shape[1]]
-        )
+        mixed_views.set_shape(views.shape)
+        mixed_labels.set_shape([views.shape[0], num_views, labels.shape[1]])
+        return mixed_views, mixed_labels
 
     def _mask(
         self, draws: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor
@@ -173,14 +175,12 @@ def _cut_box(
     return outside, tf.cast(kept, tf.float32) / tf.cast(height * width, tf.float32)
 
 
-def _partners(size: tf.Tensor, num_views: int, seed: tf.Tensor) -> tf.Tensor:
+def _partners(size: int | tf.Tensor, num_views: int, seed: tf.Tensor) -> tf.Tensor:
     """Draws a permutation of the samples for each view: `[size, num_views, 2]` sample and view."""
     keys = tf.random.stateless_uniform(
         [num_views, size], seed, minval=None, maxval=None, dtype=tf.int32
     )
-    # In XLA the sort's size counts as unknown, where the batch's does; what is gathered does not.
-    order = tf.gather(tf.argsort(keys, axis=1), tf.range(size), axis=1)
-    samples = tf.transpose(order)
+    samples = tf.transpose(tf.argsort(keys, axis=1))
     views = tf.broadcast_to(tf.range(num_views), tf.shape(samples))
     return tf.stack([samples, views], axis=-1)
 

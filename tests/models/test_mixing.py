@@ -84,11 +84,13 @@ def test_one_step_is_gradient_descent_on_the_loss_of_mixed_views():
     )
 
 
-def test_a_compiled_step():
-    views, ids = views_and_ids()
-    model = small_model()
+@pytest.mark.parametrize("static", [False, True])
+def test_a_compiled_step(static):
+    layer = MixingLayer("mixup_cutmix", CLASSES, per_sample=True, seed=5)
+    model = small_model(layer=layer)
     model.compile("sgd", loss=GeneralizedSupConLoss(), jit_compile=True)
-    losses = model.fit(views, ids, batch_size=6, epochs=2, verbose=0).history["loss"]
+    batches = tf.data.Dataset.from_tensor_slices(views_and_ids()).batch(6, drop_remainder=static)
+    losses = model.fit(batches, epochs=2, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     np.testing.assert_array_equal(model.mixing.seed_generator.state, [5, 4])
 
