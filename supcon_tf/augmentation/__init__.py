@@ -3,6 +3,7 @@
 from supcon_tf.augmentation.auto_augment import AutoAugment
 from supcon_tf.augmentation.base import Compose, ImageTransform, Transform
 from supcon_tf.augmentation.blur import RandomGaussianBlur
+from supcon_tf.augmentation.mixing import Mixing
 from supcon_tf.augmentation.policies import (
     auto_augment,
     crop_flip,
@@ -25,6 +26,7 @@ __all__ = [
     "ColorJitter",
     "Compose",
     "ImageTransform",
+    "Mixing",
     "RandAugment",
     "RandomGaussianBlur",
     "RandomGrayscale",

@@ -42,10 +42,10 @@ class ContrastiveLoss(keras.losses.Loss):
         dtype: Any,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.temperature = _positive("temperature", temperature)
+        self.temperature = positive("temperature", temperature)
         self.anchors = one_of("anchors", anchors, ANCHORS)
         self.base_temperature = (
-            None if base_temperature is None else _positive("base_temperature", base_temperature)
+            None if base_temperature is None else positive("base_temperature", base_temperature)
         )
         self.normalize = normalize
         self.cross_replica = cross_replica
@@ -253,7 +253,8 @@ def one_of(argument: str, value: Any, choices: tuple) -> Any:
     return value
 
 
-def _positive(argument: str, value: float) -> float:
+def positive(argument: str, value: float) -> float:
+    """Returns the value of an argument, or raises `ValueError` if it is no number above 0."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (number and math.isfinite(value) and value > 0):
         raise ValueError(f"`{argument}` must be a finite number above 0. Received: {value!r}")

@@ -28,7 +28,8 @@ def class_ids(labels: Any) -> tf.Tensor:
     if labels.shape.rank not in (1, 2) or (labels.shape.rank == 2 and columns is None):
         raise ValueError(
             "`y_true` must hold class ids of shape [batch] or [batch, 1], or one-hot rows of shape "
-            f"[batch, classes] with a known number of classes. Received: shape={labels.shape}"
+            "[batch, classes] with a known number of classes; label distributions of each view "
+            f"belong to GeneralizedSupConLoss. Received: shape={labels.shape}"
         )
     if labels.shape.rank == 1 or columns == 1:
         if not labels.dtype.is_integer:
@@ -85,6 +86,63 @@ def label_distributions(labels: Any, views: int | tf.Tensor) -> tf.Tensor:
             f"Received: y_true.shape={labels.shape}, views={views}"
         )
     return tf.reshape(labels, [-1, labels.shape[-1]])
+
+
+def label_rows(labels: Any, num_classes: int, label_smoothing: float = 0.0) -> tf.Tensor:
+    r"""Turns class ids or label distributions into rows that can be mixed, smoothed if wanted.
+
+    Smoothing makes $(1 - \epsilon) y + \epsilon |y|_1 / C$ of a row $y$ of $C$ classes. Its sum
+    stays the same, and so does a row of zeros.
+
+    Args:
+        labels: integer class ids `[batch]` or `[batch, 1]` below `num_classes` (-1 marks a sample
+            without a label), or non-negative rows `[batch, num_classes]` of any numeric dtype.
+        num_classes: the number of classes C, at least 2.
+        label_smoothing: epsilon, from 0 and below 1.
+
+    Returns:
+        `[batch, num_classes]` float32, or float64 if `labels` are; zero rows for samples without a
+        label.
+
+    Raises:
+        ValueError: for an argument out of range, another rank, another number of columns, ids that
+            are not integers or not in range, or rows with negative or non-finite numbers. Values
+            are looked at as in `class_ids`.
+    """
+    require_rows_arguments(num_classes, label_smoothing)
+    labels = tf.convert_to_tensor(labels)
+    if labels.shape.rank == 1 or (labels.shape.rank == 2 and labels.shape[1] == 1):
+        ids = class_ids(labels)
+        checks = _require(
+            tf.reduce_all((ids >= UNLABELLED) & (ids < num_classes)),
+            f"Class ids must be from -1 (no label) and below `num_classes`={num_classes}.",
+            ids,
+        )
+        with tf.control_dependencies(checks):
+            rows = tf.one_hot(ids, num_classes)
+    elif labels.shape.rank == 2 and labels.shape[1] == num_classes:
+        rows = label_distributions(labels, views=1)
+    else:
+        raise ValueError(
+            "Labels must be class ids of shape [batch] or [batch, 1], or label distributions of "
+            f"shape [batch, num_classes]. Received: shape={labels.shape}, num_classes={num_classes}"
+        )
+    if not label_smoothing:
+        return rows
+    total = tf.reduce_sum(rows, axis=1, keepdims=True)
+    return (1 - label_smoothing) * rows + label_smoothing * total / num_classes
+
+
+def require_rows_arguments(num_classes: Any, label_smoothing: Any) -> None:
+    """Raises `ValueError` if arguments of `label_rows` are out of range."""
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(
+            f"`num_classes` must be an integer of at least 2. Received: {num_classes!r}"
+        )
+    if not isinstance(label_smoothing, (int, float)) or not 0 <= label_smoothing < 1:
+        raise ValueError(
+            f"`label_smoothing` must be a number from 0 and below 1. Received: {label_smoothing!r}"
+        )
 
 
 def _require_one_hot(rows: tf.Tensor) -> list[tf.Operation]:

@@ -4,6 +4,7 @@ from supcon_tf.models import encoders
 from supcon_tf.models.classifier import CrossEntropyModel, LinearClassifier
 from supcon_tf.models.heads import projection_head
 from supcon_tf.models.joint import JointSupConModel
+from supcon_tf.models.mixing import MixingLayer
 from supcon_tf.models.momentum import MomentumSupConModel
 from supcon_tf.models.supcon import SupConModel
 
@@ -11,6 +12,7 @@ __all__ = [
     "CrossEntropyModel",
     "JointSupConModel",
     "LinearClassifier",
+    "MixingLayer",
     "MomentumSupConModel",
     "SupConModel",
     "encoders",

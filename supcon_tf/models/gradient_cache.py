@@ -17,7 +17,7 @@ def project_in_pieces(
     Setup", 2021 (https://arxiv.org/abs/2101.06983).
 
     Args:
-        model: maps views to projections.
+        model: a `SupConModel`, which maps views to projections.
         views: `[batch, ...]`, of a static size.
         micro_batch_size: how many of the batch make a piece; it must divide the batch.
 
@@ -30,7 +30,8 @@ def project_in_pieces(
         ValueError: if the batch size is not static, or the pieces do not divide it.
     """
     pieces = _cut(views, micro_batch_size)
-    state = [variable for layer in model.layers for variable in layer.non_trainable_variables]
+    layers = model.encoder, model.projection_head
+    state = [variable for layer in layers for variable in layer.non_trainable_variables]
     before = [tf.identity(variable.value) for variable in state]
     projections = _map_in_turn(lambda piece: model(piece, training=True), pieces)
     with tf.control_dependencies([projections]):

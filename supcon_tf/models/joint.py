@@ -46,7 +46,8 @@ class JointSupConModel(SupConModel):
         name: name of the model.
 
     Raises:
-        ValueError: as `SupConModel` does, or if `num_classes` is not an integer of at least 2.
+        ValueError: as `SupConModel` does, for any of its other arguments, or if `num_classes` is
+            not an integer of at least 2.
     """
 
     def __init__(
@@ -61,6 +62,12 @@ class JointSupConModel(SupConModel):
         **kwargs: Any,
     ):
         require_classes(num_classes)
+        for argument in ("micro_batch_size", "mixing", "teacher"):
+            if kwargs.get(argument) is not None:
+                raise ValueError(
+                    f"`{argument}` must be None here: the classifier learns from class ids, with "
+                    f"the whole batch at once. Received: {argument}={kwargs[argument]}"
+                )
         super().__init__(
             encoder,
             projection_head,
@@ -131,6 +138,4 @@ class JointSupConModel(SupConModel):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that rebuild this model."""
-        config = {**super().get_config(), "num_classes": self.num_classes}
-        del config["micro_batch_size"]
-        return config
+        return {**super().get_config(), "num_classes": self.num_classes}

@@ -19,10 +19,12 @@ class Keys(NamedTuple):
     Attributes:
         z: `[keys, dim]` float32 projections of unit length.
         labels: `[keys]` int64 class ids, or `[keys, classes]` float32 distributions.
+        taught: `[keys, classes]` float32 distributions of the teacher, `None` without one.
     """
 
     z: tf.Tensor
     labels: tf.Tensor
+    taught: tf.Tensor | None
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -86,8 +88,14 @@ class MomentumSupConModel(SupConModel):
             `GeneralizedSupConLoss` the number of classes of its label distributions, which the
             queue then holds: `queue_size * num_classes` float32.
         augmentation: as in `SupConModel`.
+        mixing: as in `SupConModel`; keys are mixed too, and the queue holds their mixed labels.
         num_views: how many views `augmentation` makes of each image, at least 2, one of them the
             key.
+        teacher: as in `SupConModel`, of `num_classes` classes. The queue also holds what it said of
+            the keys, so that the anchors' distributions meet those of the keys.
+        distillation_weight: as in `SupConModel`.
+        teacher_temperature: as in `SupConModel`.
+        teacher_gives: as in `SupConModel`.
         micro_batch_size: as in `SupConModel`; keys are projected in pieces too.
         name: name of the model.
 
@@ -97,13 +105,16 @@ class MomentumSupConModel(SupConModel):
         queue: `[queue_size, dim]` float32 keys, zero where there is none yet.
         queue_labels: `[queue_size]` int64 class ids, -1 where there is no label, or `[queue_size,
             num_classes]` float32 distributions, zero where there is none.
+        queue_taught: `[queue_size, num_classes]` float32 distributions of the teacher; `None`
+            without one.
         enqueued: int64, how many keys have ever entered the queue. The next one's place is the
             remainder of its division by `queue_size`.
 
     Raises:
-        ValueError: if an argument is not as described; in `compile`, if the loss is none of the
-            contrastive losses; in training, before anything changes, if the batch size does not
-            divide `queue_size`, there is a single view, or labels do not fit `num_classes`.
+        ValueError: if an argument is not as described, or there is a `teacher` without
+            `num_classes`; in `compile`, if the loss is none of the contrastive losses; in training,
+            before anything changes, if the batch size does not divide `queue_size`, there is a
+            single view, or labels do not fit `num_classes`.
     """
 
     def __init__(
@@ -115,7 +126,12 @@ class MomentumSupConModel(SupConModel):
         momentum: float = 0.999,
         num_classes: int | None = None,
         augmentation: keras.Layer | None = None,
+        mixing: keras.Layer | None = None,
         num_views: int = 2,
+        teacher: keras.Model | None = None,
+        distillation_weight: float = 1.0,
+        teacher_temperature: float = 1.0,
+        teacher_gives: str = "auto",
         micro_batch_size: int | None = None,
         name: str | None = None,
         **kwargs: Any,
@@ -123,6 +139,11 @@ class MomentumSupConModel(SupConModel):
         require_positive_integer("queue_size", queue_size)
         if num_classes is not None:
             require_positive_integer("num_classes", num_classes)
+        elif teacher is not None:
+            raise ValueError(
+                "`num_classes` must be the number of classes of the label distributions where "
+                f"there is a `teacher`. Received: num_classes=None, teacher={teacher.name}"
+            )
         require_positive_integer("num_views", num_views)
         _require_key("num_views", num_views)
         if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
@@ -133,7 +154,12 @@ class MomentumSupConModel(SupConModel):
             encoder,
             projection_head,
             augmentation=augmentation,
+            mixing=mixing,
             num_views=num_views,
+            teacher=teacher,
+            distillation_weight=distillation_weight,
+            teacher_temperature=teacher_temperature,
+            teacher_gives=teacher_gives,
             micro_batch_size=micro_batch_size,
             name=name,
             **kwargs,
@@ -150,6 +176,10 @@ class MomentumSupConModel(SupConModel):
         else:
             shape = [queue_size, num_classes]
             self.queue_labels = self._state("queue_labels", shape, "float32", 0)
+        self.queue_taught = None
+        if teacher is not None:
+            shape = [queue_size, num_classes]
+            self.queue_taught = self._state("queue_taught", shape, "float32", 0)
         self.enqueued = self._state("enqueued", [], "int64", 0)
 
     def _state(self, name: str, shape: list[int], dtype: str, value: int) -> keras.Variable:
@@ -179,19 +209,14 @@ class MomentumSupConModel(SupConModel):
             )
         super().compile(optimizer, loss=loss, **kwargs)
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a loaded model as it was before; Keras leaves that to models with `compile`."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     def train_step(self, data: Any) -> dict[str, Any]:
         """Compares anchors with keys, updates both encoders, and puts the keys into the queue."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        views = self.make_views(images)
-        anchors, anchor_labels, own_keys = self._anchors_and_keys(views, labels, training=True)
+        views, labels = self.make_views_and_labels(images, labels, training=True)
+        anchors, targets, own_keys = self._anchors_and_keys(views, labels, training=True)
         keys = _gather(own_keys)
         projections, loss, gradients = self.differentiate(
-            anchors, lambda z: self._compare(z, anchor_labels, keys, sample_weight)
+            anchors, lambda z: self._compare(z, targets, keys, sample_weight)
         )
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         self._follow()
@@ -202,10 +227,10 @@ class MomentumSupConModel(SupConModel):
     def test_step(self, data: Any) -> dict[str, Any]:
         """Compares anchors with keys."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        views = self.make_views(images)
-        anchors, anchor_labels, own_keys = self._anchors_and_keys(views, labels, training=False)
+        views, labels = self.make_views_and_labels(images, labels, training=False)
+        anchors, targets, own_keys = self._anchors_and_keys(views, labels, training=False)
         projections = self(anchors, training=False)
-        loss = self._compare(projections, anchor_labels, _gather(own_keys), sample_weight)
+        loss = self._compare(projections, targets, _gather(own_keys), sample_weight)
         projections = tf.concat([projections, own_keys.z[:, None]], axis=1)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
@@ -222,11 +247,12 @@ class MomentumSupConModel(SupConModel):
 
     def _anchors_and_keys(
         self, views: tf.Tensor, labels: tf.Tensor, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor, Keys]:
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor | None], Keys]:
         """Splits views `[batch, views, ...]` into anchors and keys, and projects the keys.
 
         Returns:
-            Anchors `[batch, views - 1, ...]`, their labels, and the keys of this replica.
+            Anchors `[batch, views - 1, ...]`, their labels and the teacher's, and the keys of this
+            replica.
         """
         _require_key("images", views.shape[1] if len(views.shape) == 5 else 1)
         if training:
@@ -236,8 +262,13 @@ class MomentumSupConModel(SupConModel):
         if len(labels.shape) == 3:  # every view has its own
             anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
         key_labels = self._as_queue_labels(key_labels)
-        keys = Keys(self._project_keys(views[:, -1], training), key_labels)
-        return views[:, :-1], anchor_labels, keys
+        anchors_taught = keys_taught = None
+        if self.teacher is not None:
+            pieces = self.micro_batch_size if training else None
+            taught = self._ask_teacher(views, labels, pieces)
+            anchors_taught, keys_taught = taught[:, :-1], taught[:, -1]
+        keys = Keys(self._project_keys(views[:, -1], training), key_labels, keys_taught)
+        return views[:, :-1], (anchor_labels, anchors_taught), keys
 
     def _project_keys(self, images: tf.Tensor, training: bool) -> tf.Tensor:
         def project(piece):
@@ -248,22 +279,34 @@ class MomentumSupConModel(SupConModel):
         return project(images)
 
     def _compare(
-        self, anchors: tf.Tensor, labels: tf.Tensor, keys: Keys, sample_weight: tf.Tensor | None
+        self,
+        anchors: tf.Tensor,
+        targets: tuple[tf.Tensor, tf.Tensor | None],
+        keys: Keys,
+        sample_weight: tf.Tensor | None,
     ) -> tf.Tensor:
         """Computes the loss of anchors against the keys of the batch and of the queue."""
         batch = tf.shape(keys.z)[0]
         in_queue = tf.range(self.queue_size, dtype=tf.int64) < self.enqueued.value
-        losses = self.loss.contrast(
-            anchors,
-            labels,
-            tf.stop_gradient(tf.concat([keys.z, self.queue.value], axis=0)),
-            tf.concat([keys.labels, self.queue_labels.value], axis=0),
-            tf.concat([tf.range(batch), tf.fill([self.queue_size], -1)], axis=0),
-            present=tf.concat([tf.ones([batch], tf.bool), in_queue], axis=0),
-        )
-        loss = self.loss.reduce(losses, sample_weight)
+        contrasts = tf.stop_gradient(tf.concat([keys.z, self.queue.value], axis=0))
+        sample_ids = tf.concat([tf.range(batch), tf.fill([self.queue_size], -1)], axis=0)
+        present = tf.concat([tf.ones([batch], tf.bool), in_queue], axis=0)
+
+        def loss_against(labels: tuple[tf.Tensor, tf.Tensor, keras.Variable]) -> tf.Tensor:
+            of_anchors, of_keys, of_queue = labels
+            of_contrasts = tf.concat([of_keys, of_queue.value], axis=0)
+            losses = self.loss.contrast(
+                anchors, of_anchors, contrasts, of_contrasts, sample_ids, present
+            )
+            return self.loss.reduce(losses, sample_weight)
+
+        anchor_labels, anchors_taught = targets
+        labels = anchor_labels, keys.labels, self.queue_labels
+        if self.teacher is not None:
+            taught = anchors_taught, keys.taught, self.queue_taught
+            return self._add_distillation(loss_against, labels, taught, anchors)
         replicas = self.distribute_strategy.num_replicas_in_sync
-        return tf.add_n([loss, *(penalty / replicas for penalty in self.losses)])
+        return tf.add_n([loss_against(labels), *(penalty / replicas for penalty in self.losses)])
 
     def _follow(self) -> None:
         """Moves the momentum weights towards the trained ones."""
@@ -279,8 +322,10 @@ class MomentumSupConModel(SupConModel):
         """Puts keys where the oldest ones are."""
         size = tf.shape(keys.z, out_type=tf.int64)[0]
         places = (self.enqueued.value + tf.range(size)) % self.queue_size
-        for variable, new in zip((self.queue, self.queue_labels), keys, strict=True):
-            variable.assign(tf.tensor_scatter_nd_update(variable.value, places[:, None], new))
+        queues = self.queue, self.queue_labels, self.queue_taught
+        for variable, new in zip(queues, keys, strict=True):
+            if variable is not None:
+                variable.assign(tf.tensor_scatter_nd_update(variable.value, places[:, None], new))
         self.enqueued.assign_add(size)
 
     def _require_place(self, batch: int | None, replicas: int) -> None:
@@ -319,7 +364,7 @@ def _gather(keys: Keys) -> Keys:
     replica = replica_context()
     if replica is None:
         return keys
-    return Keys(*(replica.all_gather(x, axis=0) for x in keys))
+    return Keys(*(None if x is None else replica.all_gather(x, axis=0) for x in keys))
 
 
 def _copy(layer: keras.Layer, input_shape: tuple | None = None) -> keras.Layer:

@@ -189,11 +189,14 @@ class ReplicatedModel(keras.Model):
         Args:
             dataset: what to train or to evaluate on; nothing is read from it.
         """
-        specs = tf.nest.map_structure(
-            lambda spec: keras.KerasTensor(spec.shape, spec.dtype.name), self._batch_spec(dataset)
-        )
         with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=self._as_seen_by_metrics(specs))
+            self._symbolic_build(data_batch=self._symbols(self._batch_spec(dataset)))
+
+    def _symbols(self, batch: Any) -> Any:
+        """Returns what a step makes of a batch of these shapes before it calls the model."""
+        return self._as_seen_by_metrics(
+            tf.nest.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype.name), batch)
+        )
 
     def _as_seen_by_metrics(self, specs: Any) -> Any:
         """Returns what a step makes of a batch before it calls the model."""
@@ -206,8 +209,10 @@ class ReplicatedModel(keras.Model):
         if iterator is not None and self._is_distributed():
             strategy = self.distribute_strategy
             for *_, batches in iterator:  # the last of two or three, by the version of Keras
-                data_batch = tf.nest.map_structure(
-                    lambda x: strategy.experimental_local_results(x)[0], next(batches)
+                data_batch = self._symbols(
+                    tf.nest.map_structure(
+                        lambda x: strategy.experimental_local_results(x)[0], next(batches)
+                    )
                 )
                 break
             iterator = None

@@ -1,20 +1,24 @@
 """The model that pairs an encoder with a projection head."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from supcon_tf.losses.contrastive import one_of, positive
+from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.models.checks import require_positive_integer, require_representations
-from supcon_tf.models.gradient_cache import project_in_pieces
+from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.replicated import ReplicatedModel
+from supcon_tf.models.teacher import GIVES, label_distributions_of, resolve_output
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
 class SupConModel(ReplicatedModel):
-    """An encoder and a projection head, trained with a contrastive loss.
+    r"""An encoder and a projection head, trained with a contrastive loss.
 
     `model(images)` gives projections of unit length, in float32 under every dtype policy;
     `model.encode(images)` gives the representations that are kept after the training, when the
@@ -26,8 +30,16 @@ class SupConModel(ReplicatedModel):
     each replica on its own; where the same weights on 1 and on N replicas matter, make the views in
     the data pipeline instead.
 
-    Reference: Khosla et al., "Supervised Contrastive Learning", 2020, section 3.1
-    (https://arxiv.org/abs/2004.11362).
+    A `teacher` is a classifier whose probabilities for the views, mixed if they are, become further
+    labels (distillation). With the projections $z$, the labels $y$ and the generalized loss $L$,
+
+    $$L(z, y) + \mathtt{distillation\_weight} \cdot L(z, \mathrm{softmax}(\mathrm{logits} / T))$$
+
+    is minimised and logged as `loss`, and its second term, not weighed, as `distillation_loss`.
+
+    References: Khosla et al., "Supervised Contrastive Learning", 2020, section 3.1
+    (https://arxiv.org/abs/2004.11362); Kim et al., "Generalized Supervised Contrastive Learning",
+    2022, for mixing and distillation (https://arxiv.org/abs/2206.00384).
 
     Example:
         >>> import numpy as np, supcon_tf
@@ -46,6 +58,18 @@ class SupConModel(ReplicatedModel):
         augmentation: a layer that turns images `[batch, height, width, channels]` into random views
             of them, called with `training=True` once for each view, also in `evaluate`.
         num_views: how many views `augmentation` makes of each image.
+        mixing: a layer from views and labels to mixed ones, as `MixingLayer`, called after
+            `augmentation` with `training=True`, and in `evaluate` with `training=False`. The loss
+            is then a `GeneralizedSupConLoss`.
+        teacher: a classifier of images like the views, one output `[batch, classes]`, of as many
+            classes as the labels. It is used as in inference, in `evaluate` too, and frozen: its
+            `trainable` becomes `False`. It is saved with the model. The loss is then a
+            `GeneralizedSupConLoss`.
+        distillation_weight: how much the teacher's term weighs, above 0; `float("inf")` leaves that
+            term only.
+        teacher_temperature: T, above 0.
+        teacher_gives: `"logits"`, `"probabilities"`, or `"auto"` to tell by the activation of the
+            teacher's last layer: softmax, or none.
         micro_batch_size: `None`, or how many images of a batch (on each replica) are encoded at the
             same time, a divisor of the batch size: the loss and its gradient are still those of the
             whole batch, in the memory that a micro-batch needs and 4/3 of the time. All images are
@@ -57,8 +81,10 @@ class SupConModel(ReplicatedModel):
         name: name of the model.
 
     Raises:
-        ValueError: if the encoder is not built, its output is not `[batch, dim]`, or `num_views` or
-            `micro_batch_size` is not a positive integer.
+        ValueError: if the encoder is not built, its output is not `[batch, dim]`, `num_views` or
+            `micro_batch_size` is not a positive integer, or another argument is not as described;
+            with a teacher in `compile`, if the loss is another one or has `loss_weights`, and
+            before the first step, if the teacher has other classes than the labels.
     """
 
     def __init__(
@@ -68,6 +94,11 @@ class SupConModel(ReplicatedModel):
         *,
         augmentation: keras.Layer | None = None,
         num_views: int = 2,
+        mixing: keras.Layer | None = None,
+        teacher: keras.Model | None = None,
+        distillation_weight: float = 1.0,
+        teacher_temperature: float = 1.0,
+        teacher_gives: str = "auto",
         micro_batch_size: int | None = None,
         name: str | None = None,
         **kwargs: Any,
@@ -76,6 +107,10 @@ class SupConModel(ReplicatedModel):
         require_positive_integer("num_views", num_views)
         if micro_batch_size is not None:
             require_positive_integer("micro_batch_size", micro_batch_size)
+        if distillation_weight != math.inf:
+            positive("distillation_weight", distillation_weight)
+        positive("teacher_temperature", teacher_temperature)
+        one_of("teacher_gives", teacher_gives, GIVES)
         super().__init__(name=name, **kwargs)
         self.encoder = encoder
         self.projection_head = projection_head or default_projection_head((dim, 128))
@@ -83,9 +118,45 @@ class SupConModel(ReplicatedModel):
             self.projection_head.build((None, dim))
         self.augmentation = augmentation
         self.num_views = num_views
+        self.mixing = mixing
+        self.teacher = teacher
+        self.distillation_weight = distillation_weight
+        self.teacher_temperature = teacher_temperature
+        self.teacher_gives = teacher_gives
+        if teacher is not None:
+            self.teacher_gives = resolve_output(teacher, teacher_gives)
+            teacher.trainable = False
+            self.distillation_loss = keras.metrics.Mean("distillation_loss")
         self.micro_batch_size = micro_batch_size
         self.normalization = keras.layers.UnitNormalization(dtype="float32", name="normalization")
         self.built = True
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Configures the training, as `keras.Model.compile` does.
+
+        Raises:
+            ValueError: with a teacher, if `loss` does not take label distributions, or is weighed.
+        """
+        if self.teacher is not None and not (
+            isinstance(loss, GeneralizedSupConLoss) and loss_weights is None
+        ):
+            raise ValueError(
+                "`loss` must be a GeneralizedSupConLoss, without `loss_weights`, where a `teacher` "
+                f"gives label distributions. Received: loss={loss}, loss_weights={loss_weights}"
+            )
+        super().compile(optimizer, loss, loss_weights, *args, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was before; Keras leaves that to models with `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Projects images.
@@ -129,21 +200,33 @@ class SupConModel(ReplicatedModel):
             [self.augmentation(images, training=True) for _ in range(self.num_views)], axis=1
         )
 
+    def make_views_and_labels(
+        self, images: tf.Tensor, labels: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Makes views of images, and mixes them and their labels if the model does that."""
+        views = self.make_views(images)
+        if self.mixing is not None:
+            views, labels = self.mixing(views, labels, training=training)
+        return views, labels
+
     def _as_seen_by_metrics(self, specs: Any) -> Any:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(specs)
         if self.augmentation is not None and len(images.shape) < 5:
             view = self.augmentation.compute_output_spec(images)
             shape = (view.shape[0], self.num_views, *view.shape[1:])
             images = keras.KerasTensor(shape, view.dtype)
+        if self.mixing is not None:
+            images, labels = self.mixing(images, labels)
         return images, labels, sample_weight
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Makes views, compares their projections and updates encoder and head."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        views = self.make_views(images)
+        views, labels = self.make_views_and_labels(images, labels, training=True)
+        taught = self._ask_teacher(views, labels, self.micro_batch_size)
         projections, loss, gradients = self.differentiate(
             views,
-            lambda z: self.compute_loss(views, labels, z, sample_weight, training=True),
+            lambda z: self._compute_both(views, labels, taught, z, sample_weight, training=True),
         )
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return self._update_metrics(views, labels, projections, sample_weight, loss)
@@ -182,10 +265,72 @@ class SupConModel(ReplicatedModel):
     def test_step(self, data: Any) -> dict[str, Any]:
         """Makes views and compares their projections."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        views = self.make_views(images)
+        views, labels = self.make_views_and_labels(images, labels, training=False)
+        taught = self._ask_teacher(views, labels)
         projections = self(views, training=False)
-        loss = self.compute_loss(views, labels, projections, sample_weight, training=False)
+        loss = self._compute_both(views, labels, taught, projections, sample_weight, training=False)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
+
+    def _ask_teacher(
+        self, views: tf.Tensor, labels: tf.Tensor, micro_batch_size: int | None = None
+    ) -> tf.Tensor | None:
+        """Returns the teacher's label distributions for views, of the shape that `call` gives."""
+        if self.teacher is None:
+            return None
+
+        def ask(piece: tf.Tensor) -> tf.Tensor:
+            flat, restore = flatten_views(piece)
+            gives, temperature = self.teacher_gives, self.teacher_temperature
+            return restore(label_distributions_of(self.teacher, flat, gives, temperature))
+
+        pieces = micro_batch_size is not None
+        taught = map_in_pieces(ask, views, micro_batch_size) if pieces else ask(views)
+        if labels.shape.rank < 2 or labels.shape[-1] != taught.shape[-1]:
+            raise ValueError(
+                "Labels must be distributions over as many classes as `teacher` has. Received: "
+                f"labels of the shape {labels.shape}, a teacher of {taught.shape[-1]} classes"
+            )
+        return taught
+
+    def _compute_both(
+        self,
+        views: tf.Tensor,
+        labels: tf.Tensor,
+        taught: tf.Tensor | None,
+        projections: tf.Tensor,
+        sample_weight: tf.Tensor | None,
+        training: bool,
+    ) -> tf.Tensor:
+        """Computes the loss against the labels, and with a teacher against its distributions."""
+        if taught is None:
+            return self.compute_loss(views, labels, projections, sample_weight, training=training)
+        return self._add_distillation(
+            lambda targets: self.loss(targets, projections, sample_weight), labels, taught, views
+        )
+
+    def _add_distillation(
+        self, loss_against: Callable[[Any], tf.Tensor], labels: Any, taught: Any, views: tf.Tensor
+    ) -> tf.Tensor:
+        """Adds up the loss against labels, that against a teacher's distributions, and penalties.
+
+        Args:
+            loss_against: computes the loss against `labels` or `taught`.
+            labels: the labels, in a form that `loss_against` takes.
+            taught: the teacher's distributions in the same form.
+            views: `[batch, ...]`; nothing on a replica that got nothing of an incomplete batch.
+        """
+        replicas, rows = self.distribute_strategy.num_replicas_in_sync, tf.shape(views)[0]
+
+        def loss_or_nothing(targets: Any) -> tf.Tensor:
+            loss = loss_against(targets)
+            return tf.where(rows > 0, loss, tf.zeros_like(loss))
+
+        distillation = loss_or_nothing(taught)
+        self.distillation_loss.update_state(distillation * replicas, sample_weight=rows)
+        terms = [distillation]
+        if not math.isinf(self.distillation_weight):
+            terms = [loss_or_nothing(labels), self.distillation_weight * distillation]
+        return tf.add_n([*terms, *(penalty / replicas for penalty in self.losses)])
 
     def _update_metrics(
         self,
@@ -210,13 +355,18 @@ class SupConModel(ReplicatedModel):
             "projection_head": keras.saving.serialize_keras_object(self.projection_head),
             "augmentation": keras.saving.serialize_keras_object(self.augmentation),
             "num_views": self.num_views,
+            "mixing": keras.saving.serialize_keras_object(self.mixing),
+            "teacher": keras.saving.serialize_keras_object(self.teacher),
+            "distillation_weight": self.distillation_weight,
+            "teacher_temperature": self.teacher_temperature,
+            "teacher_gives": self.teacher_gives,
             "micro_batch_size": self.micro_batch_size,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SupConModel":
         """Rebuilds a model from `get_config`."""
-        parts = ("encoder", "projection_head", "augmentation")
+        parts = ("encoder", "projection_head", "augmentation", "mixing", "teacher")
         deserialized = {
             part: keras.saving.deserialize_keras_object(config[part], custom_objects)
             for part in parts

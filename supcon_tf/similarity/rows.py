@@ -185,4 +185,5 @@ def dense_rank(values: tf.Tensor) -> tf.Tensor:
     ascending = tf.gather(values, order)
     steps = tf.cast(ascending[1:] != ascending[:-1], tf.int32)
     places = tf.cumsum(tf.pad(steps, [[1, 0]]))[: tf.shape(values)[0]]
-    return tf.gather(places, tf.math.invert_permutation(order))
+    # Not by invert_permutation, which XLA refuses where the values come from another sort.
+    return tf.scatter_nd(order[:, None], places, tf.shape(places))

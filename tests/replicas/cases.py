@@ -43,6 +43,21 @@ def distributions(ids):
     return labels.astype("float32") * (np.arange(len(ids)) % 5 > 0)[:, None]
 
 
+def mixed(x, ids):
+    """Views and labels mixed in the input pipeline, before batches are split over replicas."""
+    batches = tf.data.Dataset.from_tensor_slices((x, ids)).batch(BATCH, drop_remainder=True)
+    mixing = supcon_tf.augmentation.Mixing("mixup_cutmix")
+    batches = supcon_tf.data.mix_batches(
+        batches, mixing, num_classes=CLASSES, label_smoothing=0.1, seed=3
+    )
+    views, labels = zip(*batches, strict=True)
+    return np.concatenate(views), np.concatenate(labels)
+
+
+def teacher():
+    return keras.Sequential([keras.Input([8, 8, 1]), layers.Flatten(), layers.Dense(CLASSES)])
+
+
 def encoder(norm=True):
     return keras.Sequential(
         [
@@ -56,11 +71,14 @@ def encoder(norm=True):
     )
 
 
-def supcon(loss, weights=False, policy="float32", dim=16, norm=True, **arguments):
+def supcon(loss, weights=False, policy="float32", dim=16, norm=True, distilled=False, **arguments):
     keras.config.set_dtype_policy(policy)
     x, ids = images_and_ids()
     generalized = isinstance(loss, supcon_tf.GeneralizedSupConLoss)
     y = distributions(ids) if generalized else ids
+    if distilled:
+        x, y = mixed(x, ids)
+        arguments = {"teacher": teacher(), "distillation_weight": 0.5, **arguments}
     kind = supcon_tf.SupConModel
     if "queue_size" in arguments:
         kind = supcon_tf.MomentumSupConModel
@@ -140,6 +158,9 @@ def cases():
         "distributions": supcon_tf.GeneralizedSupConLoss(0.2, weighting="contrast_count"),
     }.items():
         add(f"momentum {name}", supcon, loss, queue_size=4 * BATCH, momentum=0.9)
+    loss = supcon_tf.GeneralizedSupConLoss(0.2)
+    add("distilled", supcon, loss, distilled=True)
+    add("momentum distilled", supcon, loss, distilled=True, queue_size=4 * BATCH, momentum=0.9)
     add("mixed_float16", supcon, supcon_tf.SupConLoss(0.2), policy="mixed_float16")
     add("cross-entropy", cross_entropy)
     add("linear", cross_entropy, linear=True)

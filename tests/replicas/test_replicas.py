@@ -25,6 +25,8 @@ EXACT = [
     "contrast_count added up",
     "momentum ids",
     "momentum distributions",
+    "distilled",
+    "momentum distilled",
     "cross-entropy",
     "linear",
     "own rows",

@@ -1,0 +1,388 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import supcon_tf
+from supcon_tf import GeneralizedSupConLoss, MixingLayer, SupConModel
+
+CLASSES, INFINITE = 3, float("inf")
+
+
+def data(samples=12):
+    """Views, and labels that differ between them."""
+    rng = np.random.default_rng(0)
+    views = rng.normal(size=[samples, 2, 8, 8, 1]).astype("float32")
+    return views, rng.dirichlet(np.ones(CLASSES), [samples, 2]).astype("float32")
+
+
+def small_encoder(regularizer=None):
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(4, 3, strides=2, activation="tanh", kernel_regularizer=regularizer),
+            keras.layers.Flatten(),
+        ]
+    )
+
+
+def classifier(activation=None, classes=CLASSES):
+    """With what behaves differently in training."""
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(classes, activation=activation, kernel_regularizer="l2"),
+        ]
+    )
+
+
+def small_model(regularizer=None, **arguments):
+    if "teacher" not in arguments:
+        arguments["teacher"] = classifier()
+    head = supcon_tf.projection_head((8,))
+    model = SupConModel(small_encoder(regularizer), head, **arguments)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss=GeneralizedSupConLoss(0.5))
+    return model
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def distributions(teacher, views, temperature=1.0, gives_probabilities=False):
+    """What a teacher says, by its weights in float64."""
+    _, _, mean, variance = teacher.layers[1].get_weights()
+    kernel, bias = teacher.layers[3].get_weights()
+    flat = views.reshape(*views.shape[:2], -1).astype("float64")
+    logits = (flat - mean) / np.sqrt(variance + 1e-3) @ kernel + bias
+    if gives_probabilities:
+        logits = np.log(softmax(logits))
+    return softmax(logits / temperature)
+
+
+@pytest.mark.parametrize("weight", [0.3, 1, INFINITE])
+@pytest.mark.parametrize("regularizer", [None, "l2"])
+def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
+    views, labels = data()
+    model = small_model(regularizer, distillation_weight=weight)
+    teacher = model.teacher
+    loss, projections = GeneralizedSupConLoss(0.5), model(views)
+    second = float(loss(distributions(teacher, views), projections))
+    first = float(loss(labels, projections))
+    total = second if weight == INFINITE else first + weight * second
+    penalty = 0.01 * float(np.sum(np.square(model.encoder.layers[0].kernel)))
+    total += penalty if regularizer else 0.0
+    for logs in (
+        model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True),
+        model.train_on_batch(views, labels, return_dict=True),
+    ):
+        assert sorted(logs) == ["distillation_loss", "loss"]
+        assert logs["loss"] == pytest.approx(total, rel=1e-5)
+        assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.5, INFINITE])
+@pytest.mark.parametrize("sample_weight", [None, np.linspace(0, 2, 12, dtype="float32")])
+def test_one_step_is_gradient_descent_on_both_terms(weight, sample_weight):
+    views, labels = data()
+    model = small_model(distillation_weight=weight)
+    model.compile(keras.optimizers.SGD(0.1), loss=GeneralizedSupConLoss(0.5))
+    assert len(model.trainable_variables) == 3
+    taught = distributions(model.teacher, views)
+    loss = GeneralizedSupConLoss(0.5)
+    with tf.GradientTape() as tape:
+        projections = model(views, training=True)
+        second = loss(taught, projections, sample_weight)
+        first = loss(labels, projections, sample_weight)
+        total = second if weight == INFINITE else first + weight * second
+    gradients = tape.gradient(total, model.trainable_variables)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    model.train_on_batch(views, labels, sample_weight)
+    for variable, old, gradient in zip(model.trainable_variables, before, gradients, strict=True):
+        np.testing.assert_allclose(variable, old - 0.1 * gradient, atol=1e-5)
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 3])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_teacher_stays_as_it_is(micro_batch_size, jit_compile):
+    views, labels = data()
+    model = small_model(micro_batch_size=micro_batch_size)
+    model.compile("sgd", loss=GeneralizedSupConLoss(), jit_compile=jit_compile)
+    before = [variable.numpy() for variable in model.teacher.variables]  # seeds included
+    model.fit(tf.data.Dataset.from_tensors((views, labels)).repeat(3), verbose=0)
+    for variable, old in zip(model.teacher.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, old)
+
+
+def test_micro_batches_train_as_the_whole_batch():
+    views, labels = data()
+    weights = []
+    for size in (None, 3):
+        keras.utils.set_random_seed(0)
+        model = small_model(micro_batch_size=size, distillation_weight=2.0)
+        model.fit(tf.data.Dataset.from_tensors((views, labels)).repeat(3), verbose=0)
+        weights.append(model.get_weights())
+    for full, pieces in zip(*weights, strict=True):
+        np.testing.assert_allclose(pieces, full, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 4.0])
+@pytest.mark.parametrize("gives", ["logits", "probabilities"])
+@pytest.mark.parametrize("told", [False, True])
+def test_temperature_of_logits_and_of_probabilities(temperature, gives, told):
+    views, labels = data()
+    teacher = classifier("softmax" if gives == "probabilities" else None)
+    model = small_model(
+        teacher=teacher,
+        teacher_temperature=temperature,
+        teacher_gives=gives if told else "auto",
+    )
+    taught = distributions(teacher, views, temperature, gives == "probabilities")
+    expected = float(GeneralizedSupConLoss(0.5)(taught, model(views)))
+    logs = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)
+    assert logs["distillation_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_teacher_sees_the_mixed_views():
+    views, _ = data()
+    ids = np.arange(12) % CLASSES
+    model = small_model(mixing=MixingLayer("cutmix", CLASSES, seed=2))
+    mixed_views, mixed_labels = MixingLayer("cutmix", CLASSES, seed=2)(views, ids, training=True)
+    loss, projections = GeneralizedSupConLoss(0.5), model(mixed_views)
+    second = float(loss(distributions(model.teacher, mixed_views.numpy()), projections))
+    first = float(loss(mixed_labels, projections))
+    logs = model.train_on_batch(views, ids, return_dict=True)
+    assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
+    assert logs["loss"] == pytest.approx(first + second, rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.5, INFINITE])
+def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(weight):
+    views, labels = data(18)
+    keras.utils.set_random_seed(1)
+    model = supcon_tf.MomentumSupConModel(
+        small_encoder(),
+        supcon_tf.projection_head((8,)),
+        queue_size=12,
+        num_classes=CLASSES,
+        teacher=classifier(),
+        distillation_weight=weight,
+    )
+    loss = GeneralizedSupConLoss(0.5)
+    model.compile(keras.optimizers.SGD(0.0), loss=loss)  # the weights stay
+    taught = distributions(model.teacher, views).astype("float32")
+    z = model(views)
+
+    def expected(targets, now, queue):
+        places = np.concatenate([now, queue])
+        ids = np.concatenate([np.arange(len(now)), np.full(len(queue), -1)])
+        anchors, keys = tf.gather(z[:, :1], now), tf.gather(z[:, 1], places)
+        return float(
+            loss.reduce(loss.contrast(anchors, targets[now, :1], keys, targets[places, 1], ids))
+        )
+
+    queue = np.arange(0)
+    for step in range(3):  # the queue is empty, half full and full
+        now = np.arange(6 * step, 6 * step + 6)
+        second = expected(taught, now, queue)
+        total = second
+        if weight != INFINITE:
+            total = expected(labels, now, queue) + weight * second
+        logs = model.train_on_batch(views[now], labels[now], return_dict=True)
+        assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
+        assert logs["loss"] == pytest.approx(total, rel=1e-5)
+        model.reset_metrics()
+        queue = np.concatenate([queue, now])
+    np.testing.assert_allclose(model.queue_taught, taught[[*range(12, 18), *range(6, 12)], 1],
+                               atol=1e-6)  # fmt: skip
+
+
+def test_the_momentum_model_saves_what_the_teacher_said(tmp_path):
+    views, labels = data()
+    model = supcon_tf.MomentumSupConModel(
+        small_encoder(), queue_size=12, num_classes=CLASSES, teacher=classifier(),
+        micro_batch_size=3,
+    )  # fmt: skip
+    model.compile("sgd", loss=GeneralizedSupConLoss())
+    model.fit(tf.data.Dataset.from_tensors((views, labels)), verbose=0)
+    np.testing.assert_allclose(
+        model.queue_taught, distributions(model.teacher, views)[:, 1], atol=1e-6
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded.queue_taught, model.queue_taught)
+    assert [v.shape for v in loaded.trainable_variables] == [
+        v.shape for v in model.trainable_variables
+    ]
+
+
+def test_the_queue_needs_to_know_the_classes_of_a_teacher():
+    with pytest.raises(ValueError, match="`num_classes`.*Received: num_classes=None"):
+        supcon_tf.MomentumSupConModel(small_encoder(), teacher=classifier())
+
+
+def half_precision():
+    inputs = keras.Input((8, 8, 1))
+    outputs = keras.layers.Dense(CLASSES)(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.layers.Activation("linear", dtype="float32")(outputs))
+
+
+def softmax_layer():
+    return keras.Sequential([keras.Input((8, 8, 1)), *classifier().layers, keras.layers.Softmax()])
+
+
+def nested(activation=None):
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, classifier(activation)(inputs))
+
+
+@pytest.mark.parametrize(
+    ("make", "gives"),
+    [
+        (classifier, "logits"),
+        (lambda: classifier("softmax"), "probabilities"),
+        (softmax_layer, "probabilities"),
+        (half_precision, "logits"),
+        (nested, "logits"),
+        (lambda: nested("softmax"), "probabilities"),
+    ],
+    ids=["dense", "softmax", "softmax layer", "cast", "nested", "nested softmax"],
+)
+def test_what_a_teacher_gives_is_found_out(make, gives):
+    assert small_model(teacher=make()).teacher_gives == gives
+
+
+def unclear_end():
+    return keras.Sequential([keras.Input((8, 8, 1)), *classifier().layers, keras.layers.Dropout(0)])
+
+
+def unbuilt():
+    return keras.Sequential([keras.layers.Dense(CLASSES)])
+
+
+def subclass():
+    return supcon_tf.CrossEntropyModel(small_encoder(), CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: classifier("sigmoid"), "`teacher_gives`.*a last activation sigmoid"),
+        (unclear_end, "`teacher_gives`.*activation None"),
+        (unbuilt, "`teacher_gives`.*activation None"),
+        (subclass, "`teacher_gives`.*activation None"),
+    ],
+    ids=["sigmoid", "dropout", "unbuilt", "subclass"],
+)
+def test_what_a_teacher_gives_cannot_be_found_out(make, message):
+    with pytest.raises(ValueError, match=message):
+        small_model(teacher=make())
+
+
+def test_a_subclass_of_which_is_told_what_it_gives():
+    views, labels = data()
+    model = small_model(teacher=subclass(), teacher_gives="logits")
+    taught = tf.nn.softmax([model.teacher(views[:, view]) for view in range(2)])
+    expected = GeneralizedSupConLoss(0.5)(tf.transpose(taught, [1, 0, 2]), model(views))
+    logs = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)
+    assert logs["distillation_loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.5, INFINITE])
+def test_save_and_load(tmp_path, weight):
+    views, labels = data()
+    model = small_model(
+        teacher=classifier("softmax"), distillation_weight=weight, teacher_temperature=2.0
+    )
+    model.fit(views, labels, verbose=0)
+    config = json.loads(json.dumps(model.get_config()))
+    assert SupConModel.from_config(config).distillation_weight == weight
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    for name in ("distillation_weight", "teacher_temperature", "teacher_gives"):
+        assert loaded.get_config()[name] == model.get_config()[name]
+    assert len(loaded.trainable_variables) == 3
+    histories = [each.fit(views, labels, verbose=0).history for each in (model, loaded)]
+    assert histories[0] == histories[1]
+    for old, new in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_dataset_whose_last_batch_is_smaller():
+    views, labels = data()
+    model = small_model()
+    batches = tf.data.Dataset.from_tensor_slices((views, labels)).batch(8)
+    history = model.fit(batches, validation_data=batches, epochs=2, verbose=0).history
+    assert sorted(history) == ["distillation_loss", "loss", "val_distillation_loss", "val_loss"]
+    assert np.isfinite(list(history.values())).all()
+
+
+def test_single_views_and_half_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    views, labels = data()
+    model = small_model()
+    history = model.fit(views[:, 0], labels[:, 0], verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def two_headed():
+    inputs = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten()(inputs)
+    return keras.Model(inputs, [keras.layers.Dense(3)(flat), keras.layers.Dense(3)(flat)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"distillation_weight": 0}, "`distillation_weight`.*Received: 0"),
+        ({"distillation_weight": float("nan")}, "`distillation_weight`.*Received: nan"),
+        ({"distillation_weight": -INFINITE}, "`distillation_weight`.*Received: -inf"),
+        ({"teacher_temperature": 0.0}, "`teacher_temperature`.*Received: 0.0"),
+        ({"teacher_gives": "labels"}, "`teacher_gives` must be one of.*Received: 'labels'"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small_model(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "labels", "message"),
+    [
+        (lambda: classifier(classes=4), None, r"as many classes.*\(12, 2, 3\), a teacher of 4"),
+        (classifier, np.arange(12) % 3, r"distributions.*\(12,\), a teacher of 3"),
+        (two_headed, None, r"one output of shape \[batch, classes\]"),
+        (lambda: keras.Sequential(
+            [keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 3)]), None, "must classify"),
+    ],
+    ids=["classes", "ids", "two outputs", "images"],
+)  # fmt: skip
+def test_bad_teachers(teacher, labels, message):
+    views, distributions = data()
+    model = small_model(teacher=teacher(), teacher_gives="logits")
+    with pytest.raises(ValueError, match=message):
+        model.fit(views, distributions if labels is None else labels, batch_size=12, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        {"loss": supcon_tf.SupConLoss()},
+        {"loss": GeneralizedSupConLoss(), "loss_weights": 2.0},
+    ],
+    ids=["loss", "loss_weights"],
+)
+def test_the_loss_must_take_distributions(compiled):
+    with pytest.raises(ValueError, match="`loss` must be a GeneralizedSupConLoss.*Received"):
+        small_model().compile("sgd", **compiled)
+
+
+def test_not_for_the_joint_model():
+    with pytest.raises(ValueError, match="`teacher` must be None"):
+        supcon_tf.JointSupConModel(small_encoder(), 3, teacher=classifier())
