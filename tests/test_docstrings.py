@@ -19,6 +19,7 @@ def test_examples_run_as_printed(name):
     [
         "SupConLoss",
         "SupConModel",
+        "MixingLayer",
         "MomentumSupConModel",
         "LinearClassifier",
         "CrossEntropyModel",
