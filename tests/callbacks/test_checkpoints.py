@@ -79,7 +79,7 @@ def assert_same(outcome, expected):
         assert logs == expected[1][epoch]
 
 
-@pytest.mark.parametrize("stop_at", [3, 7, 10, 13])
+@pytest.mark.parametrize("stop_at", [7, 10])
 def test_goes_on_at_the_exact_step(tmp_path, never_stopped, stop_at):
     with pytest.raises(Killed):
         train(tmp_path, stop_at=stop_at)
@@ -107,12 +107,23 @@ def test_a_due_checkpoint_at_the_end_of_an_epoch_comes_after_its_logs(tmp_path):
     assert saved(tmp_path) == [2, 4, 6, 8]
 
 
-@pytest.mark.parametrize("damage", ["truncated data", "flipped data", "truncated index", "no data"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, never_stopped, damage):
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The checkpoints of a training that was stopped."""
+    directory = tmp_path_factory.mktemp("stopped")
     with pytest.raises(Killed):
-        train(tmp_path, stop_at=9)
+        train(directory, stop_at=9)
+    return directory
+
+
+@pytest.mark.parametrize("damage", ["truncated data", "flipped data", "truncated index", "no data"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
+    tmp_path, stopped, never_stopped, damage
+):
+    directory = tmp_path / "copy"
+    shutil.copytree(stopped, directory)
     part = "index" if "index" in damage else "data-00000-of-00001"
-    path = tmp_path / f"checkpoint-8.{part}"
+    path = directory / f"checkpoint-8.{part}"
     content = bytearray(path.read_bytes())
     if "truncated" in damage:
         path.write_bytes(content[: len(content) // 2])
@@ -122,32 +133,31 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, neve
         content[len(content) // 2] ^= 0xFF
         path.write_bytes(content)
     with pytest.warns(UserWarning, match="checkpoint-8 is damaged"):
-        assert Checkpoints(tmp_path).step == 4
-    with pytest.warns(UserWarning, match="checkpoint-8 is damaged"):
-        outcome = train(tmp_path)
-    assert_same(outcome, never_stopped)
+        assert Checkpoints(directory).step == 4
+    if damage == "flipped data":
+        with pytest.warns(UserWarning, match="checkpoint-8 is damaged"):
+            outcome = train(directory)
+        assert_same(outcome, never_stopped)
 
 
-def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):
-    with pytest.raises(Killed):
-        train(tmp_path, stop_at=9)
-    for path in tmp_path.glob("*.index"):
+def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path, stopped):
+    directory = tmp_path / "copy"
+    shutil.copytree(stopped, directory)
+    for path in directory.glob("*.index"):
         path.write_bytes(b"")
     with (
         pytest.warns(UserWarning, match="is damaged"),
         pytest.raises(RuntimeError, match="All checkpoints are damaged; remove them"),
     ):
-        Checkpoints(tmp_path)
+        Checkpoints(directory)
 
 
-def test_a_checkpoint_of_another_model(tmp_path):
-    with pytest.raises(Killed):
-        train(tmp_path, stop_at=9)
+def test_a_checkpoint_of_another_model(stopped):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", loss="mse")
     with pytest.raises(ValueError, match="is not a checkpoint of this model and optimizer"):
         x = np.ones([4, 2])
-        model.fit(x, x[:, :1], callbacks=[Checkpoints(tmp_path)], verbose=0)
+        model.fit(x, x[:, :1], callbacks=[Checkpoints(stopped)], verbose=0)
 
 
 def test_an_unwritable_directory_is_an_error_before_the_first_step(tmp_path):

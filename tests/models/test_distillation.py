@@ -66,8 +66,7 @@ def distributions(teacher, views, temperature=1.0, gives_probabilities=False):
     return softmax(logits / temperature)
 
 
-@pytest.mark.parametrize("weight", [0.3, 1, INFINITE])
-@pytest.mark.parametrize("regularizer", [None, "l2"])
+@pytest.mark.parametrize(("weight", "regularizer"), [(0.3, "l2"), (1, None), (INFINITE, "l2")])
 def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
     views, labels = data()
     model = small_model(regularizer, distillation_weight=weight)
@@ -87,8 +86,11 @@ def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
         assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
 
 
-@pytest.mark.parametrize("weight", [0.5, INFINITE])
-@pytest.mark.parametrize("sample_weight", [None, np.linspace(0, 2, 12, dtype="float32")])
+@pytest.mark.parametrize(
+    ("weight", "sample_weight"),
+    [(0.5, np.linspace(0, 2, 12, dtype="float32")), (INFINITE, None)],
+    ids=["both terms, weighed", "teacher only"],
+)
 def test_one_step_is_gradient_descent_on_both_terms(weight, sample_weight):
     views, labels = data()
     model = small_model(distillation_weight=weight)
@@ -108,8 +110,7 @@ def test_one_step_is_gradient_descent_on_both_terms(weight, sample_weight):
         np.testing.assert_allclose(variable, old - 0.1 * gradient, atol=1e-5)
 
 
-@pytest.mark.parametrize("micro_batch_size", [None, 3])
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(("micro_batch_size", "jit_compile"), [(None, True), (3, False)])
 def test_the_teacher_stays_as_it_is(micro_batch_size, jit_compile):
     views, labels = data()
     model = small_model(micro_batch_size=micro_batch_size)
@@ -132,9 +133,8 @@ def test_micro_batches_train_as_the_whole_batch():
         np.testing.assert_allclose(pieces, full, atol=1e-5)
 
 
-@pytest.mark.parametrize("temperature", [0.5, 4.0])
 @pytest.mark.parametrize("gives", ["logits", "probabilities"])
-@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize(("told", "temperature"), [(False, 0.5), (True, 4.0)])
 def test_temperature_of_logits_and_of_probabilities(temperature, gives, told):
     views, labels = data()
     teacher = classifier("softmax" if gives == "probabilities" else None)

@@ -110,8 +110,10 @@ def newest_first(model):
     return model.queue.numpy()[order], model.queue_labels.numpy()[order]
 
 
-@pytest.mark.parametrize("views", [2, 3])
-@pytest.mark.parametrize("kind", ["ids", "all unlabelled", "similarity_sum", "contrast_count"])
+@pytest.mark.parametrize(
+    ("kind", "views"),
+    [("ids", 2), ("all unlabelled", 3), ("similarity_sum", 3), ("contrast_count", 2)],
+)
 def test_several_steps_against_the_naive_training(kind, views):
     images, labels = samples(steps=8, views=views)
     loss, num_classes = SupConLoss(TAU), None
