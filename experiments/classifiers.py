@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments import datasets, recipes, training
 from experiments.files import write_atomically
-from supcon_tf.data import ImageSource, flatten_views, image_batches, multi_view_batches
+from supcon_tf.data import ImageSource, flatten_views, multi_view_batches
 
 
 def train_classifier(
@@ -42,29 +42,23 @@ def train_classifier(
     )
     num_classes = len(train.class_names)
     model, batches, steps_per_epoch = prepare(build, config, stage, train, strategy)
-    chief = supcon_tf.distribution.is_chief(strategy)
-    training.claim(output_dir, config, chief=chief)
-    print(f"{len(train)} images, {stage.epochs} epochs of {steps_per_epoch} steps", flush=True)
-    training.fit(
+    weights = training.train(
         model,
         batches,
+        images=len(train),
         epochs=stage.epochs,
         steps_per_epoch=steps_per_epoch,
         directory=output_dir,
         config=config,
-        chief=chief,
+        strategy=strategy,
     )
-    weights = model.get_weights()  # every worker takes part
-    if not chief:
+    if weights is None:
         return
-    # Outside of the strategy, where images need not come in equal batches.
     model = build(num_classes, train.channels)
     model.set_weights(weights)
     model.compile(**recipes.cross_entropy(0.0))
-    images = image_batches(
-        test, size=config.image_size, short_side=config.test_short_side, batch_size=250
-    )
-    figures = model.evaluate(recipes.one_hot(images, num_classes), verbose=0, return_dict=True)
+    images = recipes.one_hot(recipes.test_batches(config, test), num_classes)
+    figures = model.evaluate(images, verbose=0, return_dict=True)
     write_atomically(output_dir / "classifier.keras", model.save)
     training.write_results(
         output_dir,

@@ -35,23 +35,19 @@ def pretrain(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
     model, batches, steps_per_epoch = prepare(config, train, strategy)
-    chief = supcon_tf.distribution.is_chief(strategy)
-    training.claim(output_dir, config, chief=chief)
-    print(f"{len(train)} images, {config.epochs} epochs of {steps_per_epoch} steps", flush=True)
-    training.fit(
+    weights = training.train(
         model,
         batches,
+        images=len(train),
         epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
         directory=output_dir,
         config=config,
-        chief=chief,
+        strategy=strategy,
         callbacks=(supcon_tf.callbacks.CollapseWarning(contrasts(config)),),
     )
-    weights = model.get_weights()  # every worker takes part
-    if not chief:
+    if weights is None:
         return
-    # Outside of the strategy, where images need not come in equal batches.
     model = build(config, train)
     model.set_weights(weights)
     export(model.encoder, output_dir)
@@ -153,10 +149,8 @@ def joint_accuracy(
     model: supcon_tf.JointSupConModel, config: ConfigDict, test: ImageSource
 ) -> float:
     """Tests the classifier that was trained along with the encoder."""
-    images = image_batches(
-        test, size=config.image_size, short_side=config.test_short_side, batch_size=250
-    )
     classifier = keras.Sequential([model.encoder, model.classifier])
+    images = recipes.test_batches(config, test)
     right = classifier.predict(images, verbose=0).argmax(axis=1) == test.labels
     return float(np.mean(right))
 

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from supcon_tf import augmentation, optimizers
+from supcon_tf.data import ImageSource, image_batches
 
 POLICIES = {
     "crop_flip": augmentation.crop_flip,
@@ -106,6 +107,13 @@ SCHEDULES = {
     "exponential": _exponential,
     "constant": _constant,
 }
+
+
+def test_batches(config: ConfigDict, images: ImageSource) -> tf.data.Dataset:
+    """Makes batches of whole images, of the size that a recipe is tested with."""
+    return image_batches(
+        images, size=config.image_size, short_side=config.test_short_side, batch_size=250
+    )
 
 
 def without_labels(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -50,6 +50,52 @@ def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
         write_json(path, json.loads(config.to_json()))
 
 
+def train(
+    model: keras.Model,
+    batches: Batches,
+    *,
+    images: int,
+    epochs: int,
+    steps_per_epoch: int,
+    directory: pathlib.Path,
+    config: ConfigDict,
+    strategy: tf.distribute.Strategy,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> list[np.ndarray] | None:
+    """Claims the directory of a run and trains there.
+
+    Args:
+        model: as of `fit`.
+        batches: as of `fit`.
+        images: how many there are, to say so.
+        epochs: as of `fit`.
+        steps_per_epoch: as of `fit`.
+        directory: as of `fit`.
+        config: the recipe.
+        strategy: the strategy of tf.distribute that the model was made under.
+        callbacks: as of `fit`.
+
+    Returns:
+        The trained weights, to go on with outside of the strategy, where images need not come in
+        equal batches; `None` on workers that write nothing.
+    """
+    chief = supcon_tf.distribution.is_chief(strategy)
+    claim(directory, config, chief=chief)
+    print(f"{images} images, {epochs} epochs of {steps_per_epoch} steps", flush=True)
+    fit(
+        model,
+        batches,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        directory=directory,
+        config=config,
+        chief=chief,
+        callbacks=callbacks,
+    )
+    weights = model.get_weights()  # every worker takes part
+    return weights if chief else None
+
+
 def fit(
     model: keras.Model,
     batches: Batches,

@@ -49,7 +49,10 @@ def main(_) -> None:
         return model
 
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    head = {"projection_head": supcon_tf.projection_head((128, 128))}
+
+    def supcon_model() -> keras.Model:
+        return supcon_tf.SupConModel(encoder(), supcon_tf.projection_head((128, 128)))
+
     trainings = {
         "Keras, cross-entropy": (
             compiled(keras.Sequential([encoder(), keras.layers.Dense(10)]), cross_entropy),
@@ -60,15 +63,11 @@ def main(_) -> None:
             images,
         ),
         "SupConModel": (
-            compiled(supcon_tf.SupConModel(encoder(), **head), supcon_tf.SupConLoss()),
+            compiled(supcon_model(), supcon_tf.SupConLoss()),
             pairs,
         ),
         "SupConModel, health metrics": (
-            compiled(
-                supcon_tf.SupConModel(encoder(), supcon_tf.projection_head((128, 128))),
-                supcon_tf.SupConLoss(),
-                supcon_tf.metrics.HEALTH,
-            ),
+            compiled(supcon_model(), supcon_tf.SupConLoss(), supcon_tf.metrics.HEALTH),
             pairs,
         ),
     }

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from supcon_tf.losses.labels import class_ids
 from supcon_tf.models.checks import require_classes
-from supcon_tf.models.supcon import SupConModel, flatten_views
+from supcon_tf.models.supcon import SupConModel
 from supcon_tf.similarity.rows import UNLABELLED
 
 
@@ -116,11 +116,7 @@ class JointSupConModel(SupConModel):
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
     def _both(self, views: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Representations `[batch * views, dim]` and projections, as `call` gives them."""
-        flat, restore = flatten_views(views)
-        representations = self.encoder(flat, training=training)
-        projections = self.projection_head(representations, training=training)
-        return representations, restore(self.normalization(tf.cast(projections, tf.float32)))
+        return self._represent_and_project(views, self.encoder, self.projection_head, training)
 
     def _cross_entropy(self, representations: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Computes the classifier's loss, this replica's share of it, and updates its metrics."""

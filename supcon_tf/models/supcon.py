@@ -175,9 +175,16 @@ class SupConModel(ReplicatedModel):
         self, images: tf.Tensor, encoder: keras.Model, head: keras.Layer, training: bool
     ) -> tf.Tensor:
         """Projects images with an encoder and a head, as `call` does with those of the model."""
+        return self._represent_and_project(images, encoder, head, training)[1]
+
+    def _represent_and_project(
+        self, images: tf.Tensor, encoder: keras.Model, head: keras.Layer, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Representations `[batch * views, dim]` and projections, as `call` gives them."""
         flat, restore = flatten_views(images)
-        projections = head(encoder(flat, training=training), training=training)
-        return restore(self.normalization(tf.cast(projections, tf.float32)))
+        representations = encoder(flat, training=training)
+        projections = head(representations, training=training)
+        return representations, restore(self.normalization(tf.cast(projections, tf.float32)))
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """Computes representations for inference.
