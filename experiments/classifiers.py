@@ -1,6 +1,7 @@
-"""The training that linear classifiers and the cross-entropy baseline have in common."""
+"""Classifiers: linear ones on frozen encoders, the cross-entropy baseline, teachers."""
 
 import functools
+import operator
 import pathlib
 import time
 from collections.abc import Callable
@@ -12,25 +13,122 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments import datasets, recipes, training
 from experiments.files import write_atomically
-from supcon_tf.data import ImageSource, flatten_views, multi_view_batches
+from supcon_tf.data import ImageSource, flatten_views, mix_batches, multi_view_batches
+
+# Makes the model for a number of classes and a number of channels.
+Build = Callable[[int, int], keras.Model]
+
+
+def train_linear(
+    encoder: pathlib.Path,
+    config: ConfigDict,
+    output_dir: pathlib.Path,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """Trains a linear classifier on a frozen encoder: the second stage of a recipe.
+
+    Args:
+        encoder: the file of the encoder.
+        config: the recipe.
+        output_dir: where the run's files go.
+        strategy: a strategy of tf.distribute.
+
+    Raises:
+        ValueError: as `train_classifier` does.
+    """
+
+    def build(num_classes: int, channels: int) -> keras.Model:
+        return linear(keras.saving.load_model(encoder, compile=False), num_classes, config)
+
+    train_classifier(build, config, config.linear, output_dir, strategy)
+
+
+def train_cross_entropy(
+    config: ConfigDict, output_dir: pathlib.Path, strategy: tf.distribute.Strategy
+) -> None:
+    """Trains an encoder and a classifier together: the baseline.
+
+    Args:
+        config: as of `train_linear`.
+        output_dir: as of `train_linear`.
+        strategy: as of `train_linear`.
+
+    Raises:
+        ValueError: as `train_classifier` does.
+    """
+
+    def build(num_classes: int, channels: int) -> keras.Model:
+        return cross_entropy(num_classes, channels, config)
+
+    train_classifier(build, config, config, output_dir, strategy)
+
+
+def train_teacher(
+    config: ConfigDict, output_dir: pathlib.Path, strategy: tf.distribute.Strategy
+) -> None:
+    """Trains as `train_cross_entropy` does; what is tested and written has averaged weights.
+
+    Args:
+        config: as of `train_linear`.
+        output_dir: as of `train_linear`.
+        strategy: as of `train_linear`.
+
+    Raises:
+        ValueError: as `train_classifier` does.
+    """
+
+    def build(num_classes: int, channels: int) -> keras.Model:
+        return teacher(num_classes, channels, config)
+
+    average = operator.attrgetter("average")
+    train_classifier(build, config, config, output_dir, strategy, product=average)
+
+
+def linear(
+    encoder: keras.Model, num_classes: int, config: ConfigDict
+) -> supcon_tf.LinearClassifier:
+    """Makes the model of a recipe's second stage."""
+    return supcon_tf.LinearClassifier(
+        encoder, num_classes, batch_statistics=config.linear.batch_statistics
+    )
+
+
+def cross_entropy(
+    num_classes: int, channels: int, config: ConfigDict
+) -> supcon_tf.CrossEntropyModel:
+    """Makes the model of a recipe of the baseline."""
+    encoder = recipes.encoder(config.encoder, config.image_size, channels)
+    return supcon_tf.CrossEntropyModel(encoder, num_classes)
+
+
+def teacher(
+    num_classes: int, channels: int, config: ConfigDict
+) -> supcon_tf.AveragedCrossEntropyModel:
+    """Makes the model of a recipe of a teacher."""
+    encoder = recipes.encoder(config.encoder, config.image_size, channels)
+    return supcon_tf.AveragedCrossEntropyModel(
+        encoder, num_classes, momentum=config.average_momentum
+    )
 
 
 def train_classifier(
-    build: Callable[[int, int], keras.Model],
+    build: Build,
     config: ConfigDict,
     stage: ConfigDict,
     output_dir: pathlib.Path,
     strategy: tf.distribute.Strategy,
+    product: Callable[[keras.Model], keras.Model] = lambda model: model,
 ) -> None:
     """Trains a classifier by a recipe and tests it, once, after the last epoch.
 
     Args:
         build: makes the model for a number of classes and a number of channels.
         config: the recipe.
-        stage: `augmentation`, `optimizer`, `batch_size`, `epochs` and `label_smoothing` of this
-            training.
+        stage: `augmentation`, `mixing`, `optimizer`, `batch_size`, `epochs` and `label_smoothing`
+            of this training.
         output_dir: where the run's files go.
         strategy: a strategy of tf.distribute.
+        product: which part of the trained model is tested and written.
 
     Raises:
         ValueError: if the recipe does not fit the data or the model, or `output_dir` holds a run of
@@ -56,6 +154,7 @@ def train_classifier(
         return
     model = build(num_classes, train.channels)
     model.set_weights(weights)
+    model = product(model)
     model.compile(**recipes.cross_entropy(0.0))
     images = recipes.one_hot(recipes.test_batches(config, test), num_classes)
     figures = model.evaluate(images, verbose=0, return_dict=True)
@@ -75,7 +174,7 @@ def train_classifier(
 
 
 def prepare(
-    build: Callable[[int, int], keras.Model],
+    build: Build,
     config: ConfigDict,
     stage: ConfigDict,
     train: ImageSource,
@@ -98,6 +197,7 @@ def prepare(
     keras.config.set_dtype_policy(config.dtype_policy)
     num_classes = len(train.class_names)
     policy = recipes.policy(stage.augmentation, config.image_size)
+    mixing = recipes.mixing(stage.mixing)
 
     def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
@@ -110,9 +210,15 @@ def prepare(
             start_step=step,
             input_context=context,
         )
-        return recipes.one_hot(flatten_views(views), num_classes)
+        if mixing is None:
+            return recipes.one_hot(flatten_views(views), num_classes)
+        return flatten_views(
+            mix_batches(views, mixing, num_classes=num_classes, seed=config.seed, start_step=step)
+        )
 
     def batches(step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        if mixing is not None:  # partners are in the whole batch, which every worker makes
+            return own_batches(step, None)
         return supcon_tf.distribution.distribute_batches(
             strategy, functools.partial(own_batches, step)
         )
@@ -132,20 +238,3 @@ def prepare(
         )
     model.build_from(own_batches(0, None))
     return model, batches, steps_per_epoch
-
-
-def linear(
-    encoder: keras.Model, num_classes: int, config: ConfigDict
-) -> supcon_tf.LinearClassifier:
-    """Makes the model of a recipe's second stage."""
-    return supcon_tf.LinearClassifier(
-        encoder, num_classes, batch_statistics=config.linear.batch_statistics
-    )
-
-
-def cross_entropy(
-    num_classes: int, channels: int, config: ConfigDict
-) -> supcon_tf.CrossEntropyModel:
-    """Makes the model of a recipe of the baseline."""
-    encoder = recipes.encoder(config.encoder, config.image_size, channels)
-    return supcon_tf.CrossEntropyModel(encoder, num_classes)

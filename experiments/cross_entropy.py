@@ -23,14 +23,9 @@ def main(argv: list[str]) -> None:
     """Trains and tests."""
     recipe_flags.check_arguments(argv)
     strategy = strategy_flags.make_strategy()
-    from experiments import classifiers
+    from experiments.classifiers import train_cross_entropy
 
-    config = recipe_flags.CONFIG.value
-
-    def build(num_classes: int, channels: int):
-        return classifiers.cross_entropy(num_classes, channels, config)
-
-    classifiers.train_classifier(build, config, config, recipe_flags.output_dir(), strategy)
+    train_cross_entropy(recipe_flags.CONFIG.value, recipe_flags.output_dir(), strategy)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Labelled images by the name of their data set."""
 
+import copy
 import pathlib
 
 import numpy as np
@@ -102,3 +103,33 @@ def load_both(
         spread = len(train) if sorted_by_class else train_images
         train = train.take(np.arange(train_images) * spread // train_images)
     return train, test
+
+
+def hide_labels(images: data.ImageSource, labelled_fraction: float) -> data.ImageSource:
+    """Takes the labels of some images away.
+
+    Args:
+        images: labelled images.
+        labelled_fraction: which part of each class keeps its label, from 0 to 1, rounded to whole
+            images.
+
+    Returns:
+        The same images, of which the others have class id -1: always the same ones.
+
+    Raises:
+        ValueError: if `labelled_fraction` is out of range.
+    """
+    if not 0 <= labelled_fraction <= 1:
+        raise ValueError(
+            f"`labelled_fraction` must be from 0 to 1. Received: {labelled_fraction!r}"
+        )
+    # Positions of a random order by class: the first ones of each class keep their labels.
+    order = np.random.default_rng(0).permutation(len(images))
+    order = order[np.argsort(images.labels[order], kind="stable")]
+    _, first, counts = np.unique(images.labels[order], return_index=True, return_counts=True)
+    rank = np.arange(len(images)) - np.repeat(first, counts)
+    hidden = order[rank >= np.repeat(np.round(labelled_fraction * counts), counts)]
+    partly_labelled = copy.copy(images)
+    partly_labelled.labels = images.labels.copy()
+    partly_labelled.labels[hidden] = -1
+    return partly_labelled

@@ -35,17 +35,9 @@ def main(argv: list[str]) -> None:
             "flags first, or say where it is with --encoder."
         )
     strategy = strategy_flags.make_strategy()
-    import keras
+    from experiments.classifiers import train_linear
 
-    from experiments import classifiers
-
-    config = recipe_flags.CONFIG.value
-
-    def build(num_classes: int, channels: int):
-        encoder = keras.saving.load_model(path, compile=False)
-        return classifiers.linear(encoder, num_classes, config)
-
-    classifiers.train_classifier(build, config, config.linear, output_dir / "linear", strategy)
+    train_linear(path, recipe_flags.CONFIG.value, output_dir / "linear", strategy)
 
 
 if __name__ == "__main__":

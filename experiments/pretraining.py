@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments import datasets, recipes, training
 from experiments.files import write_atomically
-from supcon_tf.data import ImageSource, image_batches, multi_view_batches
+from supcon_tf.data import ImageSource, image_batches, mix_batches, multi_view_batches
 
 
 def pretrain(
@@ -83,6 +83,9 @@ def prepare(
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
     policy = recipes.policy(config.augmentation, config.image_size)
+    mixing = recipes.mixing(config.mixing)
+    num_classes = len(train.class_names)
+    train = datasets.hide_labels(train, config.labelled_fraction)
 
     def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
@@ -96,9 +99,17 @@ def prepare(
             start_step=step,
             input_context=context,
         )
-        return views if config.use_labels else recipes.without_labels(views)
+        if mixing is not None:
+            return mix_batches(
+                views, mixing, num_classes=num_classes, seed=config.seed, start_step=step
+            )
+        if config.loss.name == "generalized":
+            return recipes.one_hot(views, num_classes)
+        return views
 
     def batches(step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        if mixing is not None:  # partners are in the whole batch, which every worker makes
+            return own_batches(step, None)
         return supcon_tf.distribution.distribute_batches(
             strategy, functools.partial(own_batches, step)
         )
@@ -132,10 +143,12 @@ def build(config: ConfigDict, images: ImageSource) -> supcon_tf.SupConModel:
     head = supcon_tf.projection_head(**config.projection_head)
     if config.joint_classifier:
         return supcon_tf.JointSupConModel(encoder, len(images.class_names), head)
-    micro = {"micro_batch_size": config.micro_batch_size}
-    if "momentum_encoder" in config:
-        return supcon_tf.MomentumSupConModel(encoder, head, **config.momentum_encoder, **micro)
-    return supcon_tf.SupConModel(encoder, head, **micro)
+    arguments = {"micro_batch_size": config.micro_batch_size, **recipes.teacher(config.teacher)}
+    if "momentum_encoder" not in config:
+        return supcon_tf.SupConModel(encoder, head, **arguments)
+    if config.loss.name == "generalized":
+        arguments["num_classes"] = len(images.class_names)
+    return supcon_tf.MomentumSupConModel(encoder, head, **config.momentum_encoder, **arguments)
 
 
 def contrasts(config: ConfigDict) -> int:

@@ -1,5 +1,6 @@
 """What a recipe's fields stand for: policies, encoders, losses, optimizers."""
 
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,11 @@ OPTIMIZERS = {
     "lars": optimizers.LARS,
     "adam": keras.optimizers.Adam,
 }
-LOSSES = {"supcon": supcon_tf.SupConLoss}
+LOSSES = {"supcon": supcon_tf.SupConLoss, "generalized": supcon_tf.GeneralizedSupConLoss}
+ENCODERS = {
+    "resnet": supcon_tf.encoders.resnet,
+    "efficientnet_v2": supcon_tf.encoders.efficientnet_v2,
+}
 
 
 def policy(config: ConfigDict, size: int) -> augmentation.Transform:
@@ -35,10 +40,18 @@ def policy(config: ConfigDict, size: int) -> augmentation.Transform:
 
 
 def encoder(config: ConfigDict, size: int, channels: int) -> keras.Model:
-    """Makes the ResNet that takes images in [0, 1] and standardises them as `config` says."""
+    """Makes the encoder that takes images in [0, 1] and standardises them as `config` says.
+
+    Args:
+        config: `mean` and `std` of the pixels; `name`, by default `"resnet"`; the others are
+            arguments of this function of `supcon_tf.encoders`.
+        size: side of the images in pixels.
+        channels: of the images.
+    """
     arguments = dict(config)
+    build = _chosen("encoder.name", arguments.pop("name", "resnet"), ENCODERS)
     mean, std = (_per_channel(arguments.pop(name), channels) for name in ("mean", "std"))
-    backbone = supcon_tf.encoders.resnet(input_shape=(size, size, channels), **arguments)
+    backbone = build(input_shape=(size, size, channels), **arguments)
     standardised = keras.layers.Normalization(mean=mean, variance=[s**2 for s in std], axis=-1)
     return keras.Sequential(
         [keras.Input((size, size, channels), name="images"), standardised, backbone], name="encoder"
@@ -49,6 +62,33 @@ def loss(config: ConfigDict) -> keras.losses.Loss:
     """Makes the contrastive loss `config.name` from the other fields."""
     arguments = dict(config)
     return _chosen("loss.name", arguments.pop("name"), LOSSES)(**arguments)
+
+
+def mixing(config: ConfigDict) -> augmentation.Mixing | None:
+    """Makes the mixing of a recipe, if it has a `kind`."""
+    return augmentation.Mixing(**dict(config)) if config.kind else None
+
+
+def teacher(config: ConfigDict) -> dict[str, Any]:
+    """Returns the arguments of a `SupConModel` for a recipe's teacher, if it has a `path`.
+
+    Raises:
+        FileNotFoundError: if there is no file.
+    """
+    if not config.path:
+        return {}
+    if not pathlib.Path(config.path).is_file():
+        raise FileNotFoundError(
+            "`teacher.path` must be a classifier as a .keras file, such as `python -m "
+            "experiments.train_teacher` writes: --config.teacher.path=FILE. "
+            f"Received: {config.path!r}"
+        )
+    return {
+        "teacher": keras.saving.load_model(config.path, compile=False),
+        "distillation_weight": config.weight,
+        "teacher_temperature": config.temperature,
+        "teacher_gives": config.gives,
+    }
 
 
 def optimizer(
@@ -116,13 +156,8 @@ def test_batches(config: ConfigDict, images: ImageSource) -> tf.data.Dataset:
     )
 
 
-def without_labels(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Marks every sample as unlabelled, which makes SimCLR of SupCon."""
-    return dataset.map(lambda views, labels: (views, -tf.ones_like(labels)))
-
-
 def one_hot(dataset: tf.data.Dataset, num_classes: int) -> tf.data.Dataset:
-    """Turns class ids into rows, which label smoothing needs."""
+    """Turns class ids into rows, of zeros where there is no label (-1)."""
     return dataset.map(lambda images, labels: (images, tf.one_hot(labels, num_classes)))
 
 

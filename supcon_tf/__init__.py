@@ -4,6 +4,7 @@ from supcon_tf import augmentation, callbacks, data, distribution, metrics, opti
 from supcon_tf._version import __version__
 from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
 from supcon_tf.models import (
+    AveragedCrossEntropyModel,
     CrossEntropyModel,
     JointSupConModel,
     LinearClassifier,
@@ -17,6 +18,7 @@ from supcon_tf.optimizers import LARS
 
 __all__ = [
     "LARS",
+    "AveragedCrossEntropyModel",
     "CrossEntropyModel",
     "GeneralizedSupConLoss",
     "JointSupConModel",

@@ -26,13 +26,15 @@ def get_config() -> ConfigDict:
             epochs=40,
             num_views=2,
             images_per_class=placeholder(int),  # batches by class, so many images of each
-            use_labels=True,
+            labelled_fraction=1.0,  # of each class; the other samples are positives of themselves
             joint_classifier=False,  # train the linear classifier along with the encoder
             micro_batch_size=placeholder(int),
             steps_per_execution=1,
             checkpoint_steps=100,
             checkpoints_kept=2,
             augmentation=dict(policy="sim_augment", area=(0.5, 1.0), flip=False, strength=0.5),
+            mixing=dict(kind="", alpha=1.0, per_sample=False),  # none
+            teacher=dict(path="", weight=1.0, temperature=1.0, gives="auto"),  # none
             encoder=dict(
                 depth=10,
                 stem="cifar",
@@ -55,6 +57,7 @@ def get_config() -> ConfigDict:
                 epochs=20,
                 batch_statistics=False,
                 label_smoothing=0.0,
+                mixing=dict(kind=""),  # none
                 augmentation=dict(policy="crop_flip", area=(0.5, 1.0), flip=False),
                 optimizer=dict(
                     name="adam",

@@ -36,13 +36,15 @@ def get_config() -> ConfigDict:
             epochs=350,
             num_views=2,
             images_per_class=placeholder(int),  # batches by class, so many images of each
-            use_labels=True,
+            labelled_fraction=1.0,  # of each class; the other samples are positives of themselves
             joint_classifier=False,  # train the linear classifier along with the encoder
             micro_batch_size=placeholder(int),
             steps_per_execution=1,
             checkpoint_steps=1000,
             checkpoints_kept=2,
             augmentation=dict(policy="auto_augment", area=(0.08, 1.0), flip=True),
+            mixing=dict(kind="", alpha=1.0, per_sample=False),  # none
+            teacher=dict(path="", weight=1.0, temperature=1.0, gives="auto"),  # none
             encoder=dict(
                 depth=50,
                 stem="imagenet",
@@ -65,6 +67,7 @@ def get_config() -> ConfigDict:
                 epochs=90,
                 batch_statistics=True,
                 label_smoothing=0.0,
+                mixing=dict(kind=""),  # none
                 augmentation=dict(policy="auto_augment", area=(0.08, 1.0), flip=True),
                 optimizer=dict(
                     name="rmsprop",

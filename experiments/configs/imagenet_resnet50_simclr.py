@@ -22,7 +22,7 @@ from experiments.configs import imagenet_resnet50
 def get_config() -> ConfigDict:
     """Returns the recipe."""
     config = imagenet_resnet50.get_config()
-    config.use_labels = False
+    config.labelled_fraction = 0.0
     config.batch_size = config.linear.batch_size = 4096
     config.epochs = 1000
     config.encoder.normalize = False

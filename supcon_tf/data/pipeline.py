@@ -59,8 +59,8 @@ def multi_view_batches(
 
     Raises:
         ValueError: if a number is out of range, the batch is larger than the source, the replicas
-            do not divide it, or the source has too few classes, or images of a class, for
-            `images_per_class`.
+            do not divide it, or the source has too few classes, or images of a class, or images
+            without a label, for `images_per_class`.
     """
     for argument, value, least in (
         ("batch_size", batch_size, 1),
@@ -134,6 +134,11 @@ def _permutation(images: int, batch_size: int) -> _Choice:
 
 
 def _balanced(labels: np.ndarray, batch_size: int, images_per_class: int) -> _Choice:
+    if labels.min() < 0:
+        raise ValueError(
+            "`images_per_class` needs a label of every image. Received: "
+            f"images_per_class={images_per_class}, {np.sum(labels < 0)} images without a label"
+        )
     classes, counts = np.unique(labels, return_counts=True)
     num_classes = batch_size // images_per_class if images_per_class > 0 else 0
     if num_classes * images_per_class != batch_size or not 0 < num_classes <= len(classes):
@@ -202,15 +207,18 @@ def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Makes every view an image of its own with its sample's label.
 
     Args:
-        dataset: `(views, labels)` as `multi_view_batches` gives them.
+        dataset: `(views, labels)` as `multi_view_batches` or `mix_batches` give them.
 
     Returns:
         A dataset of `(images, labels)`: `[batch * views, height, width, channels]` and
-        `[batch * views]`, the views of a sample together.
+        `[batch * views]`, or `[batch * views, classes]` if every view has its own label
+        distribution; the views of a sample together.
     """
 
     def flatten(views: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = tf.reshape(views, [-1, *views.shape[2:]])
+        if labels.shape.rank == 3:
+            return images, tf.reshape(labels, [-1, labels.shape[2]])
         return images, tf.ensure_shape(tf.repeat(labels, views.shape[1]), images.shape[:1])
 
     return dataset.map(flatten)

@@ -17,7 +17,7 @@ class ImageSource(abc.ABC):
     """Labelled images with random access.
 
     Attributes:
-        labels: `[images]` int64 class ids, positions in `class_names`.
+        labels: `[images]` int64 class ids, positions in `class_names`; -1 where there is no label.
         class_names: one name per class.
         channels: 1 (grey) or 3 (RGB).
     """

@@ -37,3 +37,9 @@ def require_classes(num_classes: Any) -> None:
         raise ValueError(
             f"`num_classes` must be an integer of at least 2. Received: {num_classes!r}"
         )
+
+
+def require_momentum(momentum: Any) -> None:
+    """Raises `ValueError` if the momentum of an average is out of range."""
+    if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
+        raise ValueError(f"`momentum` must be a number from 0 and below 1. Received: {momentum!r}")

@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.losses.contrastive import ContrastiveLoss
-from supcon_tf.models.checks import require_positive_integer
+from supcon_tf.models.checks import require_momentum, require_positive_integer
+from supcon_tf.models.copies import copy_of, follow
 from supcon_tf.models.gradient_cache import map_in_pieces
 from supcon_tf.models.supcon import SupConModel
 from supcon_tf.similarity.replicas import replica_context
@@ -146,10 +147,7 @@ class MomentumSupConModel(SupConModel):
             )
         require_positive_integer("num_views", num_views)
         _require_key("num_views", num_views)
-        if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
-            raise ValueError(
-                f"`momentum` must be a number from 0 and below 1. Received: {momentum!r}"
-            )
+        require_momentum(momentum)
         super().__init__(
             encoder,
             projection_head,
@@ -167,8 +165,8 @@ class MomentumSupConModel(SupConModel):
         self.queue_size = queue_size
         self.momentum = float(momentum)
         self.num_classes = num_classes
-        self.momentum_encoder = _copy(self.encoder)
-        self.momentum_head = _copy(self.projection_head, self.encoder.output_shape)
+        self.momentum_encoder = copy_of(self.encoder)
+        self.momentum_head = copy_of(self.projection_head, self.encoder.output_shape)
         _, dim = self.projection_head.compute_output_shape(self.encoder.output_shape)
         self.queue = self._state("queue", [queue_size, dim], "float32", 0)
         if num_classes is None:
@@ -314,9 +312,10 @@ class MomentumSupConModel(SupConModel):
             (self.encoder, self.momentum_encoder),
             (self.projection_head, self.momentum_head),
         ):
-            for target, weight in zip(trained.weights, copy.weights, strict=True):
-                if target.trainable:
-                    weight.assign(self.momentum * weight.value + (1 - self.momentum) * target.value)
+            pairs = zip(trained.weights, copy.weights, strict=True)
+            # The moving statistics of the copy are its own.
+            learnt = [(weight, target) for weight, target in pairs if weight.trainable]
+            follow(learnt, self.momentum)
 
     def _enqueue(self, keys: Keys) -> None:
         """Puts keys where the oldest ones are."""
@@ -365,18 +364,6 @@ def _gather(keys: Keys) -> Keys:
     if replica is None:
         return keys
     return Keys(*(None if x is None else replica.all_gather(x, axis=0) for x in keys))
-
-
-def _copy(layer: keras.Layer, input_shape: tuple | None = None) -> keras.Layer:
-    """Copies a layer, with weights that no optimizer touches."""
-    copy = type(layer).from_config(layer.get_config())
-    if not copy.built:
-        copy.build(input_shape)
-    copy.set_weights(layer.get_weights())
-    # A layer that is not trainable would normalise by moving statistics; its variables can be.
-    for weight in copy.weights:
-        weight.trainable = False
-    return copy
 
 
 def _require_key(argument: str, views: int) -> None:

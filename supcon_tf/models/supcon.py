@@ -125,6 +125,9 @@ class SupConModel(ReplicatedModel):
         self.teacher_gives = teacher_gives
         if teacher is not None:
             self.teacher_gives = resolve_output(teacher, teacher_gives)
+            # What was saved frozen says so when loaded, but its layers do not, and Keras ignores an
+            # assignment that changes nothing.
+            teacher.trainable = True
             teacher.trainable = False
             self.distillation_loss = keras.metrics.Mean("distillation_loss")
         self.micro_batch_size = micro_batch_size

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf.models.classifier import CrossEntropyModel
+
 GIVES = ("auto", "logits", "probabilities")
 
 
@@ -14,7 +16,8 @@ def resolve_output(teacher: keras.Model, declared: str) -> str:
     Args:
         teacher: the classifier.
         declared: `"logits"` or `"probabilities"`, which are taken as true, or `"auto"` to look at
-            the activation that its output comes from: softmax, or none at all.
+            the activation that its output comes from: softmax, or none at all. The classifiers of
+            this library give logits.
 
     Returns:
         `"logits"` or `"probabilities"`.
@@ -24,6 +27,8 @@ def resolve_output(teacher: keras.Model, declared: str) -> str:
     """
     if declared != "auto":
         return declared
+    if isinstance(teacher, CrossEntropyModel):
+        return "logits"
     activation = _last_activation(teacher)
     if activation is keras.activations.softmax:
         return "probabilities"

@@ -123,6 +123,13 @@ def test_balanced_batches_that_cannot_be(images_per_class, message):
         balanced(images_per_class=images_per_class)
 
 
+def test_balanced_batches_need_all_labels():
+    images = indexed_images()
+    images.labels[3] = -1
+    with pytest.raises(ValueError, match="`images_per_class` needs a label of every image.* 1 ima"):
+        multi_view_batches(images, POLICY, batch_size=2, epochs=1, images_per_class=1)
+
+
 def test_views_depend_on_epoch_image_and_view_but_not_on_the_batch():
     noise = np.random.default_rng(0).integers(0, 255, [6, 8, 8, 1]).astype(np.uint8)
     source = ArrayImages(noise, np.arange(6), list("abcdef"))
@@ -226,6 +233,15 @@ def test_flatten_views():
     (images, repeated), *_ = flatten_views(dataset)
     np.testing.assert_array_equal(images, tf.reshape(views, [15, 4, 4, 1]))
     np.testing.assert_array_equal(repeated, np.repeat(labels, 3))
+
+
+def test_flatten_views_of_which_each_has_its_label():
+    views = np.arange(2 * 3 * 4).reshape(2, 3, 2, 2, 1)
+    labels = np.arange(2 * 3 * 5).reshape(2, 3, 5)
+    dataset = tf.data.Dataset.from_tensors((views, labels))
+    ((images, rows),) = flatten_views(dataset)
+    np.testing.assert_array_equal(images, views.reshape(6, 2, 2, 1))
+    np.testing.assert_array_equal(rows, labels.reshape(6, 5))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every recipe builds its model and its optimizer and makes a step, at reduced size."""
+"""Every recipe makes all that trains, at reduced size, and one of each kind makes a step."""
 
 import importlib
 import pathlib
@@ -7,12 +7,31 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments import classifiers, configs, pretraining, recipes
 from supcon_tf.data import ArrayImages
 
 RECIPES = sorted(path.stem for path in pathlib.Path(configs.__file__).parent.glob("[a-z]*.py"))
+# The others differ from one of these in numbers, in depth or in the data set; cifar10_resnet50
+# makes three steps.
+STEP = {
+    "digits_small",
+    "fashion_mnist_10k_genscl",
+    "fashion_mnist_10k_genscl_distill",
+    "fashion_mnist_10k_teacher",
+    "imagenet_resnet50_genscl_moco",
+    "digits_small_cross_entropy",
+    "cifar10_resnet50_official",
+    "cifar10_resnet50_cross_entropy",
+    "imagenet_resnet50",
+    "imagenet_resnet50_memory",
+    "imagenet_resnet50_simclr",
+    "imagenet_resnet50_cross_entropy",
+}
+# How the names of recipes for other scripts than pretrain.py end.
+OTHERS = ("cross_entropy", "teacher")
 BATCH = 8
 ONE_DEVICE = tf.distribute.get_strategy()
 
@@ -21,7 +40,10 @@ def recipe(name, width=1 / 16):
     """A recipe for small batches of images of 32 pixels, with few channels."""
     config = importlib.import_module(f"experiments.configs.{name}").get_config()
     config.image_size = config.test_short_side = 32
-    config.encoder.width = width
+    if "width" in config.encoder:
+        config.encoder.width = width
+    else:
+        config.encoder.variant = "b0"
     config.epochs = config.linear.epochs = 2
     config.batch_size = config.linear.batch_size = BATCH
     if "momentum_encoder" in config:
@@ -36,32 +58,63 @@ def images(config, number=BATCH):
     return ArrayImages(pixels, np.arange(number) % 6, [str(k) for k in range(10)])
 
 
-def assert_steps(prepared, steps):
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """Writes a classifier that can teach with images of so many channels."""
+    directory = tmp_path_factory.mktemp("teachers")
+
+    def write(channels):
+        path = directory / f"{channels}.keras"
+        if not path.exists():
+            inputs = keras.Input([32, 32, channels])
+            outputs = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(inputs))
+            keras.Model(inputs, outputs).save(path)
+        return str(path)
+
+    return write
+
+
+def assert_trains(prepared):
+    """All that can be wrong before the first step: shapes, names and the learning rate."""
     model, batches, steps_per_epoch = prepared
     assert steps_per_epoch == 1
+    assert model.built and model.optimizer.built and model.trainable_variables
+    # The learning rate of the first step of a warm-up is 0.
+    assert max(float(model.optimizer._learning_rate(step)) for step in (0, 1, 2)) > 0
+    return model
+
+
+def assert_steps(prepared, steps):
+    model, batches, _ = prepared
+    assert_trains(prepared)
     before = [weight.copy() for weight in model.get_weights()]
     model.run_eagerly = True  # a single step is faster than the making of its graph
     logs = model.fit(batches(0), steps_per_epoch=steps, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
-    # The learning rate of the first step of a warm-up is 0.
-    rates = [float(model.optimizer._learning_rate(step)) for step in (0, 1, 2)]
     moved = any((a != b).any() for a, b in zip(model.get_weights(), before, strict=True))
     assert moved
-    assert max(rates) > 0
     return model
 
 
 def test_there_is_one_for_each_published_row():
     assert {"cifar10_resnet50", "cifar100_resnet50", "imagenet_resnet50"} < set(RECIPES)
-    assert len(RECIPES) == 17
+    for data in ("cifar10_resnet50", "cifar100_resnet50", "fashion_mnist_10k"):
+        assert {f"{data}_genscl{part}" for part in ("", "_mix", "_distill")} < set(RECIPES)
+    assert len(RECIPES) == 34
+    assert set(RECIPES) >= STEP
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in RECIPES if not name.endswith("cross_entropy")])
-def test_first_stage(name):
+@pytest.mark.parametrize("name", [name for name in RECIPES if not name.endswith(OTHERS)])
+def test_first_stage(name, teacher):
     config = recipe(name)
-    model = assert_steps(pretraining.prepare(config, images(config), ONE_DEVICE), 1)
-    published = {"resnet50": 50, "resnet101": 101, "resnet200": 200, "small": 10}
+    with_teacher = bool(config.teacher.path)
+    if with_teacher:
+        config.teacher.path = teacher(len(config.encoder.mean))
+    prepared = pretraining.prepare(config, images(config), ONE_DEVICE)
+    model = assert_steps(prepared, 1) if name in STEP else assert_trains(prepared)
+    assert (model.teacher is not None) == with_teacher
+    published = {"resnet50": 50, "resnet101": 101, "resnet200": 200, "small": 10, "10k": 10}
     depth = next(depth for part, depth in published.items() if part in name)
     assert model.encoder.layers[-1].name == f"resnet{depth}"
 
@@ -83,14 +136,19 @@ def test_second_stage(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in RECIPES if name.endswith("cross_entropy")])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name.endswith(OTHERS)])
 def test_cross_entropy(name):
     config = recipe(name)
+    make = classifiers.teacher if name.endswith("teacher") else classifiers.cross_entropy
 
     def build(num_classes, channels):
-        return classifiers.cross_entropy(num_classes, channels, config)
+        return make(num_classes, channels, config)
 
-    assert_steps(classifiers.prepare(build, config, config, images(config), ONE_DEVICE), 1)
+    prepared = classifiers.prepare(build, config, config, images(config), ONE_DEVICE)
+    if name in STEP:
+        assert_steps(prepared, 1)
+    else:
+        assert_trains(prepared)
 
 
 @pytest.mark.slow
@@ -101,6 +159,7 @@ def test_three_real_steps_of_resnet50_on_cifar():
     model, batches, steps_per_epoch = pretraining.prepare(config, source, ONE_DEVICE)
     assert steps_per_epoch == 3
     assert sum(np.prod(w.shape) for w in model.encoder.trainable_weights) == 23_500_352
+    model.run_eagerly = True
     logs = model.fit(batches(0), verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     assert int(model.optimizer.iterations) == 3
@@ -114,6 +173,8 @@ def test_three_real_steps_of_resnet50_on_cifar():
         ("cifar10_resnet50", 48, 0.5, 5e-4),
         ("cifar10_resnet50_cross_entropy", 48, 0.8, 8e-4),
         ("cifar10_resnet50_official", 12, 8.0, 0.0),
+        ("cifar100_resnet50_genscl", 48, 0.5, 5e-4),
+        ("cifar10_efficientnetv2_teacher", 195, 0.001, 0.0),
         ("imagenet_resnet50", 208, 9.6, 0.0),
         ("imagenet_resnet101", 312, 6.4, 0.0),
         ("imagenet_resnet200", 312, 3.2, 0.0),
@@ -140,6 +201,12 @@ def test_learning_rates_of_the_first_stage(name, steps_per_epoch, peak, final):
     ("name", "steps_per_epoch", "rates"),
     [
         ("cifar10_resnet50", 97, {0: 5, 59.9: 5, 60.1: 1, 75.1: 0.2, 90.1: 0.04}),
+        (
+            "cifar10_resnet50_genscl",
+            97,
+            {0: 1e-5, 5: 5, 59.9: 5, 60.1: 1, 75.1: 0.2, 90.1: 0.04},
+        ),
+        ("imagenet_resnet50_unimoco", 5004, {0: 30, 60.1: 3, 80.1: 0.3}),
         ("cifar10_resnet50_official", 12, {0: 40, 60.1: 8, 90.1: 0.32}),
         ("imagenet_resnet50", 208, {0: 0, 6: 0.6, 12: 1.2, 12.6: 1.2 * 0.97, 22.6: 1.2 * 0.97**21}),
         ("imagenet_resnet200", 312, {12: 0.8}),
@@ -191,6 +258,64 @@ def test_joint_classifier():
     model = assert_steps(pretraining.prepare(config, images(config), ONE_DEVICE), 1)
     assert model.classifier.kernel.shape[1] == 10
     assert 0 <= pretraining.joint_accuracy(model, config, images(config)) <= 1
+
+
+@pytest.mark.parametrize("mixing", ["", "cutmix"])
+def test_the_generalized_loss_gets_label_distributions(mixing):
+    config = recipe("digits_small")
+    config.loss.name, config.mixing.kind = "generalized", mixing
+    _, batches, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
+    views, labels = next(iter(batches(0)))
+    if mixing:
+        assert labels.shape == (BATCH, 2, 10)
+        np.testing.assert_allclose(tf.reduce_sum(labels, -1), np.ones([BATCH, 2]), rtol=1e-6)
+        assert not np.isin(labels, [0, 1]).all()
+    else:
+        assert np.isin(labels, [0, 1]).all()
+        assert labels.shape == (BATCH, 10)
+        assert sorted(np.argmax(labels, 1)) == sorted(np.arange(BATCH) % 6)
+
+
+def test_a_queue_of_label_distributions():
+    config = recipe("digits_small")
+    config.loss.name, config.mixing.kind = "generalized", "mixup_cutmix"
+    config.momentum_encoder = ConfigDict({"queue_size": 2 * BATCH, "momentum": 0.9})
+    model, _, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
+    assert model.queue_labels.shape == (2 * BATCH, 10)
+
+
+def test_classifiers_train_on_mixed_images():
+    config = recipe("digits_small")
+    config.linear.mixing.kind = "mixup"
+    config.linear.mixing.alpha = 1.0
+
+    def build(num_classes, channels):
+        return classifiers.linear(
+            pretraining.build(config, images(config)).encoder, num_classes, config
+        )
+
+    _, batches, _ = classifiers.prepare(build, config, config.linear, images(config), ONE_DEVICE)
+    mixed, labels = next(iter(batches(0)))
+    assert (mixed.shape, labels.shape) == ((BATCH, 32, 32, 1), (BATCH, 10))
+    assert not np.isin(labels, [0, 1]).all()
+
+
+def test_a_part_of_the_labels():
+    config = recipe("imagenet_resnet50_unimoco")
+    config.labelled_fraction = 0.5
+    config.encoder.stem = "cifar"
+    source = ArrayImages(images(config, 40).images, np.arange(40) % 2, [str(k) for k in range(10)])
+    config.batch_size = 40
+    config.momentum_encoder.queue_size = 80
+    _, batches, _ = pretraining.prepare(config, source, ONE_DEVICE)
+    _, labels = next(iter(batches(0)))
+    assert np.bincount(np.array(labels) + 1).tolist() == [20, 10, 10]
+
+
+def test_a_teacher_that_is_not_there():
+    config = recipe("fashion_mnist_10k_genscl")
+    with pytest.raises(FileNotFoundError, match="`teacher.path`.*train_teacher.*Received: 'runs/"):
+        pretraining.prepare(config, images(config), ONE_DEVICE)
 
 
 def test_simclr_has_no_labels():

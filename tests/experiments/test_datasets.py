@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import datasets
-from supcon_tf.data import image_batches
+from supcon_tf.data import ArrayImages, image_batches
 
 tfds = pytest.importorskip("tensorflow_datasets")
 FASHION_MNIST = pathlib.Path("/usr/share/datasets/fashion-mnist")
@@ -138,3 +138,28 @@ def test_mocked_data_sets_of_tfds(tmp_path, monkeypatch, name, classes, shape):
     if shape is not None:
         assert train.images.shape[1:] == shape
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "kept"),
+    [(0.0, [0, 0, 0]), (0.1, [1, 2, 0]), (0.6, [7, 12, 2]), (1.0, [12, 20, 3])],
+)
+def test_some_labels_of_each_class_are_hidden(fraction, kept):
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [12, 20, 3]))
+    pixels = np.arange(35, dtype=np.uint8).reshape(35, 1, 1, 1)
+    images = ArrayImages(pixels, labels, "abc")
+    hidden = datasets.hide_labels(images, fraction)
+    np.testing.assert_array_equal(images.labels, labels)
+    np.testing.assert_array_equal(hidden.images, pixels)
+    shown = hidden.labels >= 0
+    np.testing.assert_array_equal(hidden.labels[shown], labels[shown])
+    assert (hidden.labels[~shown] == -1).all()
+    assert np.bincount(hidden.labels[shown], minlength=3).tolist() == kept
+    np.testing.assert_array_equal(hidden.labels, datasets.hide_labels(images, fraction).labels)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.01])
+def test_bad_fraction_of_labels(fraction):
+    images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [0, 1], "ab")
+    with pytest.raises(ValueError, match="`labelled_fraction` must be from 0 to 1. Received"):
+        datasets.hide_labels(images, fraction)

@@ -66,6 +66,10 @@ def distributions(teacher, views, temperature=1.0, gives_probabilities=False):
     return softmax(logits / temperature)
 
 
+def cross_entropy_model():
+    return supcon_tf.CrossEntropyModel(small_encoder(), CLASSES)
+
+
 @pytest.mark.parametrize(("weight", "regularizer"), [(0.3, "l2"), (1, None), (INFINITE, "l2")])
 def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
     views, labels = data()
@@ -119,6 +123,15 @@ def test_the_teacher_stays_as_it_is(micro_batch_size, jit_compile):
     model.fit(tf.data.Dataset.from_tensors((views, labels)).repeat(3), verbose=0)
     for variable, old in zip(model.teacher.variables, before, strict=True):
         np.testing.assert_array_equal(variable, old)
+
+
+def test_a_teacher_that_was_saved_frozen_is_frozen(tmp_path):
+    frozen = cross_entropy_model()
+    frozen.trainable = False
+    frozen.save(tmp_path / "frozen.keras")
+    model = small_model(teacher=keras.saving.load_model(tmp_path / "frozen.keras"))
+    of_teacher = {variable.path for variable in model.teacher.variables}
+    assert not of_teacher & {variable.path for variable in model.trainable_variables}
 
 
 def test_micro_batches_train_as_the_whole_batch():
@@ -251,8 +264,9 @@ def nested(activation=None):
         (half_precision, "logits"),
         (nested, "logits"),
         (lambda: nested("softmax"), "probabilities"),
+        (cross_entropy_model, "logits"),
     ],
-    ids=["dense", "softmax", "softmax layer", "cast", "nested", "nested softmax"],
+    ids=["dense", "softmax", "softmax layer", "cast", "nested", "nested softmax", "ours"],
 )
 def test_what_a_teacher_gives_is_found_out(make, gives):
     assert small_model(teacher=make()).teacher_gives == gives
@@ -266,8 +280,13 @@ def unbuilt():
     return keras.Sequential([keras.layers.Dense(CLASSES)])
 
 
-def subclass():
-    return supcon_tf.CrossEntropyModel(small_encoder(), CLASSES)
+class Subclass(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.classifier = classifier()
+
+    def call(self, images):
+        return self.classifier(images)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +295,7 @@ def subclass():
         (lambda: classifier("sigmoid"), "`teacher_gives`.*a last activation sigmoid"),
         (unclear_end, "`teacher_gives`.*activation None"),
         (unbuilt, "`teacher_gives`.*activation None"),
-        (subclass, "`teacher_gives`.*activation None"),
+        (Subclass, "`teacher_gives`.*activation None"),
     ],
     ids=["sigmoid", "dropout", "unbuilt", "subclass"],
 )
@@ -287,7 +306,7 @@ def test_what_a_teacher_gives_cannot_be_found_out(make, message):
 
 def test_a_subclass_of_which_is_told_what_it_gives():
     views, labels = data()
-    model = small_model(teacher=subclass(), teacher_gives="logits")
+    model = small_model(teacher=Subclass(), teacher_gives="logits")
     taught = tf.nn.softmax([model.teacher(views[:, view]) for view in range(2)])
     expected = GeneralizedSupConLoss(0.5)(tf.transpose(taught, [1, 0, 2]), model(views))
     logs = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)

@@ -1,0 +1,21 @@
+r"""A teacher for fashion_mnist_10k: twice as wide, Mixup and CutMix, averaged weights.
+
+    python -m experiments.train_teacher \
+        --config=experiments/configs/fashion_mnist_10k_teacher.py
+
+It sees the 10,000 images that its students see. No published result; see README.md for what comes
+out.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import fashion_mnist_10k_cross_entropy
+
+
+def get_config() -> ConfigDict:
+    """Returns the recipe."""
+    config = fashion_mnist_10k_cross_entropy.get_config()
+    config.encoder.width = 1.0
+    config.average_momentum = 0.99
+    config.mixing.kind = "mixup_cutmix"
+    return config
