@@ -1,17 +1,17 @@
 r"""Trains every row of a grid, with several seeds, and writes what comes out, one line for each.
 
     python -m experiments.ablate --grid=label_distributions \
-        --config=experiments/configs/fashion_mnist_small.py --seeds=0,1,2 \
-        --change=train_images=10000 --change=epochs=10 --change=linear.epochs=10
+        --config=experiments/configs/fashion_mnist_10k.py --seeds=0,1,2
 
 trains the rows of experiments/grids/label_distributions.py with this recipe and others of its
 family (its name followed by `_cross_entropy`, ...), and writes to the output directory
 
-    label_distributions.jsonl   a JSON object for each training: row, seed, changes, test figures
-    label_distributions/        the files of each training
+    lines.jsonl   a JSON object for each training: row, recipe, changes, seed, test figures
+    lines/        the files of each training
 
-and the table. A training that fails is reported, and the next one starts. Given again, the same
-command makes what is missing and nothing else; a training that was stopped goes on.
+and prints the table. A training that fails is reported, and the next one starts. Given again, the
+same command makes what is missing and nothing else; a training that was stopped goes on. Grids with
+the same output directory share the trainings that they have in common.
 """
 
 import importlib
@@ -45,18 +45,19 @@ def main(argv: list[str]) -> None:
     output_dir = pathlib.Path(_OUTPUT_DIR.value or f"runs/ablate/{config.stem}")
     rows = importlib.import_module(f"experiments.grids.{_GRID.value}").ROWS
     strategy = strategy_flags.make_strategy()
-    from experiments import ablation
+    from experiments import ablation, result_lines
 
+    changes = ablation.parse_changes(_CHANGES.value)
     lines = ablation.run_grid(
         rows,
         config,
         seeds=[int(seed) for seed in _SEEDS.value],
-        changes=ablation.parse_changes(_CHANGES.value),
-        path=output_dir / f"{_GRID.value}.jsonl",
+        changes=changes,
+        path=output_dir / "lines.jsonl",
         strategy=strategy,
     )
-    print(ablation.table(rows, lines))
-    failed = [f"{line['row']} (seed {line['seed']})" for line in lines if "error" in line]
+    print(result_lines.table(rows, lines, config.stem, changes))
+    failed = [f"{line['row']} (seed {line['seed']})" for line in lines.values() if "error" in line]
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 

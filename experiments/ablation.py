@@ -1,13 +1,11 @@
-"""Grids of trainings that go on where they were stopped, and their tables."""
+"""Grids of trainings that go on where they were stopped."""
 
 import ast
-import gc
 import hashlib
 import json
 import pathlib
 import re
 import runpy
-import statistics
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -18,8 +16,8 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
+from experiments import result_lines
 from experiments.classifiers import train_cross_entropy, train_linear, train_teacher
-from experiments.files import write_atomically
 from experiments.grids import Row
 from experiments.pretraining import pretrain
 
@@ -37,7 +35,7 @@ def run_grid(
     changes: Mapping[str, Any],
     path: pathlib.Path,
     strategy: tf.distribute.Strategy,
-) -> list[dict[str, Any]]:
+) -> dict[str, result_lines.Line]:
     """Trains what is missing of a grid.
 
     Args:
@@ -49,57 +47,69 @@ def run_grid(
         strategy: a strategy of tf.distribute.
 
     Returns:
-        The lines of this grid, those of failed trainings with an `"error"`.
+        The lines of this grid by their key, those of failed trainings with an `"error"`.
 
     Raises:
-        ValueError: if a row does not fit the recipe, or `path` holds a line of the same row and
-            seed with other settings; before anything is trained.
+        ValueError: if a row does not fit the recipe, or `path` holds a line of the same training
+            although the recipe has changed since; before anything is trained.
     """
-    configs = {}
-    directories = {}
+    lines = result_lines.read(path)
+    trainings = {}
     for seed in seeds:
         for row in rows:
-            directories[row.name, seed] = path.with_suffix("") / f"{_file_name(row.name)}-{seed}"
-            every = {**changes, **row.changes, "seed": seed}
-            if row.teacher is not None:
-                teacher = directories[row.teacher, seed] / "classifier.keras"
-                every["teacher.path"] = str(teacher)
-            configs[row.name, seed] = changed(_load(recipe, row.recipe), every)
-    lines = _read_lines(path)
-    for key, config in configs.items():
-        line = lines.get(key)
-        if line is not None and "error" not in line and line["settings"] != _digest(config):
-            raise ValueError(
-                f"{path} holds a training of {key[0]!r} with seed {key[1]} and other settings; "
-                "choose another --output_dir, or remove the line."
-            )
-    chief = supcon_tf.distribution.is_chief(strategy)
-    for seed in seeds:
-        for row in rows:
-            key = row.name, seed
-            if key in lines and "error" not in lines[key]:
-                continue
-            print(f"--- {row.name}, seed {seed}", flush=True)
-            line = {
-                "row": row.name,
-                "seed": seed,
-                "recipe": recipe.stem + row.recipe,
-                "changes": {**changes, **row.changes},
-                "settings": _digest(configs[key]),
-            }
-            start = time.monotonic()
-            try:
-                line |= _train(row, configs[key], directories[key], strategy)
-            except Exception as error:  # the others shall have their turn
-                traceback.print_exc()
-                line["error"] = f"{type(error).__name__}: {error}"
-            line["seconds"] = round(time.monotonic() - start, 1)
-            lines[key] = line
-            if chief:
-                _write_lines(path, lines)
-            keras.backend.clear_session()
-            gc.collect()
-    return [lines[row.name, seed] for seed in seeds for row in rows]
+            training = result_lines.identity(recipe.stem, row, rows, changes, seed)
+            config = changed(load_recipe(recipe, row.recipe), {**training["changes"], "seed": seed})
+            directory = _directory(path, training)
+            settings = _digest(config)
+            if training["teacher"] is not None:
+                teacher = _directory(path, training["teacher"])
+                config.teacher.path = str(teacher / "classifier.keras")
+            done = lines.get(result_lines.key(training), {})
+            if "test" in done and done["settings"] != settings:
+                raise ValueError(
+                    f"{path} holds a line of {row.name!r} with seed {seed}, but the recipe has "
+                    "changed since; remove the line and the training's directory, or choose "
+                    f"another --output_dir. Received: {directory}"
+                )
+            line = {"row": row.name, **training, "settings": settings}
+            trainings[result_lines.key(training)] = row, config, directory, line
+    for key, (row, config, directory, line) in trainings.items():
+        if "test" in lines.get(key, {}):
+            continue
+        print(f"--- {row.name}, seed {config.seed}", flush=True)
+        start = time.monotonic()
+        try:
+            line |= _train(row, config, directory, strategy)
+        except Exception as error:  # the others shall have their turn
+            traceback.print_exc()
+            line["error"] = f"{type(error).__name__}: {error}"
+        line["seconds"] = round(time.monotonic() - start, 1)
+        lines[key] = line
+        if supcon_tf.distribution.is_chief(strategy):
+            result_lines.write(path, lines.values())
+        keras.backend.clear_session()
+    return {key: lines[key] for key in trainings}
+
+
+def load_recipe(recipe: pathlib.Path, suffix: str) -> ConfigDict:
+    """Loads a recipe of a family.
+
+    Args:
+        recipe: the file of the recipe after which the family is named.
+        suffix: what the name of this one has in addition, `""` or such as `"_cross_entropy"`.
+
+    Returns:
+        What its `get_config` gives.
+
+    Raises:
+        ValueError: if there is no such file.
+    """
+    path = recipe.with_name(f"{recipe.stem}{suffix}.py")
+    if not path.is_file():
+        raise ValueError(
+            f"The grid needs the recipe {path.name} beside `config`. Received: {recipe}"
+        )
+    return runpy.run_path(str(path))["get_config"]()
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
@@ -127,7 +137,7 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
         config: the recipe.
         changes: values by their full name, such as `"loss.temperature"`. The arguments of losses,
             policies, encoders, projection heads and optimizers may be ones that the recipe leaves
-            at their default.
+            at their default. A field of fields, such as `"loss"`, can be replaced as a whole.
 
     Returns:
         The recipe.
@@ -145,6 +155,8 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
             if parent in _ARGUMENTS:
                 with fields.unlocked():
                     fields[field] = value
+            elif isinstance(value, dict):
+                fields[field] = ConfigDict(value)
             else:
                 fields[field] = value
         except (KeyError, TypeError) as error:
@@ -152,24 +164,6 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
                 f"A change must be of a field that the recipe has. Received: {name}={value!r}"
             ) from error
     return config
-
-
-def table(rows: Sequence[Row], lines: Sequence[Mapping[str, Any]]) -> str:
-    """Makes the table of a grid: mean and standard deviation over the seeds."""
-    text = "| | test accuracy | seeds | minutes |\n|---|---|---|---|\n"
-    for row in rows:
-        done = [line for line in lines if line["row"] == row.name and "error" not in line]
-        if done:
-            accuracies = [line["test"]["accuracy"] for line in done]
-            minutes = statistics.mean(line["seconds"] for line in done) / 60
-            text += f"| {row.name} | {spread(accuracies)} | {len(done)} | {minutes:.1f} |\n"
-    return text
-
-
-def spread(values: Sequence[float]) -> str:
-    """Writes the mean, and the standard deviation of a sample if there are several values."""
-    mean = f"{statistics.mean(values):.4f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.4f}"
 
 
 def _train(
@@ -188,36 +182,17 @@ def _train(
     return {name: results[name] for name in ("test", "tested_on", "versions", "finished")}
 
 
-def _load(recipe: pathlib.Path, suffix: str) -> ConfigDict:
-    path = recipe.with_name(f"{recipe.stem}{suffix}.py")
-    if not path.is_file():
-        raise ValueError(
-            f"The grid needs the recipe {path.name} beside `config`. Received: {recipe}"
-        )
-    return runpy.run_path(str(path))["get_config"]()
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "_", name.lower()).strip("_")
+def _directory(path: pathlib.Path, training: Mapping[str, Any]) -> pathlib.Path:
+    """Returns the directory of a training, with a name that a person can tell."""
+    changes = "".join(f"-{name}-{value}" for name, value in training["changes"].items())
+    readable = re.sub(r"[^a-z0-9.]+", "_", f"{training['recipe']}{changes}".lower())[:80].strip("_")
+    digest = hashlib.sha256(result_lines.key(training).encode()).hexdigest()[:6]
+    return path.with_suffix("") / f"{readable}-seed{training['seed']}-{digest}"
 
 
 def _digest(config: ConfigDict) -> str:
-    """Tells settings apart, wherever data and teacher are."""
+    """Tells settings apart, wherever the data is."""
     fields = json.loads(config.to_json())
     for name in _ELSEWHERE:
         del fields[name]
-    fields["teacher"]["path"] = bool(fields["teacher"]["path"])
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _read_lines(path: pathlib.Path) -> dict[tuple[str, int], dict[str, Any]]:
-    if not path.exists():
-        return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {(line["row"], line["seed"]): line for line in lines}
-
-
-def _write_lines(path: pathlib.Path, lines: Mapping[Any, Mapping[str, Any]]) -> None:
-    text = "".join(json.dumps(line) + "\n" for line in lines.values())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda name: name.write_text(text))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments import ablation
+from experiments import ablation, result_lines
 from experiments.configs import digits_small
 from experiments.grids import Row, label_distributions
 
@@ -50,6 +50,7 @@ def trainings(monkeypatch):
             name,
             lambda config, directory, strategy, name=name: train(name, config, directory),
         )
+    monkeypatch.setattr(ablation.keras.backend, "clear_session", lambda: None)  # takes seconds
     monkeypatch.setattr(
         ablation,
         "train_linear",
@@ -59,7 +60,7 @@ def trainings(monkeypatch):
 
 
 def run(rows, recipe, seeds=(0, 7), changes=None):
-    return ablation.run_grid(
+    lines = ablation.run_grid(
         rows,
         recipe,
         seeds=seeds,
@@ -67,6 +68,7 @@ def run(rows, recipe, seeds=(0, 7), changes=None):
         path=recipe.with_name("lines.jsonl"),
         strategy=tf.distribute.get_strategy(),
     )
+    return list(lines.values())
 
 
 def test_trains_every_row_with_every_seed(recipe, tmp_path, trainings):
@@ -79,15 +81,15 @@ def test_trains_every_row_with_every_seed(recipe, tmp_path, trainings):
     ]
     kinds = ["train_teacher", "pretrain", "linear", "train_cross_entropy"]
     assert [kind for kind, *_ in trainings] == 2 * kinds
-    directories = [str(directory.relative_to(tmp_path / "lines")) for _, directory, _ in trainings]
-    names = ["teacher-{}", "taught_mixed-{}", "taught_mixed-{}/linear", "cross_entropy-{}"]
-    assert directories == [name.format(seed) for seed in (0, 7) for name in names]
+    assert len({directory for _, directory, _ in trainings}) == 8
     taught = trainings[5][2]
     assert (taught.seed, taught.epochs, taught.mixing.kind) == (7, 3, "cutmix")
-    assert taught.teacher.path == str(tmp_path / "lines" / "teacher-7" / "classifier.keras")
+    assert taught.teacher.path == str(trainings[4][1] / "classifier.keras")
+    assert trainings[5][1] == trainings[6][1].parent
     assert trainings[7][2].epochs == 1  # the row's own change counts
     assert lines[1]["test"] == {"accuracy": 0.03}
     assert lines[1]["changes"] == {"epochs": 3, "mixing.kind": "cutmix"}
+    assert lines[1]["teacher"]["changes"] == {"epochs": 3, "encoder.width": 0.5}
     assert lines[2]["error"] == "ValueError: a negative temperature"
     assert "test" not in lines[2]
 
@@ -97,43 +99,64 @@ def test_makes_what_is_missing_and_nothing_else(recipe, tmp_path, trainings):
     path = tmp_path / "lines.jsonl"
     text = path.read_text().splitlines(keepends=True)
     path.write_text("".join(text[:4]))  # stopped after the first seed
+    shutil.rmtree(tmp_path / "lines")
     trainings.clear()
     mended = [*ROWS[:2], Row("broken", changes={"loss.temperature": 1.0}), ROWS[3]]
-    for directory in (tmp_path / "lines").glob("*-7"):
-        shutil.rmtree(directory)
     again = run(mended, recipe)
-    assert [directory.name for kind, directory, _ in trainings if kind != "linear"] == [
-        "broken-0",
-        *("teacher-7", "taught_mixed-7", "broken-7", "cross_entropy-7"),
-    ]
+    made = [(kind, config.seed) for kind, _, config in trainings if kind != "linear"]
+    seven = ["train_teacher", "pretrain", "pretrain", "train_cross_entropy"]
+    assert made == [("pretrain", 0), *((kind, 7) for kind in seven)]
     for number in (0, 1, 3):
         assert again[number] == lines[number]
     assert not any("error" in line for line in again)
     trainings.clear()
-    assert run(mended, recipe) == again
+    # Another grid, in which a training has another name.
+    assert run([Row("other", "_cross_entropy", {"epochs": 1})], recipe) == [again[3], again[7]]
     assert not trainings
 
 
-def test_other_settings_do_not_mix(recipe, trainings):
+def test_a_failed_training_is_tried_again(recipe, trainings, monkeypatch):
+    broken = ROWS[2:3]
+    (line,) = run(broken, recipe, seeds=[0])
+    assert "error" in line
+    monkeypatch.setattr(ablation, "_train", lambda *_: {"test": {"accuracy": 0.5}})
+    (line,) = run(broken, recipe, seeds=[0])
+    assert "error" not in line
+
+
+def test_a_recipe_that_has_changed(recipe, trainings):
     run(ROWS, recipe)
     trainings.clear()
-    with pytest.raises(ValueError, match="a training of 'teacher' with seed 0 and other settings"):
-        run(ROWS, recipe, changes={"epochs": 4})
+    cross_entropy = recipe.with_name("digits_cross_entropy.py")
+    text = "    config.data_dir = '/elsewhere'\n    return config\n"
+    begin = (
+        "from experiments.configs import digits_small\n\n"
+        "def get_config():\n    config = digits_small.get_config()\n"
+    )
+    cross_entropy.write_text(begin + text)
+    run(ROWS[3:], recipe)
     assert not trainings
-    run(ROWS, recipe, changes={"epochs": 3, "data_dir": "/elsewhere"})
+    cross_entropy.write_text(begin + "    config.batch_size = 7\n" + text)
+    with pytest.raises(ValueError, match="of 'cross-entropy' with seed 0, but the recipe has chan"):
+        run(ROWS, recipe)
     assert not trainings
 
 
 def test_mean_and_standard_deviation():
-    rows = [Row("a"), Row("b"), Row("c")]
-    lines = [
-        {"row": "a", "seed": seed, "test": {"accuracy": accuracy}, "seconds": 60.0}
-        for seed, accuracy in enumerate([0.5, 0.6, 0.7])
-    ]
-    lines += [{"row": "b", "seed": 0, "test": {"accuracy": 0.25}, "seconds": 90.0}]
-    lines += [{"row": "c", "seed": 0, "error": "ValueError: no", "seconds": 1.0}]
-    table = ablation.table(rows, lines).splitlines()[2:]
+    rows = [Row("a"), Row("b", changes={"epochs": 2}), Row("c", "_genscl"), Row("d", "_none")]
+    lines = {}
+
+    def add(row, seed, **outcome):
+        line = {**result_lines.identity("r", row, rows, {"x": 1}, seed), "seconds": 60.0, **outcome}
+        lines[result_lines.key(line)] = line
+
+    for seed, accuracy in enumerate([0.5, 0.6, 0.7]):
+        add(rows[0], seed, test={"accuracy": accuracy})
+    add(rows[1], 0, test={"accuracy": 0.25}, seconds=90.0)
+    add(rows[2], 0, error="ValueError: no")
+    table = result_lines.table(rows, lines, "r", {"x": 1}).splitlines()[2:]
     assert table == ["| a | 0.6000 ± 0.1000 | 3 | 1.0 |", "| b | 0.2500 | 1 | 1.5 |"]
+    assert result_lines.of_row(lines, "r", rows[0], rows) == []  # without the change for all
 
 
 def test_changes():
@@ -144,6 +167,8 @@ def test_changes():
     assert (config.epochs, config.linear.epochs) == (3, 7)
     assert config.loss.summation == "inside"  # an argument that the recipe leaves at its default
     assert config.augmentation.area == (0.5, 1.0)
+    loss = {"name": "triplet", "mining": "hard"}
+    assert ablation.changed(config, {"loss": loss}).loss.to_dict() == loss
 
 
 @pytest.mark.parametrize(

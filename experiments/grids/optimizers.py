@@ -1,0 +1,37 @@
+"""Optimizers of both stages: Khosla et al., 2020, Table 8.
+
+ResNet-50, ImageNet, AutoAugment, 350 + 350 epochs, top-1 in percent; rows first stage, columns
+linear stage:
+
+|          | LARS | RMSProp | momentum |
+|----------|------|---------|----------|
+| LARS     | 78.2 | 78.7    | 77.6     |
+| RMSProp  | 77.4 | 77.8    | 76.9     |
+| momentum | 77.7 | 76.1    | 77.7     |
+
+Learning rates are not published; here each optimizer has one that its recipes have.
+"""
+
+from experiments.grids import Row
+
+_SETTINGS = {
+    "LARS": ("lars", 0.4, {"momentum": 0.9, "weight_decay": 1e-4}),
+    "RMSProp": ("rmsprop", 0.001, {"rho": 0.9, "momentum": 0.9, "epsilon": 1e-3}),
+    "momentum": ("sgd", 0.2, {"momentum": 0.9, "weight_decay": 1e-4}),
+}
+
+
+def _fields(stage, optimizer):
+    name, learning_rate, arguments = _SETTINGS[optimizer]
+    return {
+        f"{stage}optimizer.name": name,
+        f"{stage}optimizer.learning_rate": learning_rate,
+        f"{stage}optimizer.arguments": arguments,
+    }
+
+
+ROWS = [
+    Row(f"{first}, then {second}", changes={**_fields("", first), **_fields("linear.", second)})
+    for first in _SETTINGS
+    for second in _SETTINGS
+]
