@@ -2,7 +2,13 @@
 
 from supcon_tf import augmentation, callbacks, data, distribution, metrics, optimizers
 from supcon_tf._version import __version__
-from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
+from supcon_tf.losses import (
+    GeneralizedSupConLoss,
+    MaxMarginLoss,
+    NPairsLoss,
+    SupConLoss,
+    TripletLoss,
+)
 from supcon_tf.models import (
     AveragedCrossEntropyModel,
     CrossEntropyModel,
@@ -23,10 +29,13 @@ __all__ = [
     "GeneralizedSupConLoss",
     "JointSupConModel",
     "LinearClassifier",
+    "MaxMarginLoss",
     "MixingLayer",
     "MomentumSupConModel",
+    "NPairsLoss",
     "SupConLoss",
     "SupConModel",
+    "TripletLoss",
     "__version__",
     "augmentation",
     "callbacks",

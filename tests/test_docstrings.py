@@ -18,6 +18,9 @@ def test_examples_run_as_printed(name):
     "name",
     [
         "SupConLoss",
+        "NPairsLoss",
+        "TripletLoss",
+        "MaxMarginLoss",
         "SupConModel",
         "MixingLayer",
         "MomentumSupConModel",

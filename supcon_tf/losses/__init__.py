@@ -1,6 +1,13 @@
-"""Keras losses for contrastive learning."""
+"""Keras losses: contrastive learning, and the baselines of metric learning."""
 
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
+from supcon_tf.losses.metric_learning import MaxMarginLoss, NPairsLoss, TripletLoss
 from supcon_tf.losses.supcon import SupConLoss
 
-__all__ = ["GeneralizedSupConLoss", "SupConLoss"]
+__all__ = [
+    "GeneralizedSupConLoss",
+    "MaxMarginLoss",
+    "NPairsLoss",
+    "SupConLoss",
+    "TripletLoss",
+]

@@ -1,31 +1,19 @@
-"""What every contrastive loss shares: views, normalisation, temperatures and Keras reductions."""
+"""What the contrastive losses share: temperatures, anchors and tiles."""
 
 import math
 from typing import Any
 
-import keras
 import tensorflow as tf
 
+from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.similarity.replicas import replica_context
 
 # Which views of a sample are anchors; all views are always compared with.
 ANCHORS = ("all_views", "first_view")
 
 
-class _PerSampleReduction(keras.losses.Loss):
-    """Applies Keras's sample weights, reduction and replica scaling to ready per-sample losses."""
-
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns the losses as they are."""
-        return y_pred
-
-
-class ContrastiveLoss(keras.losses.Loss):
-    """Base of the losses that compare every view in a batch with all others.
-
-    Subclasses implement `row_labels` and `row_losses`; this class turns embeddings `[batch, dim]`
-    or `[batch, views, dim]` into rows, and the rows' losses into one value per sample.
-    """
+class ContrastiveLoss(EmbeddingLoss):
+    """Base of the losses over softmaxes of similarities, also to other rows than the batch's."""
 
     def __init__(
         self,
@@ -41,55 +29,24 @@ class ContrastiveLoss(keras.losses.Loss):
         name: str | None,
         dtype: Any,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(
+            normalize=normalize,
+            cross_replica=cross_replica,
+            reduction=reduction,
+            name=name,
+            dtype=dtype,
+        )
         self.temperature = positive("temperature", temperature)
         self.anchors = one_of("anchors", anchors, ANCHORS)
         self.base_temperature = (
             None if base_temperature is None else positive("base_temperature", base_temperature)
         )
-        self.normalize = normalize
-        self.cross_replica = cross_replica
         if block_size is not None and not (isinstance(block_size, int) and block_size > 0):
             raise ValueError(
                 f"`block_size` must be None or an integer above 0. Received: {block_size!r}"
             )
         self.block_size = block_size
         self.product_dtype = one_of("product_dtype", product_dtype, (None, "bfloat16"))
-        self._reduction_of_samples = _PerSampleReduction(
-            reduction=reduction, name=name, dtype=dtype
-        )
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
-        """Computes the reduced loss.
-
-        Keras would cast `y_true` to floating point first, where ids above 2^24 collide; here the
-        labels keep their dtype.
-        """
-        y_pred = tf.cast(tf.convert_to_tensor(y_pred), self.dtype)
-        return self.reduce(self.call(tf.convert_to_tensor(y_true), y_pred), sample_weight)
-
-    def reduce(self, losses: tf.Tensor, sample_weight: Any = None) -> tf.Tensor:
-        """Reduces one loss per sample to what a training step minimises.
-
-        Args:
-            losses: `[batch]`, as from `call` or `contrast`.
-            sample_weight: optional `[batch]` weights.
-
-        Returns:
-            The value that `reduction` says, which on one of several replicas is its share.
-        """
-        return self._reduction_of_samples(losses, losses, sample_weight)
-
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Computes one loss per sample, the mean over its anchor views: shape `[batch]`."""
-        replica = replica_context()
-        if replica is not None:
-            self._require_exact_on_replicas(y_pred, replica.num_replicas_in_sync)
-        rows, sample_ids, views = self._rows(y_true, y_pred)
-        labels = self.row_labels(y_true, views)
-        replica = replica if self.cross_replica else None
-        losses = self.row_losses(rows, labels, sample_ids, views, replica=replica)
-        return self._per_sample(losses, views)
 
     def contrast(
         self,
@@ -148,10 +105,6 @@ class ContrastiveLoss(keras.losses.Loss):
         )
         return self._per_sample(losses, views)
 
-    def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
-        """Turns labels of samples into labels of rows, one row per view."""
-        raise NotImplementedError
-
     def row_losses(
         self,
         rows: tf.Tensor,
@@ -177,56 +130,11 @@ class ContrastiveLoss(keras.losses.Loss):
         """
         raise NotImplementedError
 
-    def _rows(
-        self, y_true: tf.Tensor, y_pred: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, int | tf.Tensor]:
-        """Turns embeddings of samples into rows, their sample ids, and the number of views."""
-        if y_pred.shape.rank not in (2, 3):
-            raise ValueError(
-                "`y_pred` must hold embeddings of shape [batch, dim] or [batch, views, dim]. "
-                f"Received: shape={y_pred.shape}"
-            )
-        if not y_true.shape[:1].is_compatible_with(y_pred.shape[:1]):
-            raise ValueError(
-                "`y_true` and `y_pred` must have the same batch size: one label per sample, shared "
-                f"by its views. Received: y_true.shape={y_true.shape}, y_pred.shape={y_pred.shape}"
-            )
-        if y_pred.dtype.size < 4:  # half precision moves logits by 0.1 at a temperature of 0.01
-            y_pred = tf.cast(y_pred, tf.float32)
-        if self.normalize:
-            y_pred = tf.math.l2_normalize(y_pred, axis=-1)
-        # What is known statically stays so: replicas have to know how many rows they send.
-        sizes = [
-            size if size is not None else tf.shape(y_pred)[axis]
-            for axis, size in enumerate(y_pred.shape)
-        ]
-        views = 1
-        if y_pred.shape.rank == 3:
-            views = sizes[1]
-            y_pred = tf.reshape(y_pred, [sizes[0] * views, sizes[2]])
-        return y_pred, tf.repeat(tf.range(sizes[0]), views), views
-
-    def _require_exact_on_replicas(self, y_pred: tf.Tensor, replicas: int) -> None:
-        """Raises `ValueError` where several replicas would not train as one does."""
-        if y_pred.shape[0] is None:
-            raise ValueError(
-                "On several replicas the losses need batches of a static size that the number of "
-                "replicas divides: use `dataset.batch(size, drop_remainder=True)`. Received: "
-                f"y_pred.shape={y_pred.shape} on one of {replicas} replicas"
-            )
-        if self.reduction == "mean_with_sample_weight":
-            raise ValueError(
-                "`reduction` must not be 'mean_with_sample_weight' on several replicas, since each "
-                "would divide by the weights of its own samples; use 'sum_over_batch_size', 'mean' "
-                f"or 'sum'. Received: {replicas} replicas"
-            )
-
     def _per_sample(self, losses: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
         """Averages the rows' losses over the anchor views of each sample."""
-        losses = tf.reshape(losses, [-1, views])
         if self.anchors == "first_view":
-            losses = losses[:, :1]
-        per_sample = tf.reduce_mean(losses, axis=1)
+            losses, views = tf.reshape(losses, [-1, views])[:, 0], 1
+        per_sample = super()._per_sample(losses, views)
         if self.base_temperature is not None:
             per_sample *= self.temperature / self.base_temperature
         return per_sample
@@ -238,11 +146,8 @@ class ContrastiveLoss(keras.losses.Loss):
             "temperature": self.temperature,
             "anchors": self.anchors,
             "base_temperature": self.base_temperature,
-            "normalize": self.normalize,
-            "cross_replica": self.cross_replica,
             "block_size": self.block_size,
             "product_dtype": self.product_dtype,
-            "dtype": self.dtype,
         }
 
 

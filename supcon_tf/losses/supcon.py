@@ -6,9 +6,8 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.losses.contrastive import ContrastiveLoss, one_of
-from supcon_tf.losses.labels import class_ids
 from supcon_tf.similarity.losses import DENOMINATORS, SUMMATIONS, supcon
-from supcon_tf.similarity.replicas import gather_rows, is_dry_run
+from supcon_tf.similarity.replicas import gather_rows
 from supcon_tf.similarity.rows import describe, describe_square
 
 
@@ -122,12 +121,6 @@ class SupConLoss(ContrastiveLoss):
                 f"`positives_cap` must be None or an integer from 0. Received: {positives_cap!r}"
             )
         self.positives_cap = positives_cap
-
-    def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
-        """Repeats the class ids of samples for their views."""
-        if is_dry_run():
-            y_true = tf.cast(y_true, tf.int64)
-        return tf.repeat(class_ids(y_true), views)
 
     def row_losses(self, rows, labels, sample_ids, views, contrasts=None, replica=None):
         """Computes the equation for each view of each sample."""

@@ -39,3 +39,28 @@ def contract(
         _Precision(operand_precision=[_Precision.HIGHEST, _Precision.HIGHEST]),
         dtype,
     )
+
+
+@tf.custom_gradient
+def inner_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Multiplies every row of one matrix with every row of another, rounding no factors.
+
+    Args:
+        left: `[rows, dim]` floating point matrix.
+        right: `[columns, dim]` matrix of the same dtype.
+
+    Returns:
+        `[rows, columns]` inner products, differentiable as often as one likes.
+    """
+
+    def gradient(upstream):
+        of_left = inner_products(upstream, tf.transpose(right))
+        return of_left, inner_products(tf.transpose(upstream), tf.transpose(left))
+
+    # XLA's dot has no gradient of its own, which TensorFlow would look for here.
+    return _inner_products(tf.stop_gradient(left), tf.stop_gradient(right)), gradient
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _inner_products(left, right):
+    return contract(left, right, (1, 1), None)

@@ -3,7 +3,7 @@
 Every replica holds a part of the global batch. Forward it gathers everyone's embeddings and class
 ids once. Backward it gathers, of everyone's anchors, a few numbers each (their log-sum-exps and
 upstream gradients), from which the complete gradient of its own rows follows: no embeddings, nor
-gradients of embeddings, are sent again.
+gradients of embeddings, are sent again. (The losses of `pairs.py` send the gradients back instead.)
 
 Collectives stay outside of what XLA compiles.
 """
@@ -40,6 +40,7 @@ def gather_rows(
     sample_ids: tf.Tensor,
     replica: tf.distribute.ReplicaContext,
     ranked: bool = False,
+    differentiable: bool = False,
 ) -> tuple[Rows, Rows]:
     """Describes a replica's rows, and everyone's rows that they are contrasted with.
 
@@ -50,14 +51,15 @@ def gather_rows(
             one sample, the same on every replica.
         replica: the replica.
         ranked: see `rows.describe_square`.
+        differentiable: whether gradients with respect to everyone's rows are sent back to the
+            replicas that the rows are from, and added up there; otherwise there are none.
 
     Returns:
         The replica's rows, and everyone's: the first replica's, then the next one's, and so on.
-        The latter carry no gradient.
     """
     size, count = z.shape[0], replica.num_replicas_in_sync
     everyones = describe_square(
-        replica.all_gather(tf.stop_gradient(z), axis=0),
+        replica.all_gather(z if differentiable else tf.stop_gradient(z), axis=0),
         replica.all_gather(tf.cast(class_ids, tf.int64), axis=0),
         tf.tile(sample_ids, [count]) + size * tf.repeat(tf.range(count), size),
         ranked,
