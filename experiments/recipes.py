@@ -26,7 +26,13 @@ OPTIMIZERS = {
     "lars": optimizers.LARS,
     "adam": keras.optimizers.Adam,
 }
-LOSSES = {"supcon": supcon_tf.SupConLoss, "generalized": supcon_tf.GeneralizedSupConLoss}
+LOSSES = {
+    "supcon": supcon_tf.SupConLoss,
+    "generalized": supcon_tf.GeneralizedSupConLoss,
+    "n_pairs": supcon_tf.NPairsLoss,
+    "triplet": supcon_tf.TripletLoss,
+    "max_margin": supcon_tf.MaxMarginLoss,
+}
 ENCODERS = {
     "resnet": supcon_tf.encoders.resnet,
     "efficientnet_v2": supcon_tf.encoders.efficientnet_v2,
