@@ -10,7 +10,7 @@ ResNet-50, ImageNet, top-1 in percent; rows first stage, columns linear stage:
 | Stacked RandAugment | 78.1        | 78.2        | 77.9       | 75.9                |
 """
 
-from experiments.grids import Row
+from experiments.grids import Claim, Row
 
 _POLICIES = {
     "AutoAugment": "auto_augment",
@@ -29,4 +29,13 @@ ROWS = [
     Row(f"{first}, then {second}", changes={**_fields("", first), **_fields("linear.", second)})
     for first in _POLICIES
     for second in _POLICIES
+]
+
+CLAIMS = [
+    Claim(
+        f"{policy} is best followed by itself (SupCon, Table 9)",
+        f"{policy}, then {policy}",
+        f"{policy}, then {other}",
+    )
+    for policy, other in (("AutoAugment", "SimAugment"), ("SimAugment", "AutoAugment"))
 ]

@@ -4,10 +4,40 @@ On ImageNet both methods gain from larger batches, and SupCon is above cross-ent
 one. The plotted values are not published as numbers.
 """
 
-from experiments.grids import Row
+from experiments.grids import Claim, Row
 
 SIZES = (64, 128, 256, 512)
 ROWS = [
-    *(Row(f"SupCon, {size}", changes={"batch_size": size}) for size in SIZES),
-    *(Row(f"cross-entropy, {size}", "_cross_entropy", {"batch_size": size}) for size in SIZES),
+    *(
+        Row(f"SupCon, {size}", changes={"batch_size": size}, x=size, series="SupCon")
+        for size in SIZES
+    ),
+    *(
+        Row(
+            f"cross-entropy, {size}",
+            "_cross_entropy",
+            {"batch_size": size},
+            x=size,
+            series="cross-entropy",
+        )
+        for size in SIZES
+    ),
 ]
+
+CLAIMS = [
+    Claim("SupCon gains from larger batches (SupCon, Figure 4 b)", "SupCon, 512", "SupCon, 64"),
+    Claim(
+        "Cross-entropy gains from larger batches (SupCon, Figure 4 b)",
+        "cross-entropy, 512",
+        "cross-entropy, 64",
+    ),
+    *(
+        Claim(
+            f"SupCon is above cross-entropy with batches of {size} (SupCon, Figure 4 b)",
+            f"SupCon, {size}",
+            f"cross-entropy, {size}",
+        )
+        for size in SIZES
+    ),
+]
+X_LABEL = "images in a batch"

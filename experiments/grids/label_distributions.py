@@ -8,7 +8,7 @@ Kim et al., 2022, first version, Table 1 (ResNet-50, linear accuracy in percent)
 | CIFAR-100 | 76.5   | 82.5           | 82.8           | 84.7   | 75.4          |
 """
 
-from experiments.grids import Row
+from experiments.grids import Claim, Row
 
 ROWS = [
     Row("teacher", "_teacher"),
@@ -18,4 +18,15 @@ ROWS = [
     Row("SupCon + both", "_genscl", teacher="teacher"),
     Row("cross-entropy", "_cross_entropy"),
     Row("cross-entropy + Mixup-CutMix", "_cross_entropy", {"mixing.kind": "mixup_cutmix"}),
+]
+
+CLAIMS = [
+    Claim("Mixup-CutMix helps SupCon (GenSCL, Table 1)", "SupCon + Mixup-CutMix", "SupCon"),
+    Claim("A teacher helps SupCon (GenSCL, Table 1)", "SupCon + distillation", "SupCon"),
+    Claim(
+        "Both are better than mixing alone (GenSCL, Table 1)",
+        "SupCon + both",
+        "SupCon + Mixup-CutMix",
+    ),
+    Claim("SupCon is better than cross-entropy (GenSCL, Table 1)", "SupCon", "cross-entropy"),
 ]

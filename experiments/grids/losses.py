@@ -10,7 +10,7 @@ outside 78.7, inside 67.4; section 8, ImageNet: N-pairs 57.4; Table 2:
 | ImageNet  | 70.2   | 78.2          | 78.0       | 78.7   |
 """
 
-from experiments.grids import Row
+from experiments.grids import Claim, Row
 
 ROWS = [
     Row("SupCon, sum outside"),
@@ -30,4 +30,24 @@ ROWS = [
         {"loss.weighting": "contrast_count"},
     ),
     Row("cross-entropy", "_cross_entropy"),
+]
+
+CLAIMS = [
+    Claim(
+        "The sum outside of the logarithm is better than inside (SupCon, Table 1)",
+        "SupCon, sum outside",
+        "SupCon, sum inside",
+    ),
+    Claim(
+        "SupCon is better than cross-entropy (SupCon, Table 2)",
+        "SupCon, sum outside",
+        "cross-entropy",
+    ),
+    Claim("SupCon is better than SimCLR (SupCon, Table 2)", "SupCon, sum outside", "SimCLR"),
+    Claim("SupCon is better than N-pairs (SupCon, section 8)", "SupCon, sum outside", "N-pairs"),
+    Claim(
+        "Mixup-CutMix with label distributions is better than SupCon (GenSCL, Table 1)",
+        "GenSCL, Mixup-CutMix",
+        "SupCon, sum outside",
+    ),
 ]

@@ -12,7 +12,7 @@ linear stage:
 Learning rates are not published; here each optimizer has one that its recipes have.
 """
 
-from experiments.grids import Row
+from experiments.grids import Claim, Row
 
 _SETTINGS = {
     "LARS": ("lars", 0.4, {"momentum": 0.9, "weight_decay": 1e-4}),
@@ -34,4 +34,12 @@ ROWS = [
     Row(f"{first}, then {second}", changes={**_fields("", first), **_fields("linear.", second)})
     for first in _SETTINGS
     for second in _SETTINGS
+]
+
+CLAIMS = [
+    Claim(
+        "LARS, then RMSProp is better than momentum twice (SupCon, Table 8)",
+        "LARS, then RMSProp",
+        "momentum, then momentum",
+    ),
 ]

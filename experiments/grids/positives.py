@@ -7,9 +7,19 @@ ResNet-50, ImageNet, batch of 6144, top-1 in percent; one positive is always the
 | 69.3       | 76.6 | 78.0 | 78.4 | 78.3 | 78.5                 |
 """
 
-from experiments.grids import Row
+from experiments.grids import Claim, Row
 
 ROWS = [
-    *(Row(f"{cap + 1}", changes={"loss.positives_cap": cap}) for cap in (0, 2, 4, 8, 16)),
-    Row("no cap"),
+    *(
+        Row(f"{cap + 1}", changes={"loss.positives_cap": cap}, x=cap + 1, series="SupCon")
+        for cap in (0, 2, 4, 8, 16)
+    ),
+    # In batches of 256 images of 10 classes: 25 others of a class, of two views each, and one view.
+    Row("no cap", x=51, series="SupCon"),
 ]
+
+CLAIMS = [
+    Claim("More positives are better than the other view alone (SupCon, Table 5)", "no cap", "1"),
+    Claim("Nine positives are better than three (SupCon, Table 5)", "9", "3"),
+]
+X_LABEL = "positives of an anchor at most"

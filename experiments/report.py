@@ -1,0 +1,145 @@
+"""Writes docs/results.md and its figures from the lines that trainings of grids left.
+
+    python -m experiments.report
+
+reads docs/results/fashion_mnist_10k.jsonl, which `python -m experiments.ablate` wrote, and writes
+for every grid what the papers published, the command for a training at full size, and what came
+out here: the table, its figure, and whether it agrees with the paper in direction.
+"""
+
+import importlib
+import pathlib
+import statistics
+import types
+from collections.abc import Mapping
+
+from absl import app, flags
+
+from experiments import result_lines
+
+_LINES = flags.DEFINE_string(
+    "lines", "docs/results/fashion_mnist_10k.jsonl", "The file of lines, named after their recipe."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", "docs/results.md", "The page; figures go to the directory of the lines."
+)
+
+# In the order of the page; the recipe at full size that the grid is made of.
+GRIDS = {
+    "losses": "cifar10_resnet50",
+    "label_distributions": "cifar10_resnet50",
+    "temperatures": "imagenet_resnet50",
+    "batch_sizes": "imagenet_resnet50",
+    "epochs": "imagenet_resnet50",
+    "positives": "imagenet_resnet50",
+    "optimizers": "imagenet_resnet50",
+    "augmentations": "imagenet_resnet50",
+}
+BEGIN = """# Results
+
+Every table and figure of both papers of which a grid of trainings is made: what is published, the
+command for the full size, and what comes out small. Accuracy after the last epoch on the test set,
+mean and standard deviation over the seeds; in the small trainings a difference below about 0.005
+means nothing.
+
+The small trainings: the recipe `{recipe}` ([settings](../experiments/configs/{recipe}.py)), 10,000
+images of Fashion-MNIST, on two CPU cores with other work beside. Of each grid they are made with
+
+```shell
+python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.py
+```
+
+and this page, from [their lines]({lines}), with `python -m experiments.report`.
+"""
+
+
+def section(
+    name: str, grid: types.ModuleType, lines: Mapping[str, result_lines.Line], recipe: str
+) -> str:
+    """Writes the section of a grid.
+
+    Args:
+        name: of the grid.
+        grid: its module.
+        lines: of all trainings, by their key.
+        recipe: the name of the recipe that they were made with.
+
+    Returns:
+        Markdown, without the figure.
+    """
+    subject, _, published = grid.__doc__.strip().partition("\n")
+    text = f"\n## {subject.rstrip('.')}\n{published}\n\nAt full size:\n\n```shell\n"
+    text += f"python -m experiments.ablate --grid={name} \\\n"
+    text += f"    --config=experiments/configs/{GRIDS[name]}.py --change=data_dir=DIRECTORY\n```\n"
+    table = result_lines.table(grid.ROWS, lines, recipe)
+    if len(table.splitlines()) == 2:
+        return text + "\nNot trained here.\n"
+    text += f"\nSmall:\n\n{table}"
+    verdicts = [verdict(claim, grid, lines, recipe) for claim in grid.CLAIMS]
+    if any(verdicts):
+        text += "\n| what the papers find | difference here | |\n|---|---|---|\n" + "".join(
+            verdicts
+        )
+    return text
+
+
+def verdict(claim, grid: types.ModuleType, lines: Mapping, recipe: str) -> str:
+    """Writes the row of a claim; nothing if it was not trained."""
+    means = []
+    for name in (claim.better, claim.worse):
+        (row,) = (each for each in grid.ROWS if each.name == name)
+        done = result_lines.of_row(lines, recipe, row, grid.ROWS)
+        if not done:
+            return ""
+        means.append(statistics.mean(line["test"]["accuracy"] for line in done))
+    difference = means[0] - means[1]
+    agrees = "agrees" if difference > 0 else "**does not agree**"
+    return f"| {claim.text} | {difference:+.4f} | {agrees} |\n"
+
+
+def curves(grid: types.ModuleType, lines: Mapping, recipe: str) -> dict[str, list]:
+    """Collects the points of a figure.
+
+    Returns:
+        For each series its points: x, the mean accuracy, and its standard deviation or `None`.
+    """
+    series: dict[str, list] = {}
+    for row in grid.ROWS:
+        done = result_lines.of_row(lines, recipe, row, grid.ROWS)
+        if row.x is not None and done:
+            accuracies = [line["test"]["accuracy"] for line in done]
+            deviation = statistics.stdev(accuracies) if len(done) > 1 else None
+            point = row.x, statistics.mean(accuracies), deviation
+            series.setdefault(row.series, []).append(point)
+    return series
+
+
+def main(argv: list[str]) -> None:
+    """Writes the page and its figures."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Flags only. Received: {argv[1:]}")
+    from experiments import files, pictures
+
+    path, output = pathlib.Path(_LINES.value), pathlib.Path(_OUTPUT.value)
+    if not path.is_file():
+        raise FileNotFoundError(f"`--lines` must be a file of lines. Received: {path}")
+    lines, recipe = result_lines.read(path), path.stem
+    beside = path.relative_to(output.parent)
+    text = BEGIN.format(recipe=recipe, lines=beside)
+    for name in GRIDS:
+        grid = importlib.import_module(f"experiments.grids.{name}")
+        text += section(name, grid, lines, recipe)
+        points = curves(grid, lines, recipe)
+        if points:
+            pictures.curves(
+                path.with_name(f"{name}.png"),
+                points,
+                x_label=grid.X_LABEL,
+                y_label="test accuracy",
+            )
+            text += f"\n![Accuracy against {grid.X_LABEL}]({beside.with_name(f'{name}.png')})\n"
+    files.write_atomically(output, lambda name: name.write_text(text))
+
+
+if __name__ == "__main__":
+    app.run(main)
