@@ -77,13 +77,11 @@ def run_grid(
         if "test" in lines.get(key, {}):
             continue
         print(f"--- {row.name}, seed {config.seed}", flush=True)
-        start = time.monotonic()
-        try:
-            line |= _train(row, config, directory, strategy)
-        except Exception as error:  # the others shall have their turn
-            traceback.print_exc()
-            line["error"] = f"{type(error).__name__}: {error}"
-        line["seconds"] = round(time.monotonic() - start, 1)
+        if equal := [done for done in lines.values() if _is_equal(done, line)]:
+            line = {**equal[0], **line}
+            print(f"the same training as {equal[0]['row']!r}", flush=True)
+        else:
+            line |= _timed(row, config, directory, strategy)
         lines[key] = line
         if supcon_tf.distribution.is_chief(strategy):
             result_lines.write(path, lines.values())
@@ -164,6 +162,24 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
                 f"A change must be of a field that the recipe has. Received: {name}={value!r}"
             ) from error
     return config
+
+
+def _is_equal(done: result_lines.Line, line: result_lines.Line) -> bool:
+    """Tells whether a training was made already, with changes that change nothing."""
+    return "test" in done and all(done[name] == line[name] for name in ("settings", "teacher"))
+
+
+def _timed(
+    row: Row, config: ConfigDict, directory: pathlib.Path, strategy: tf.distribute.Strategy
+) -> dict[str, Any]:
+    """Trains a row and returns what came out, or the error."""
+    start = time.monotonic()
+    try:
+        outcome = _train(row, config, directory, strategy)
+    except Exception as error:  # the others shall have their turn
+        traceback.print_exc()
+        outcome = {"error": f"{type(error).__name__}: {error}"}
+    return {**outcome, "seconds": round(time.monotonic() - start, 1)}
 
 
 def _train(

@@ -115,6 +115,20 @@ def test_makes_what_is_missing_and_nothing_else(recipe, tmp_path, trainings):
     assert not trainings
 
 
+def test_a_change_to_what_is_there_already_is_the_same_training(recipe, trainings):
+    # 40 epochs are the recipe's own.
+    rows = [
+        Row("as it is"),
+        Row("the same", changes={"epochs": 40}),
+        Row("4", changes={"epochs": 4}),
+    ]
+    lines = run(rows, recipe, seeds=[3], changes={})
+    assert run(rows, recipe, seeds=[3], changes={}) == lines
+    assert [kind for kind, *_ in trainings] == 2 * ["pretrain", "linear"]
+    assert lines[0]["test"] == lines[1]["test"] == {"accuracy": 0.403}
+    assert [line["row"] for line in lines] == ["as it is", "the same", "4"]
+
+
 def test_a_failed_training_is_tried_again(recipe, trainings, monkeypatch):
     broken = ROWS[2:3]
     (line,) = run(broken, recipe, seeds=[0])

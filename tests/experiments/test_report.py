@@ -1,0 +1,89 @@
+"""The page of results from lines made up here."""
+
+import importlib
+
+import pytest
+
+from experiments import pictures, result_lines
+from experiments.grids import epochs, losses, positives
+
+
+def lines_of(grid, outcomes):
+    """Lines of a grid of the recipe `small`: accuracies by the name of a row, one for each seed."""
+    made = {}
+    for row in grid.ROWS:
+        for seed, accuracy in enumerate(outcomes.get(row.name, [])):
+            line = result_lines.identity("small", row, grid.ROWS, {}, seed)
+            line |= {"row": row.name, "test": {"accuracy": accuracy}, "seconds": 120.0}
+            made[result_lines.key(line)] = line
+    return made
+
+
+LINES = {
+    **lines_of(
+        losses,
+        {
+            "SupCon, sum outside": [0.7, 0.8, 0.9],
+            "SupCon, sum inside": [0.6, 0.5],
+            "cross-entropy": [0.85],
+        },
+    ),
+    **lines_of(positives, {"1": [0.5], "no cap": [0.7, 0.8, 0.9]}),
+}
+
+
+@pytest.fixture
+def report(load_script):
+    return load_script("report")
+
+
+def test_a_section_compares_with_the_paper(report):
+    text = report.section("losses", losses, LINES, "small")
+    assert text.startswith("\n## Losses: SupCon in all its forms")
+    assert "| CIFAR-10  | 93.6   | 95.0          | 92.4       | 96.0   |" in text
+    assert "--grid=losses \\\n    --config=experiments/configs/cifar10_resnet50.py" in text
+    assert "| SupCon, sum outside | 0.8000 ± 0.1000 | 3 | 2.0 |" in text
+    assert "SimCLR |" not in text.split("Small:")[1]  # not trained
+    assert "(SupCon, Table 1) | +0.2500 | agrees |" in text
+    assert "(SupCon, Table 2) | -0.0500 | **does not agree** |" in text
+    assert "N-pairs (SupCon" not in text
+
+
+def test_a_grid_that_was_not_trained(report):
+    text = report.section("epochs", epochs, LINES, "small")
+    assert text.endswith("Not trained here.\n")
+
+
+def test_points_of_a_figure(report):
+    # Trainings that grids have in common count in both.
+    assert report.curves(positives, LINES, "small") == {
+        "SupCon": [(1, 0.5, None), (51, pytest.approx(0.8), pytest.approx(0.1))]
+    }
+
+
+def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        pictures, "curves", lambda path, series, **labels: drawn.update({path.name: labels}), False
+    )
+    (tmp_path / "results").mkdir()
+    path = tmp_path / "results" / "small.jsonl"
+    result_lines.write(path, LINES.values())
+    output = tmp_path / "results.md"
+    run_script("report", f"--lines={path}", f"--output={output}")
+    text = output.read_text()
+    names = importlib.import_module("experiments.report").GRIDS
+    assert text.count("\n## ") == len(names) == 8
+    assert "![Accuracy against positives of an anchor at most](results/positives.png)" in text
+    assert drawn == {
+        "positives.png": {
+            "x_label": "positives of an anchor at most",
+            "y_label": "test accuracy",
+        }
+    }
+
+
+def test_lines_that_are_not_there(run_script, tmp_path):
+    with pytest.raises(FileNotFoundError, match="`--lines` must be a file of lines. Received"):
+        run_script("report", f"--lines={tmp_path}/none.jsonl", f"--output={tmp_path}/page.md")
+    assert not list(tmp_path.iterdir())
