@@ -1,6 +1,6 @@
 """Supervised contrastive learning for Keras 3 on TensorFlow."""
 
-from supcon_tf import augmentation, callbacks, data, distribution, metrics, optimizers
+from supcon_tf import augmentation, callbacks, data, distribution, evaluation, metrics, optimizers
 from supcon_tf._version import __version__
 from supcon_tf.losses import (
     GeneralizedSupConLoss,
@@ -42,6 +42,7 @@ __all__ = [
     "data",
     "distribution",
     "encoders",
+    "evaluation",
     "metrics",
     "optimizers",
     "projection_head",
