@@ -1,5 +1,6 @@
 """Supervised contrastive learning for Keras 3 on TensorFlow."""
 
+from supcon_tf import _requirements  # noqa: F401, I001  (before what needs them)
 from supcon_tf import augmentation, callbacks, data, distribution, evaluation, metrics, optimizers
 from supcon_tf._version import __version__
 from supcon_tf.losses import (
