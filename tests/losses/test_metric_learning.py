@@ -125,6 +125,10 @@ def test_a_semi_hard_negative_is_behind_the_positive():
     losses = TripletLoss(reduction=None)(np.array([0, 0, 1, 2]), line)
     scale = 4 / 2  # rows by pairs
     np.testing.assert_allclose(losses, scale * np.array([0.8, 1.5, 0, 0]), rtol=1e-5)
+    # The negative at -1 is exactly as far from 0 as the positive is: not behind it.
+    line[2] = -1
+    losses = TripletLoss(reduction=None)(np.array([0, 0, 1, 2]), line)
+    np.testing.assert_allclose(losses, scale * np.array([0.8, 0, 0, 0]), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
