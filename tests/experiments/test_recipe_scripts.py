@@ -81,6 +81,35 @@ def test_cross_entropy(run_script, tmp_path):
     assert 0 < results["test"]["top_5_accuracy"] <= 1
 
 
+@pytest.mark.slow
+def test_a_teacher_and_an_encoder_that_it_teaches(run_script, tmp_path):
+    recipe = tmp_path / "teacher.py"
+    recipe.write_text(
+        "from experiments.configs import digits_small_cross_entropy\n\n"
+        "def get_config():\n"
+        "    config = digits_small_cross_entropy.get_config()\n"
+        "    config.average_momentum = 0.5\n"
+        "    return config\n"
+    )
+    mixed = (*TINY[1:], "--config.epochs=1", "--config.mixing.kind=mixup_cutmix")
+    run_script(
+        "train_teacher", f"--config={recipe}", *mixed, f"--output_dir={tmp_path / 'teacher'}"
+    )
+    path = tmp_path / "teacher" / "classifier.keras"
+    teacher = keras.saving.load_model(path)
+    assert type(teacher) is supcon_tf.CrossEntropyModel
+    digits = supcon_tf.data.load_digits("test")
+    right = teacher.predict(digits.images / np.float32(255), verbose=0).argmax(1) == digits.labels
+    results = json.loads((tmp_path / "teacher" / "results.json").read_text())
+    assert results["test"]["accuracy"] == pytest.approx(right.mean(), abs=1e-3)
+
+    taught = (TINY[0], *mixed, "--config.loss.name=generalized", f"--config.teacher.path={path}")
+    run_script("pretrain", *taught, f"--output_dir={tmp_path / 'taught'}")
+    results = json.loads((tmp_path / "taught" / "results.json").read_text())
+    assert len(results["history"]["distillation_loss"]) == 1
+    assert (tmp_path / "taught" / "encoder.keras").stat().st_size < 2 * path.stat().st_size
+
+
 def test_another_recipe_in_the_same_directory_is_refused(run_script, tmp_path):
     (tmp_path / "config.json").write_text('{"batch_size": 64}')
     with pytest.raises(ValueError, match="holds a run with other settings .*batch_size.*choose"):
@@ -102,6 +131,14 @@ def test_another_recipe_in_the_same_directory_is_refused(run_script, tmp_path):
             "`data_dir` must exist.*/nowhere",
         ),
         (["--config.images_per_class=5"], ValueError, "`images_per_class` must divide"),
+        (["--config.mixing.kind=cutmixup"], ValueError, "`kind` must be one of.*'cutmixup'"),
+        (["--config.mixing.kind=cutmix"], ValueError, "GeneralizedSupConLoss"),
+        (
+            ["--config.loss.name=generalized", "--config.teacher.path=/nowhere.keras"],
+            FileNotFoundError,
+            "`teacher.path`.*train_teacher.*/nowhere.keras",
+        ),
+        (["--config.labelled_fraction=2.0"], ValueError, "`labelled_fraction` must be from 0 to 1"),
     ],
 )
 def test_bad_input_is_an_error_before_anything_is_written(
