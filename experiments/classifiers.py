@@ -159,6 +159,8 @@ def train_classifier(
     images = recipes.one_hot(recipes.test_batches(config, test), num_classes)
     figures = model.evaluate(images, verbose=0, return_dict=True)
     write_atomically(output_dir / "classifier.keras", model.save)
+    if not isinstance(model, supcon_tf.LinearClassifier):  # whose encoder has a file already
+        write_atomically(output_dir / "encoder.keras", model.encoder.save)
     training.write_results(
         output_dir,
         config,

@@ -5,6 +5,8 @@
 trains, tests, and writes to the output directory
 
     classifier.keras  encoder and classifier, for images in [0, 1]
+    encoder.keras     the encoder alone; with `python -m experiments.linear_eval` and the same flags
+                      a new linear layer is trained on it, the paper's cross-entropy in two stages
     results.json      the recipe, versions, test accuracy, and every epoch's figures
     log.csv, tensorboard/, checkpoints/, config.json
 

@@ -35,6 +35,8 @@ GRIDS = {
     "optimizers": "imagenet_resnet50",
     "augmentations": "imagenet_resnet50",
 }
+# Tables without a grid: what is published, and the commands.
+OTHERS = pathlib.Path(__file__).with_name("report_others.md")
 BEGIN = """# Results
 
 Every table and figure of both papers of which a grid of trainings is made: what is published, the
@@ -136,9 +138,10 @@ def main(argv: list[str]) -> None:
                 points,
                 x_label=grid.X_LABEL,
                 y_label="test accuracy",
+                logarithmic=True,
             )
             text += f"\n![Accuracy against {grid.X_LABEL}]({beside.with_name(f'{name}.png')})\n"
-    files.write_atomically(output, lambda name: name.write_text(text))
+    files.write_atomically(output, lambda name: name.write_text(f"{text}\n{OTHERS.read_text()}"))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ trains with cross-entropy, as a rule on images mixed by Mixup and CutMix, tests 
 averaged weights, and writes to the output directory
 
     classifier.keras  the classifier with averaged weights, for images in [0, 1]
+    encoder.keras     its encoder alone
     results.json      the recipe, versions, test accuracy, and every epoch's figures
     log.csv, tensorboard/, checkpoints/, config.json
 

@@ -79,6 +79,10 @@ def test_cross_entropy(run_script, tmp_path):
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["test"]["accuracy"] > 0.3
     assert 0 < results["test"]["top_5_accuracy"] <= 1
+    classifier = keras.saving.load_model(tmp_path / "classifier.keras")
+    encoder = keras.saving.load_model(tmp_path / "encoder.keras")
+    images = np.random.default_rng(0).random([2, 8, 8, 1], "float32")
+    np.testing.assert_array_equal(encoder(images), classifier.encoder(images))
 
 
 @pytest.mark.slow

@@ -73,12 +73,13 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     run_script("report", f"--lines={path}", f"--output={output}")
     text = output.read_text()
     names = importlib.import_module("experiments.report").GRIDS
-    assert text.count("\n## ") == len(names) == 8
+    assert text.count("\n## ") == len(names) + 3
     assert "![Accuracy against positives of an anchor at most](results/positives.png)" in text
     assert drawn == {
         "positives.png": {
             "x_label": "positives of an anchor at most",
             "y_label": "test accuracy",
+            "logarithmic": True,
         }
     }
 
