@@ -1,3 +1,4 @@
+import gc
 import os
 
 # Before TensorFlow is imported: tests neither need nor may depend on a GPU.
@@ -11,6 +12,10 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+# What is imported stays: clearing the session after every test then looks through what is new.
+gc.collect()
+gc.freeze()
+
 
 @pytest.fixture(autouse=True)
 def fresh_keras():
@@ -19,6 +24,14 @@ def fresh_keras():
     yield
     keras.config.set_dtype_policy("float32")
     keras.backend.clear_session()
+
+
+@pytest.fixture
+def uncompiled():
+    """Runs compiled functions operation by operation, which small tests wait for less long."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ def batches_of_views(start_step=0, **arguments):
     noise = np.random.default_rng(0).integers(0, 255, [8, 6, 6, 1]).astype(np.uint8)
     source = ArrayImages(noise, np.maximum(IDS, 0), list("abc"))
     return multi_view_batches(
-        source, augmentation.sim_augment(6), batch_size=4, epochs=2, start_step=start_step
+        source, augmentation.crop_flip(6), batch_size=4, epochs=2, start_step=start_step
     )
 
 

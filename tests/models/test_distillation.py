@@ -146,6 +146,7 @@ def test_micro_batches_train_as_the_whole_batch():
         np.testing.assert_allclose(pieces, full, atol=1e-5)
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("gives", ["logits", "probabilities"])
 @pytest.mark.parametrize(("told", "temperature"), [(False, 0.5), (True, 4.0)])
 def test_temperature_of_logits_and_of_probabilities(temperature, gives, told):
@@ -304,6 +305,7 @@ def test_what_a_teacher_gives_cannot_be_found_out(make, message):
         small_model(teacher=make())
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_subclass_of_which_is_told_what_it_gives():
     views, labels = data()
     model = small_model(teacher=Subclass(), teacher_gives="logits")
@@ -313,6 +315,7 @@ def test_a_subclass_of_which_is_told_what_it_gives():
     assert logs["distillation_loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("weight", [0.5, INFINITE])
 def test_save_and_load(tmp_path, weight):
     views, labels = data()

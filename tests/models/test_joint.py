@@ -50,6 +50,7 @@ def test_encoder_and_head_train_as_without_the_classifier():
             np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("unlabelled", [0, 5])
 def test_a_step_of_the_classifier_by_hand(unlabelled):
     views, ids = views_and_ids()
@@ -83,6 +84,7 @@ def test_learns_to_classify_and_to_evaluate():
     assert np.mean(logits.argmax(1) == ids) > 0.9
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_save_and_load(tmp_path):
     views, ids = views_and_ids()
     model = JointSupConModel(small_encoder(), 3, head())

@@ -64,6 +64,7 @@ def test_half_precision_leaves_labels_and_views_as_they_are(policy):
     assert (mixed.dtype, labels.dtype) == (tf.float32, tf.float32)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_one_step_is_gradient_descent_on_the_loss_of_mixed_views():
     views, ids = views_and_ids()
     model = small_model()
@@ -132,6 +133,7 @@ def test_micro_batches_mix_the_whole_batch():
         np.testing.assert_allclose(cached, full, atol=1e-5)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_anchors_and_keys_of_the_momentum_model_are_mixed():
     views, ids = views_and_ids()
     model = small_model(supcon_tf.MomentumSupConModel, queue_size=12, num_classes=CLASSES)
@@ -150,6 +152,7 @@ def test_anchors_and_keys_of_the_momentum_model_are_mixed():
     np.testing.assert_allclose(model.queue_labels, mixed_labels[:, 1], atol=1e-6)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_the_state_of_the_seed_is_saved(tmp_path):
     views, ids = views_and_ids()
     layer = MixingLayer("mixup", CLASSES, alpha=0.3, per_sample=True, label_smoothing=0.1)

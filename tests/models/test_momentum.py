@@ -110,6 +110,7 @@ def newest_first(model):
     return model.queue.numpy()[order], model.queue_labels.numpy()[order]
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("kind", "views"),
     [("ids", 2), ("all unlabelled", 3), ("similarity_sum", 3), ("contrast_count", 2)],
@@ -148,6 +149,7 @@ def test_several_steps_against_the_naive_training(kind, views):
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_metrics_see_anchors_and_keys():
     images, ids = samples(steps=1)
     model = small_model()
@@ -164,21 +166,27 @@ def test_metrics_see_anchors_and_keys():
     assert logs["alignment"] == pytest.approx([expected], rel=1e-5)
 
 
+def train(**how):
+    images, ids = samples(steps=6)
+    keras.utils.set_random_seed(0)
+    model = compiled(small_model(norm=True), SupConLoss(TAU), **how)
+    history = model.fit(batches(images, ids), validation_data=batches(images, ids), verbose=0)
+    assert np.isfinite(history.history["loss"] + history.history["val_loss"]).all()
+    return model.get_weights()
+
+
+@pytest.fixture(scope="module")
+def ordinary_weights():
+    return train(jit_compile=False)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"run_eagerly": True}, {"jit_compile": True}, {"steps_per_execution": 3}],
     ids=str,
 )
-def test_every_way_to_run_ends_the_same(arguments):
-    images, ids = samples(steps=6)
-    weights = []
-    for how in ({"jit_compile": False}, arguments):
-        keras.utils.set_random_seed(0)
-        model = compiled(small_model(norm=True), SupConLoss(TAU), **how)
-        history = model.fit(batches(images, ids), validation_data=batches(images, ids), verbose=0)
-        assert np.isfinite(history.history["loss"] + history.history["val_loss"]).all()
-        weights.append(model.get_weights())
-    for actual, expected in zip(*weights, strict=True):
+def test_every_way_to_run_ends_the_same(ordinary_weights, arguments):
+    for actual, expected in zip(train(**arguments), ordinary_weights, strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
@@ -192,6 +200,7 @@ def test_half_precision(policy):
     np.testing.assert_allclose(np.linalg.norm(model.queue, axis=1), np.ones(QUEUE), rtol=1e-5)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_the_momentum_encoder_keeps_its_own_moving_statistics():
     images, ids = samples(steps=1)
     model = compiled(small_model(norm=True), SupConLoss(TAU))
@@ -203,6 +212,7 @@ def test_the_momentum_encoder_keeps_its_own_moving_statistics():
     assert np.abs(mean - model.encoder.layers[-1].moving_mean).max() > 1e-3
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_only_what_trains_follows_and_nothing_of_the_copies_trains():
     images, ids = samples(steps=1)
     encoder = small_encoder()
@@ -220,6 +230,7 @@ def test_only_what_trains_follows_and_nothing_of_the_copies_trains():
     np.testing.assert_allclose(model.momentum_head.get_weights()[0], (head + moved) / 2, atol=1e-6)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_regularisation_and_sample_weight_count_once():
     images, ids = samples(steps=1)
     inputs = keras.Input((4, 4, 1))
@@ -254,6 +265,7 @@ def test_augmentation_makes_anchors_and_keys():
     assert np.isfinite(model.fit(data, validation_data=data, verbose=0).history["val_loss"]).all()
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_labels_of_every_view():
     images, ids = samples(steps=1)
     labels = np.stack([mixed(ids), mixed((ids + 1) % CLASSES)], axis=1)
@@ -265,6 +277,7 @@ def test_labels_of_every_view():
     np.testing.assert_array_equal(model.queue_labels.numpy()[:BATCH], labels[:, 1])
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("num_classes", [None, CLASSES])
 def test_save_and_load(tmp_path, num_classes):
     images, ids = samples(steps=5)

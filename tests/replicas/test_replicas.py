@@ -19,13 +19,10 @@ EXACT = [
     "outside only_negatives, first view",
     "inside all, positives cap",
     "inside one_positive, sample weight",
-    "inside only_negatives",
     "cold",
-    "similarity_sum gathered",
     "contrast_count added up",
+    "similarity_sum gathered, distilled",
     "momentum ids",
-    "momentum distributions",
-    "distilled",
     "momentum distilled",
     "cross-entropy",
     "linear",
@@ -34,7 +31,8 @@ EXACT = [
 ]
 FEW = ["outside all", "momentum ids", "contrast_count added up", "cross-entropy", "own rows"]
 # Tracing a step for every replica is what takes the time.
-FEWER = ["outside all", "momentum ids"]
+FOUR = ["outside all", "momentum ids"]
+FIVES = ["outside all"]  # the workers too take five steps for each execution
 
 pytestmark = pytest.mark.slow
 
@@ -104,8 +102,8 @@ def runs(directory):
     yield {
         "two": pool.submit(replicas, directory, 2, [*names, "micro-batches"]),
         "one": pool.submit(replicas, directory, 1, [*names, "no norm"]),
-        "two_in_fives": pool.submit(replicas, directory, 2, FEWER, 5),
-        "four": pool.submit(replicas, directory, 4, FEWER),
+        "two_in_fives": pool.submit(replicas, directory, 2, FIVES, 5),
+        "four": pool.submit(replicas, directory, 4, FOUR),
         "workers": pool.submit(two_workers, directory, FEW, 5),
     }
     pool.shutdown(cancel_futures=True)
@@ -170,12 +168,12 @@ def test_two_replicas_train_as_one(one, two, name):
     assert_same(two, one, name)
 
 
-@pytest.mark.parametrize("name", FEWER)
+@pytest.mark.parametrize("name", FIVES)
 def test_five_steps_in_one_execution_train_as_single_ones(one, two_in_fives, name):
     assert_same(two_in_fives, one, name)
 
 
-@pytest.mark.parametrize("name", FEWER)
+@pytest.mark.parametrize("name", FOUR)
 def test_four_replicas_train_as_one(one, four, name):
     assert_same(four, one, name)
 
