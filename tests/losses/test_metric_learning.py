@@ -149,15 +149,15 @@ def test_empty_sets_cost_nothing_and_pull_nowhere(name, ids):
         np.testing.assert_array_equal(gradient, np.zeros(shape))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["triplet_hard", "max_margin"])
 def test_equal_rows_have_finite_gradients(name):
+    # Under XLA, where 0 times the infinite slope of the square root is NaN.
     embeddings = np.ones([6, 4], "float32")
     embeddings[4:] = 0
-    value, gradient = value_and_gradient(LOSSES[name](), [0, 0, 1, 1, 0, 1], embeddings)
+    compiled = tf.function(LOSSES[name](), jit_compile=True)
+    value, gradient = value_and_gradient(compiled, [0, 0, 1, 1, 0, 1], embeddings)
     assert value > 0
     assert np.isfinite(gradient).all()
-    unit = LOSSES[name](normalize=True)
-    assert np.isfinite(value_and_gradient(unit, [0, 0, 1, 1, 0, 1], embeddings)[1]).all()
 
 
 def test_ids_that_float32_cannot_tell_apart():
