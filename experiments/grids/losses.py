@@ -9,9 +9,9 @@ outside 78.7, inside 67.4; section 8, ImageNet: N-pairs 57.4; Table 2:
 | CIFAR-100 | 70.7   | 75.3          | 70.5       | 76.5   |
 | ImageNet  | 70.2   | 78.2          | 78.0       | 78.7   |
 
-The max-margin column quotes a large-margin softmax classifier, which is not among the rows here; the
-paper has no triplet loss and no loss of pairs with a margin. Its N-pairs has a single positive and
-leaves the anchor out of the denominator; here it is that of tensorflow-addons.
+The max-margin column quotes a large-margin softmax classifier, which is no row here; the paper
+has no triplet loss and no loss of pairs with a margin. Its N-pairs has a single positive and leaves
+the anchor out of the denominator; here it is that of tensorflow-addons.
 """
 
 from experiments.grids import Claim, Row

@@ -138,13 +138,13 @@ def cases():
         loss = supcon_tf.SupConLoss(0.2, summation=summation, denominator=denominator, **arguments)
         add(f"{summation} {denominator}{other}", supcon, loss, weights=weights)
 
-    # Every summation, every denominator, and with them every option that does not depend on the
-    # mode.
+    # Every mode, and with it every option that does not depend on the mode.
     add_mode("outside", "all")
     add_mode("outside", "one_positive", ", sum", reduction="sum", base_temperature=10.0)
     add_mode("outside", "only_negatives", ", first view", anchors="first_view")
     add_mode("inside", "all", ", positives cap", positives_cap=4)
     add_mode("inside", "one_positive", ", sample weight", weights=True)
+    add_mode("inside", "only_negatives")
     add("cold", supcon, supcon_tf.SupConLoss(0.02))  # no fixed shift is safe
     add("no norm", supcon, supcon_tf.SupConLoss(0.2), norm=False)
     add("micro-batches", supcon, supcon_tf.SupConLoss(0.2), norm=False, micro_batch_size=3)

@@ -19,6 +19,7 @@ EXACT = [
     "outside only_negatives, first view",
     "inside all, positives cap",
     "inside one_positive, sample weight",
+    "inside only_negatives",
     "cold",
     "contrast_count added up",
     "similarity_sum gathered, distilled",
