@@ -45,26 +45,19 @@ def main(argv: list[str]) -> None:
     import keras
     import numpy as np
 
-    from experiments import datasets
+    from experiments import datasets, representations
     from experiments.files import write_atomically
-    from supcon_tf.data import image_batches
 
     encoder = keras.saving.load_model(_ENCODER.value, compile=False)
-    _, height, width, channels = encoder.input_shape
     if _DATASET.value is not None:
         source = datasets.load(_DATASET.value, _DATA_DIR.value, _SPLIT.value)
         about = {"labels": source.labels, "class_names": np.array(source.class_names)}
     else:
-        source, paths = unlabelled_images(pathlib.Path(_IMAGES.value), channels)
-        about = {"paths": np.array(paths)}
-    if source.channels != channels or height is None or height != width:
-        raise ValueError(
-            "`encoder` must take square images of one size, of as many channels as there are. "
-            "Received: an "
-            f"encoder for {encoder.input_shape[1:]}, images of {source.channels} channels"
+        source, paths = unlabelled_images(
+            pathlib.Path(_IMAGES.value), channels=encoder.input_shape[-1]
         )
-    batches = image_batches(source, size=height, batch_size=_BATCH_SIZE.value)
-    embeddings = encoder.predict(batches, verbose=0)
+        about = {"paths": np.array(paths)}
+    embeddings = representations.of_images(encoder, source, _BATCH_SIZE.value)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, lambda name: np.savez(name, embeddings=embeddings, **about))
     print(f"{output}: {embeddings.shape[0]} embeddings of {embeddings.shape[1]} numbers")

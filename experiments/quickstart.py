@@ -8,6 +8,7 @@ classifier on the frozen encoder, once with cross-entropy; tests both on images 
 seen; and writes results.json, the learning curves and maps of both embedding spaces.
 """
 
+import math
 import pathlib
 import platform
 import time
@@ -118,9 +119,9 @@ def train_and_test(
         `results`, what results.json says of the method, and `representations` of the test images.
     """
     import keras
-    from sklearn.neighbors import KNeighborsClassifier
 
     import supcon_tf
+    from supcon_tf import evaluation
 
     start = time.monotonic()
     keras.utils.set_random_seed(seed)
@@ -183,14 +184,22 @@ def train_and_test(
     if method == "supcon":
         print("training the linear classifier on the frozen encoder", flush=True)
         classifier = supcon_tf.LinearClassifier(encoder, num_classes)
-        fit_linear(classifier, train_representations, train.labels)
+        probe = evaluation.linear_probe(train_representations, train.labels, num_classes)
+        classifier.head.set_weights(probe.get_weights())
     classifier.compile(loss=cross_entropy, metrics=["accuracy"])
     accuracy = classifier.evaluate(test_images, verbose=0, return_dict=True)["accuracy"]
     representations = encoder.predict(test_images, verbose=0)
-    knn = KNeighborsClassifier(20, metric="cosine").fit(train_representations, train.labels)
+    knn_accuracy = evaluation.knn_accuracy(
+        train_representations,
+        train.labels,
+        representations,
+        test.labels,
+        k=20,
+        temperature=math.inf,  # equal votes
+    )
     results = {
         "accuracy": round(float(accuracy), 4),
-        "knn_accuracy": round(float(knn.score(representations, test.labels)), 4),
+        "knn_accuracy": round(knn_accuracy, 4),
         "seconds": round(time.monotonic() - start, 1),
         "loss": history["loss"],
     }
@@ -217,23 +226,6 @@ def warmup_cosine(learning_rate: float, batch_size: int, total_steps: int):
         warmup_target=learning_rate * batch_size / 256,
         warmup_steps=warmup,
     )
-
-
-def fit_linear(classifier, representations, labels) -> None:
-    """Trains the last layer of a `LinearClassifier` on representations computed beforehand.
-
-    The encoder is frozen, so that its outputs need to be computed only once.
-    """
-    import keras
-
-    epochs, batch_size = 40, 256
-    probe = keras.Sequential([keras.Input(representations.shape[1:]), classifier.head])
-    total_steps = epochs * -(-len(labels) // batch_size)
-    probe.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, total_steps)),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    probe.fit(representations, labels, batch_size=batch_size, epochs=epochs, verbose=0)
 
 
 def chosen_settings() -> Settings:

@@ -1,6 +1,6 @@
 """Supervised contrastive learning for Keras 3 on TensorFlow."""
 
-from supcon_tf import augmentation, callbacks, data, distribution, metrics, optimizers
+from supcon_tf import augmentation, callbacks, data, distribution, evaluation, metrics, optimizers
 from supcon_tf._version import __version__
 from supcon_tf.losses import GeneralizedSupConLoss, SupConLoss
 from supcon_tf.models import (
@@ -33,6 +33,7 @@ __all__ = [
     "data",
     "distribution",
     "encoders",
+    "evaluation",
     "metrics",
     "optimizers",
     "projection_head",

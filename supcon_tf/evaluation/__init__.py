@@ -1,0 +1,35 @@
+"""How good representations and classifiers are: functions of arrays, after a training."""
+
+from supcon_tf.evaluation.calibration import (
+    ReliabilityCurve,
+    expected_calibration_error,
+    reliability_curve,
+)
+from supcon_tf.evaluation.corruptions import (
+    ALEXNET_CLEAN_ERROR,
+    ALEXNET_ERRORS,
+    mean_corruption_error,
+    relative_mean_corruption_error,
+)
+from supcon_tf.evaluation.knn import knn_accuracy, knn_predict
+from supcon_tf.evaluation.linear import linear_probe, logistic_regression
+from supcon_tf.evaluation.per_class import mean_per_class_accuracy, voc_mean_average_precision
+from supcon_tf.evaluation.retrieval import map_at_r, recall_at_k
+
+__all__ = [
+    "ALEXNET_CLEAN_ERROR",
+    "ALEXNET_ERRORS",
+    "ReliabilityCurve",
+    "expected_calibration_error",
+    "knn_accuracy",
+    "knn_predict",
+    "linear_probe",
+    "logistic_regression",
+    "map_at_r",
+    "mean_corruption_error",
+    "mean_per_class_accuracy",
+    "recall_at_k",
+    "relative_mean_corruption_error",
+    "reliability_curve",
+    "voc_mean_average_precision",
+]

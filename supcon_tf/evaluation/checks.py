@@ -1,0 +1,70 @@
+"""What the evaluation demands of its arguments."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from supcon_tf.similarity.rows import UNLABELLED
+
+
+def matrix(argument: str, values: ArrayLike) -> np.ndarray:
+    """Returns an argument as an array.
+
+    Raises:
+        ValueError: if it is not numbers `[rows, columns]` with at least one of each, all finite.
+    """
+    values = np.asarray(values)
+    numeric = np.issubdtype(values.dtype, np.number) or values.dtype == bool
+    if values.ndim != 2 or not values.size or not numeric:
+        raise ValueError(
+            f"`{argument}` must be numbers of shape [rows, columns], one of each at least. "
+            f"Received: shape={values.shape}, dtype={values.dtype}"
+        )
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"`{argument}` must be finite. Received: NaN or infinity in {np.sum(~finite)} of "
+            f"{len(values)} rows"
+        )
+    return values
+
+
+def class_ids(argument: str, labels: ArrayLike, rows: int) -> np.ndarray:
+    """Returns labels as an array `[rows]` of int64.
+
+    Raises:
+        ValueError: if they are not as many integers, or one of them is the id of unlabelled rows.
+    """
+    labels = np.asarray(labels)
+    if labels.shape not in ((rows,), (rows, 1)) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"`{argument}` must be integer class ids, one for each of {rows} rows. "
+            f"Received: shape={labels.shape}, dtype={labels.dtype}"
+        )
+    if UNLABELLED in labels:
+        raise ValueError(
+            f"`{argument}` must not hold {UNLABELLED}, which means unlabelled; leave such rows "
+            f"out. Received: {np.sum(labels == UNLABELLED)} of them"
+        )
+    return labels.reshape(rows).astype(np.int64)
+
+
+def require_column(argument: str, ids: np.ndarray, columns: int) -> None:
+    """Raises `ValueError` if class ids are not positions among so many columns."""
+    if ids.min() < 0 or ids.max() >= columns:
+        raise ValueError(
+            f"`{argument}` must be from 0 to {columns - 1}, as there are {columns} classes. "
+            f"Received: ids from {ids.min()} to {ids.max()}"
+        )
+
+
+def require_count(argument: str, value: Any, most: int | None = None) -> None:
+    """Raises `ValueError` if the value of an argument is not an integer from 1 to `most`."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"`{argument}` must be an integer above 0. Received: {value!r}")
+    if most is not None and value > most:
+        raise ValueError(
+            f"`{argument}` must be at most {most}, as many rows as there are to choose from. "
+            f"Received: {value!r}"
+        )

@@ -1,0 +1,137 @@
+"""Linear classifiers on features that were computed beforehand."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
+from numpy.typing import ArrayLike
+
+from supcon_tf.evaluation.checks import class_ids, matrix, require_column, require_count
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import GridSearchCV
+
+
+def linear_probe(
+    features: ArrayLike,
+    labels: ArrayLike,
+    num_classes: int,
+    *,
+    epochs: int = 40,
+    batch_size: int = 256,
+    learning_rate: float = 0.01,
+) -> keras.Sequential:
+    """Fits a linear softmax classifier by stochastic gradient descent.
+
+    It minimises the mean cross-entropy with Adam, whose learning rate falls to 0 as a cosine,
+    without regularisation. What `LinearClassifier` learns on a frozen encoder, without computing
+    its features again in each epoch. Unlike `logistic_regression` it handles any number of rows,
+    needs no scikit-learn, and is an ordinary Keras model that can be put on an encoder.
+
+    Reference: Khosla et al., 2020, section 4 (https://arxiv.org/abs/2004.11362).
+
+    Example:
+        >>> import numpy as np
+        >>> from supcon_tf import evaluation
+        >>> features = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.2]])
+        >>> labels = [0, 0, 1, 1]
+        >>> probe = evaluation.linear_probe(features, labels, num_classes=2, learning_rate=0.1)
+        >>> probe.predict(features, verbose=0).argmax(axis=1).tolist()
+        [0, 0, 1, 1]
+
+    Args:
+        features: `[rows, dim]`.
+        labels: `[rows]` or `[rows, 1]` integer class ids from 0 to `num_classes - 1`.
+        num_classes: how many classes.
+        epochs: how often every row is seen.
+        batch_size: rows in a batch.
+        learning_rate: Adam's, in the beginning.
+
+    Returns:
+        A model of one dense layer, from features `[batch, dim]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: if shapes, labels or numbers are not as above.
+    """
+    features = matrix("features", features)
+    labels = class_ids("labels", labels, len(features))
+    for argument, value in {
+        "num_classes": num_classes,
+        "epochs": epochs,
+        "batch_size": batch_size,
+    }.items():
+        require_count(argument, value)
+    require_column("labels", labels, num_classes)
+    probe = keras.Sequential(
+        [keras.Input(features.shape[1:]), keras.layers.Dense(num_classes, dtype="float32")]
+    )
+    steps = epochs * -(-len(features) // batch_size)
+    probe.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps)),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    probe.fit(features, labels, batch_size=batch_size, epochs=epochs, verbose=0)
+    return probe
+
+
+def logistic_regression(
+    features: ArrayLike,
+    labels: ArrayLike,
+    *,
+    penalties: Sequence[float] = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3),
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+    max_iterations: int = 1000,
+) -> "GridSearchCV":
+    r"""Fits multinomial logistic regression whose penalty is chosen on held-out rows.
+
+    $$\min_{W, b} \sum_i -\log p_{W, b}(y_i \mid x_i) + \frac{\lambda}{2} |W|^2$$
+
+    For each penalty a classifier is fitted to a part of the rows and tested on the rest, a random
+    one with the same share of every class; the most accurate penalty's is then fitted to all rows.
+
+    Reference: Kornblith et al., 2019 (https://arxiv.org/abs/1805.08974), with 45 penalties from
+    1e-6 to 1e5: `numpy.logspace(-6, 5, 45)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from supcon_tf import evaluation
+        >>> labels = np.arange(40) % 2
+        >>> features = np.random.default_rng(0).normal(size=[40, 3]) + 4 * labels[:, None]
+        >>> evaluation.logistic_regression(features, labels).score(features, labels)
+        1.0
+
+    Args:
+        features: `[rows, dim]`.
+        labels: `[rows]` or `[rows, 1]` integer class ids, none of them -1; each class twice at
+            least.
+        penalties: the values of $\lambda$ to choose from, all above 0.
+        validation_fraction: the part of the rows that is held out, at least a row of each class.
+        seed: decides which ones.
+        max_iterations: of L-BFGS; scikit-learn warns where they were too few.
+
+    Returns:
+        scikit-learn's `GridSearchCV`, fitted: `predict`, `predict_proba` and `score` are those of
+        the chosen classifier, and `best_params_["C"]` is 1 over its penalty.
+
+    Raises:
+        ImportError: if scikit-learn is not installed.
+        ValueError: if shapes, labels or numbers are not as above.
+    """
+    try:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
+    except ImportError as error:
+        raise ImportError(
+            'Logistic regression needs scikit-learn: pip install "supcon-tf[experiments]"'
+        ) from error
+    features = matrix("features", features)
+    labels = class_ids("labels", labels, len(features))
+    if not len(penalties) or not min(penalties) > 0:
+        raise ValueError(f"`penalties` must be above 0. Received: {penalties}")
+    search = GridSearchCV(
+        LogisticRegression(max_iter=max_iterations),
+        {"C": [1 / penalty for penalty in penalties]},
+        cv=StratifiedShuffleSplit(1, test_size=validation_fraction, random_state=seed),
+    )
+    return search.fit(features, labels)

@@ -1,0 +1,78 @@
+import sys
+
+import keras
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from supcon_tf import evaluation
+
+RNG = np.random.default_rng(0)
+LABELS = np.repeat(np.arange(3), [120, 100, 80])
+FEATURES = (RNG.normal(size=[3, 5])[LABELS] + RNG.normal(size=[300, 5])).astype("float32")
+
+
+def test_linear_probe_finds_the_least_cross_entropy():
+    probe = evaluation.linear_probe(
+        FEATURES, LABELS, 3, epochs=20, batch_size=25, learning_rate=0.1
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    actual = float(loss(LABELS, probe.predict(FEATURES, verbose=0)))
+    optimum = LogisticRegression(C=1e6).fit(FEATURES, LABELS).predict_proba(FEATURES)
+    assert actual == pytest.approx(log_loss(LABELS, optimum), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_classes": 2}, "`labels` must be from 0 to 1.*Received: ids from 0 to 2"),
+        ({"num_classes": 0}, "`num_classes` must be an integer above 0. Received: 0"),
+        ({"epochs": 0}, "`epochs` must be an integer above 0. Received: 0"),
+        ({"batch_size": None}, "`batch_size` must be an integer above 0. Received: None"),
+        ({"labels": LABELS - 1}, "`labels` must not hold -1"),
+    ],
+)
+def test_linear_probe_of_bad_arguments(changes, message):
+    arguments = {"features": FEATURES, "labels": LABELS, "num_classes": 3, **changes}
+    with pytest.raises(ValueError, match=message):
+        evaluation.linear_probe(**arguments)
+
+
+def test_logistic_regression_chooses_on_held_out_rows_and_fits_all():
+    """More columns than rows, most of them noise: the penalty matters."""
+    features = np.concatenate([FEATURES, RNG.normal(size=[300, 400])], axis=1)
+    penalties = [1e-2, 1e1, 1e3, 1e6]
+    actual = evaluation.logistic_regression(
+        features, LABELS * 2 - 9, penalties=penalties, validation_fraction=0.25, seed=3
+    )
+    assert actual.best_params_ == {"C": 0.1}
+    truth = LogisticRegression(C=0.1, max_iter=1000).fit(features, LABELS)
+    np.testing.assert_allclose(
+        actual.predict_proba(features), truth.predict_proba(features), atol=1e-3
+    )
+    assert set(actual.predict(features)) <= {-9, -7, -5}
+    part, rest = train_test_split(np.arange(300), test_size=0.25, random_state=3, stratify=LABELS)
+    scores = [
+        LogisticRegression(C=1 / penalty, max_iter=1000)
+        .fit(features[part], LABELS[part])
+        .score(features[rest], LABELS[rest])
+        for penalty in penalties
+    ]
+    np.testing.assert_allclose(actual.cv_results_["mean_test_score"], scores)
+    assert np.argmax(scores) == 1
+
+
+def test_logistic_regression_of_bad_arguments():
+    for penalties in ([], [1.0, 0.0], [-1.0]):
+        with pytest.raises(ValueError, match=r"`penalties` must be above 0. Received: \["):
+            evaluation.logistic_regression(FEATURES, LABELS, penalties=penalties)
+    with pytest.raises(ValueError, match="`labels` must be integer"):
+        evaluation.logistic_regression(FEATURES, LABELS / 2)
+
+
+def test_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    with pytest.raises(ImportError, match=r'pip install "supcon-tf\[experiments\]"'):
+        evaluation.logistic_regression(FEATURES, LABELS)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from supcon_tf import evaluation
+from supcon_tf.evaluation import nearest
+
+RNG = np.random.default_rng(0)
+# Classes of 1 to 15 rows; one row twice.
+LABELS = RNG.permutation(np.repeat(np.arange(10) * 3, [1, 1, 2, 3, 5, 8, 10, 12, 13, 15]))
+FEATURES = RNG.normal(size=[30, 6])[LABELS] + RNG.normal(size=[70, 6])
+FEATURES[4] = FEATURES[40]
+
+
+def ranked(query):
+    """Whether the others are of the query's class, most similar first."""
+    unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
+    order = [i for i in np.argsort(-unit @ unit[query], kind="stable") if i != query]
+    return LABELS[order] == LABELS[query]
+
+
+def naive_map_at_r(query):
+    relevant = ranked(query)
+    r = relevant.sum()
+    return sum(relevant[: i + 1].mean() * relevant[i] for i in range(r)) / r
+
+
+QUERIES = [i for i in range(70) if np.sum(LABELS[i] == LABELS) > 1]
+
+
+@pytest.fixture(params=["one tile", "small tiles"], autouse=True)
+def tiles(request, monkeypatch):
+    if request.param == "small tiles":
+        monkeypatch.setattr(nearest, "_ROWS", 16)
+        monkeypatch.setattr(nearest, "_COLUMNS", 11)
+
+
+@pytest.mark.parametrize("k", [1, 2, 8, 69])
+def test_recall(k):
+    expected = np.mean([ranked(query)[:k].any() for query in QUERIES])
+    assert evaluation.recall_at_k(FEATURES, LABELS, k) == pytest.approx(expected)
+    assert 0.2 < expected <= (1 if k == 69 else 0.99)
+
+
+def test_map_at_r():
+    expected = np.mean([naive_map_at_r(query) for query in QUERIES])
+    assert evaluation.map_at_r(FEATURES, LABELS[:, None]) == pytest.approx(expected)
+    assert 0.1 < expected < 0.9
+
+
+def test_classes_that_lie_apart_are_retrieved_whole():
+    features, labels = np.eye(4)[[0, 0, 1, 1, 1, 2, 2, 3]], [0, 0, 1, 1, 1, 2, 2, 3]
+    assert evaluation.map_at_r(features, labels) == 1
+    assert evaluation.recall_at_k(features, labels) == 1
+
+
+@pytest.mark.parametrize("function", [evaluation.recall_at_k, evaluation.map_at_r])
+def test_bad_arguments(function):
+    with pytest.raises(ValueError, match="class of two rows.*Received: 70 rows of 70 classes"):
+        function(FEATURES, np.arange(70))
+    with pytest.raises(ValueError, match="`labels` must not hold -1"):
+        function(FEATURES, np.where(LABELS == 0, -1, LABELS))
+    with pytest.raises(ValueError, match="`features` must be finite"):
+        function(np.full([70, 2], np.inf), LABELS)
+
+
+def test_bad_k():
+    with pytest.raises(ValueError, match="`k` must be at most 69.*Received: 70"):
+        evaluation.recall_at_k(FEATURES, LABELS, 70)
