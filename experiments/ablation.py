@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.classifiers import train_cross_entropy, train_linear, train_teacher
-from experiments.files import write_atomically
+from experiments.files import read_json_lines, write_json_lines
 from experiments.grids import Row
 from experiments.pretraining import pretrain
 
@@ -65,7 +65,7 @@ def run_grid(
                 teacher = directories[row.teacher, seed] / "classifier.keras"
                 every["teacher.path"] = str(teacher)
             configs[row.name, seed] = changed(_load(recipe, row.recipe), every)
-    lines = _read_lines(path)
+    lines = {(line["row"], line["seed"]): line for line in read_json_lines(path)}
     for key, config in configs.items():
         line = lines.get(key)
         if line is not None and "error" not in line and line["settings"] != _digest(config):
@@ -96,7 +96,7 @@ def run_grid(
             line["seconds"] = round(time.monotonic() - start, 1)
             lines[key] = line
             if chief:
-                _write_lines(path, lines)
+                write_json_lines(path, lines.values())
             keras.backend.clear_session()
             gc.collect()
     return [lines[row.name, seed] for seed in seeds for row in rows]
@@ -208,16 +208,3 @@ def _digest(config: ConfigDict) -> str:
         del fields[name]
     fields["teacher"]["path"] = bool(fields["teacher"]["path"])
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _read_lines(path: pathlib.Path) -> dict[tuple[str, int], dict[str, Any]]:
-    if not path.exists():
-        return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {(line["row"], line["seed"]): line for line in lines}
-
-
-def _write_lines(path: pathlib.Path, lines: Mapping[Any, Mapping[str, Any]]) -> None:
-    text = "".join(json.dumps(line) + "\n" for line in lines.values())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda name: name.write_text(text))
