@@ -3,7 +3,7 @@
 import json
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -25,3 +25,17 @@ def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes a value as indented JSON."""
     write_atomically(path, lambda name: name.write_text(json.dumps(value, indent=2) + "\n"))
+
+
+def read_json_lines(path: pathlib.Path) -> list[Any]:
+    """Reads what `write_json_lines` wrote; nothing if there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write_json_lines(path: pathlib.Path, values: Iterable[Any]) -> None:
+    """Writes each value as a line of JSON, in a directory that is made if need be."""
+    text = "".join(json.dumps(value) + "\n" for value in values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda name: name.write_text(text))

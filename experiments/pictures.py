@@ -1,5 +1,6 @@
 """The pictures that the experiments draw."""
 
+import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,10 @@ from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first
 from sklearn.manifold import TSNE  # noqa: E402
 
 from experiments.files import write_atomically  # noqa: E402
+
+# Told apart by the colour-blind, and in grey by their markers: Okabe and Ito, without yellow.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = "osD^vP*"
 
 
 def learning_curves(path: pathlib.Path, losses: Mapping[str, Sequence[float]]) -> None:
@@ -27,7 +32,7 @@ def learning_curves(path: pathlib.Path, losses: Mapping[str, Sequence[float]]) -
         axis.set(title=method, xlabel="epoch", ylabel="training loss")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
-    _save(path, figure)
+    _save(figure, path)
 
 
 def embedding_maps(
@@ -65,10 +70,39 @@ def embedding_maps(
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside right center", markerscale=3
     )
-    _save(path, figure)
+    _save(figure, path)
 
 
-def _save(path: pathlib.Path, figure: plt.Figure) -> None:
+def robustness_curves(
+    paths: Sequence[pathlib.Path], figures: Mapping[str, Mapping[str, Sequence[float]]]
+) -> None:
+    """Draws accuracy and calibration error against the severity of corruptions, side by side.
+
+    Args:
+        paths: the files to write, PNG or SVG.
+        figures: for each classifier, of which 7 can be told apart, `"accuracy"` and `"ece"`, both
+            from 0 to 1, on clean images and then at each severity.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
+    for axis, key, label, unit in (
+        (axes[0], "accuracy", "accuracy in %", 100),
+        (axes[1], "ece", "expected calibration error", 1),
+    ):
+        styles = itertools.cycle(zip(_COLOURS, _MARKERS, strict=True))
+        for (name, values), (colour, marker) in zip(figures.items(), styles, strict=False):
+            heights = unit * np.asarray(values[key])
+            axis.plot(heights, color=colour, marker=marker, markersize=5, label=name)
+        severities = range(1, len(heights))
+        axis.set_xticks(range(len(heights)), ["clean", *severities])
+        axis.set(xlabel="severity, mean over the corruptions", ylabel=label)
+        axis.grid(alpha=0.3)
+    axes[1].set_ylim(bottom=0)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    _save(figure, *paths)
+
+
+def _save(figure: plt.Figure, *paths: pathlib.Path) -> None:
     figure.set_layout_engine("constrained")
-    write_atomically(path, lambda name: figure.savefig(name, dpi=150))
+    for path in paths:
+        write_atomically(path, lambda name: figure.savefig(name, dpi=150))
     plt.close(figure)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from experiments.files import write_atomically
+from experiments.files import read_json_lines, write_json_lines
 from experiments.grids import Row
 
 Line = dict[str, Any]
@@ -45,17 +45,13 @@ def key(line: Mapping[str, Any]) -> str:
 
 def read(path: pathlib.Path) -> dict[str, Line]:
     """Reads lines by their key; none if there is no file."""
-    if not path.exists():
-        return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {key(line): line for line in lines}
+    return {key(line): line for line in read_json_lines(path)}
 
 
 def write(path: pathlib.Path, lines: Iterable[Line]) -> None:
     """Writes lines, all or nothing."""
-    text = "".join(json.dumps(line) + "\n" for line in lines)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda name: name.write_text(text))
+    write_json_lines(path, lines)
 
 
 def of_row(
