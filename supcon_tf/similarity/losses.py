@@ -7,19 +7,14 @@ negatives N(i) and all others A(i).
 import tensorflow as tf
 
 from supcon_tf.similarity.rows import ABSENT, NEGATIVES, OTHERS, POSITIVES, Rows
-from supcon_tf.similarity.streaming import (
-    DEFAULT_BLOCK_SIZE,
-    LogSumExp,
-    Reduction,
-    Settings,
-    reduce_rows,
-)
+from supcon_tf.similarity.streaming import LogSumExp, Reduction, Settings, reduce_rows
 from supcon_tf.similarity.target import (
     Classes,
     Distributions,
     everyones_weight_sums,
     weighted_similarities,
 )
+from supcon_tf.similarity.tiles import DEFAULT_BLOCK_SIZE
 
 SUMMATIONS = ("outside", "inside")
 DENOMINATORS = ("all", "one_positive", "only_negatives")

@@ -28,17 +28,20 @@ import tensorflow as tf
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.products import contract
 from supcon_tf.similarity.replicas import gather_vectors
-from supcon_tf.similarity.rows import ABSENT, POSITIVES, Rows, meet, members
+from supcon_tf.similarity.rows import POSITIVES, Rows, meet, members
 from supcon_tf.similarity.target import Classes, similarity_sums, weight_sums
-
-# Rows and columns of a tile. Larger tiles fall out of the cache, smaller ones multiply slowly.
-DEFAULT_BLOCK_SIZE = 1024
+from supcon_tf.similarity.tiles import (
+    DEFAULT_BLOCK_SIZE,
+    HIDDEN,
+    are_two_sides,
+    cut_blocks,
+    hiding_terms,
+    join_blocks,
+    walk_tiles,
+)
 
 # The largest spread of similarities for which exp(s - largest) stays a normal float32.
 _SAFE_SPREAD = 80.0
-
-# Added to the similarities of rows that are not there: far below any similarity.
-_HIDDEN = -1e30
 
 
 class Reduction(NamedTuple):
@@ -225,12 +228,12 @@ def _sum_over_class(reduction, rows, columns, settings):
 
 
 def _sum_over_tiles(rows, columns, against, settings):
-    two_sides = _are_two_sides(columns, settings)
-    row_blocks = _blocks((rows, against), settings.block_size, _hidden(rows, two_sides))
+    two_sides = are_two_sides(columns, settings.itself)
+    row_blocks = cut_blocks((rows, against), settings.block_size, hiding_terms(rows, two_sides))
     column_blocks = None
     if columns is not None:
-        hidden = _hidden(columns, two_sides)
-        column_blocks = _blocks((columns, None), settings.block_size, hidden)
+        hidden = hiding_terms(columns, two_sides)
+        column_blocks = cut_blocks((columns, None), settings.block_size, hidden)
 
     def walk(shift):
         def tile(i, j, own, other):
@@ -251,8 +254,8 @@ def _sum_over_tiles(rows, columns, against, settings):
         cap = settings.positives_cap
         vector = tf.zeros_like(row_blocks[0].index, rows.z.dtype)
         state = [_nothing(vector, kind, shift) for kind, _ in settings.reductions]
-        state = _walk(tile, state, row_blocks, column_blocks)
-        return [[_unblock(x, rows) for x in _shift_and_total(part, shift)] for part in state]
+        state = walk_tiles(tile, state, row_blocks, column_blocks)
+        return [[join_blocks(x, rows) for x in _shift_and_total(part, shift)] for part in state]
 
     return _with_shift(walk, rows, columns, against, settings)
 
@@ -280,12 +283,12 @@ def _backward(
     against = None if row_role is None else row_role.against
     any_role = row_role or column_role
     # The zero embeddings of padding add nothing here, so that hiding it would only take time.
-    two_sides = _are_two_sides(columns, settings)
+    two_sides = are_two_sides(columns, settings.itself)
 
     def walk(shift):
         def blocks(side, role):
-            hidden = _hidden(side, two_sides) if two_sides else None
-            return _blocks((side, _by_reduction(role)), settings.block_size, hidden)
+            hidden = hiding_terms(side, two_sides) if two_sides else None
+            return cut_blocks((side, _by_reduction(role)), settings.block_size, hidden)
 
         row_blocks = blocks(rows, row_role)
         column_blocks = None if columns is None else blocks(columns, column_role)
@@ -312,8 +315,9 @@ def _backward(
         state = [tf.zeros_like(z)]
         if against is not None:
             state.append(tf.zeros_like(z[:, 0]))
-        dz, *d_against = _walk(tile, state, row_blocks, column_blocks)
-        return [_unblock(dz, rows) / settings.temperature] + [_unblock(x, rows) for x in d_against]
+        state = walk_tiles(tile, state, row_blocks, column_blocks)
+        dz, *d_against = (join_blocks(x, rows) for x in state)
+        return [dz / settings.temperature, *d_against]
 
     dz, *d_against = _with_shift(walk, rows, columns, any_role.against, settings)
     return dz, d_against[0] if d_against else None
@@ -383,7 +387,7 @@ def _shift_and_total(state, shift):
     if len(state) == 1:
         return tf.ones_like(state[0]) * (0 if shift is None else shift), state[0]
     maximum, total = state
-    empty = maximum <= _HIDDEN
+    empty = maximum <= HIDDEN
     zeros = tf.zeros_like(total)
     return tf.where(empty, zeros, maximum), tf.where(empty, zeros, total)
 
@@ -411,113 +415,3 @@ def _weights(s, i, j, met, role, shift, settings):
         mask = members(i, j, met, among, settings.positives_cap)
         total += tf.where(mask, weights, tf.zeros([], s.dtype))
     return total if slope is None else total * slope
-
-
-def _walk(tile, state, row_blocks, column_blocks):
-    """Carries `state` through all tiles.
-
-    Args:
-        tile: called with the rows and the columns of a tile, the state of the rows, and that of
-            the columns or `None`; returns the two states.
-        state: tensors `[blocks, ..., rows of a block]`.
-        row_blocks: the rows.
-        column_blocks: the columns. `None` if they are the rows: the matrix is then symmetric, tiles
-            above the diagonal serve their rows and their columns, and those below are left out.
-    """
-
-    def loop(first, stop, body, state):
-        return tf.while_loop(
-            lambda k, _: k < stop, lambda k, state: (k + 1, body(k, state)), (first, state)
-        )[1]
-
-    def count(blocks):
-        return tf.shape(tf.nest.flatten(blocks)[0])[0]
-
-    # A row of tiles keeps its own state apart, so that XLA updates the others' in place.
-    def row(a, state):
-        i, own = _as_rows(_get(row_blocks, a)), _get(state, a)
-        if column_blocks is not None:
-
-            def one_sided(b, own):
-                return tile(i, _as_columns(_get(column_blocks, b)), own, None)[0]
-
-            return _put(state, a, loop(0, count(column_blocks), one_sided, own))
-
-        def two_sided(b, states):
-            own, state = states
-            own, other = tile(i, _as_columns(_get(row_blocks, b)), own, _get(state, b))
-            return own, _put(state, b, other)
-
-        own, _ = tile(i, _as_columns(_get(row_blocks, a)), own, None)
-        own, state = loop(a + 1, count(row_blocks), two_sided, (own, state))
-        return _put(state, a, own)
-
-    return loop(0, count(row_blocks), row, state)
-
-
-def _map(function, tree):
-    return tf.nest.map_structure(lambda x: None if x is None else function(x), tree)
-
-
-def _are_two_sides(columns: Rows | None, settings: Settings) -> bool:
-    """Tells whether columns are other rows than the anchors: a part of them may not be there."""
-    return columns is not None and not settings.itself
-
-
-def _hidden(rows: Rows, look: bool) -> tf.Tensor:
-    """Returns what to add to the similarities of rows; those not there leave all log-sum-exps.
-
-    A constant, where nobody has to look at which are there, costs nothing.
-    """
-    zeros = tf.zeros_like(rows.z[:, 0])
-    if not look:
-        return zeros
-    return tf.where(rows.index == ABSENT, tf.constant(_HIDDEN, zeros.dtype), zeros)
-
-
-def _blocks(tree, block_size: int, hidden: tf.Tensor | None):
-    """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible.
-
-    Padding has zero embeddings and belongs to no class. `hidden`, which becomes the last member of
-    the tuple, hides padding too.
-    """
-    rows = tree[0].z
-    size = rows.shape[0] or tf.shape(rows)[0]
-    count = tf.maximum(1, -(-size // block_size))
-    length = tf.maximum(1, -(-size // count))
-
-    def cut(x, padding=None):
-        if padding is None:
-            padding = -1 if x.dtype.is_integer else 0
-        paddings = [[0, count * length - size]] + [[0, 0]] * (x.shape.rank - 1)
-        x = tf.pad(x, paddings, constant_values=padding)
-        x = tf.reshape(x, tf.concat([[count, length], tf.shape(x)[1:]], 0))
-        # Rows of a block come last: the products of the walk are fastest this way round.
-        return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
-
-    blocks = _map(cut, tree)
-    return (*blocks, None if hidden is None else cut(hidden, _HIDDEN))
-
-
-def _unblock(x: tf.Tensor, rows: Rows) -> tf.Tensor:
-    """Undoes `_blocks`."""
-    x = x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
-    return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))[: tf.shape(rows.z)[0]]
-
-
-def _get(tree, k):
-    return _map(lambda x: tf.gather(x, k), tree)
-
-
-def _put(tree, k, block):
-    return tf.nest.map_structure(
-        lambda x, value: tf.tensor_scatter_nd_update(x, [[k]], value[None]), tree, block
-    )
-
-
-def _as_rows(block):
-    return _map(lambda x: x[:, None] if x.shape.rank == 1 else x, block)
-
-
-def _as_columns(block):
-    return _map(lambda x: x[None, :] if x.shape.rank == 1 else x, block)
