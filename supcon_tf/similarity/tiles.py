@@ -5,9 +5,18 @@ contrasts. What is known of a row (embedding, integers, sums so far) is cut with
 learns is carried on to the next.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import tensorflow as tf
 
 from supcon_tf.similarity.rows import ABSENT, Rows
+
+# Rows, what else is known of them, and what to add to their similarities.
+Block = tuple[Rows, Any, Any]
+
+# Tensors and `None` in tuples and lists.
+_Tree = TypeVar("_Tree")
 
 # Rows and columns of a tile. Larger tiles fall out of the cache, smaller ones multiply slowly.
 DEFAULT_BLOCK_SIZE = 1024
@@ -32,7 +41,7 @@ def hiding_terms(rows: Rows, look: bool) -> tf.Tensor:
     return tf.where(rows.index == ABSENT, tf.constant(HIDDEN, zeros.dtype), zeros)
 
 
-def cut_blocks(tree, block_size: int, hidden: tf.Tensor | None):
+def cut_blocks(tree: tuple[Rows, Any], block_size: int, hidden: tf.Tensor | None) -> Block:
     """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible.
 
     Padding has zero embeddings and belongs to no class. `hidden`, which becomes the last member of
@@ -43,7 +52,7 @@ def cut_blocks(tree, block_size: int, hidden: tf.Tensor | None):
     count = tf.maximum(1, -(-size // block_size))
     length = tf.maximum(1, -(-size // count))
 
-    def cut(x, padding=None):
+    def cut(x: tf.Tensor, padding: float | None = None) -> tf.Tensor:
         if padding is None:
             padding = -1 if x.dtype.is_integer else 0
         paddings = [[0, count * length - size]] + [[0, 0]] * (x.shape.rank - 1)
@@ -62,7 +71,12 @@ def join_blocks(x: tf.Tensor, rows: Rows) -> tf.Tensor:
     return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))[: tf.shape(rows.z)[0]]
 
 
-def walk_tiles(tile, state, row_blocks, column_blocks):
+def walk_tiles(
+    tile: Callable[[Block, Block, _Tree, _Tree | None], tuple[_Tree, _Tree | None]],
+    state: _Tree,
+    row_blocks: Block,
+    column_blocks: Block | None,
+) -> _Tree:
     """Carries `state` through all tiles.
 
     Args:
@@ -74,25 +88,25 @@ def walk_tiles(tile, state, row_blocks, column_blocks):
             above the diagonal serve their rows and their columns, and those below are left out.
     """
 
-    def loop(first, stop, body, state):
+    def loop(first: Any, stop: tf.Tensor, body: Callable[[tf.Tensor, Any], Any], state: Any) -> Any:
         return tf.while_loop(
             lambda k, _: k < stop, lambda k, state: (k + 1, body(k, state)), (first, state)
         )[1]
 
-    def count(blocks):
+    def count(blocks: Block) -> tf.Tensor:
         return tf.shape(tf.nest.flatten(blocks)[0])[0]
 
     # A row of tiles keeps its own state apart, so that XLA updates the others' in place.
-    def row(a, state):
+    def row(a: tf.Tensor, state: _Tree) -> _Tree:
         i, own = _as_rows(_get(row_blocks, a)), _get(state, a)
         if column_blocks is not None:
 
-            def one_sided(b, own):
+            def one_sided(b: tf.Tensor, own: _Tree) -> _Tree:
                 return tile(i, _as_columns(_get(column_blocks, b)), own, None)[0]
 
             return _put(state, a, loop(0, count(column_blocks), one_sided, own))
 
-        def two_sided(b, states):
+        def two_sided(b: tf.Tensor, states: tuple[_Tree, _Tree]) -> tuple[_Tree, _Tree]:
             own, state = states
             own, other = tile(i, _as_columns(_get(row_blocks, b)), own, _get(state, b))
             return own, _put(state, b, other)
@@ -104,23 +118,23 @@ def walk_tiles(tile, state, row_blocks, column_blocks):
     return loop(0, count(row_blocks), row, state)
 
 
-def _get(tree, k):
+def _get(tree: _Tree, k: tf.Tensor) -> _Tree:
     return _map(lambda x: tf.gather(x, k), tree)
 
 
-def _put(tree, k, block):
+def _put(tree: _Tree, k: tf.Tensor, block: Any) -> _Tree:
     return tf.nest.map_structure(
         lambda x, value: tf.tensor_scatter_nd_update(x, [[k]], value[None]), tree, block
     )
 
 
-def _as_rows(block):
+def _as_rows(block: Block) -> Block:
     return _map(lambda x: x[:, None] if x.shape.rank == 1 else x, block)
 
 
-def _as_columns(block):
+def _as_columns(block: Block) -> Block:
     return _map(lambda x: x[None, :] if x.shape.rank == 1 else x, block)
 
 
-def _map(function, tree):
+def _map(function: Callable[[tf.Tensor], tf.Tensor], tree: _Tree) -> _Tree:
     return tf.nest.map_structure(lambda x: None if x is None else function(x), tree)
