@@ -7,7 +7,7 @@ VENV := .venv
 help:
 	@echo "make quickstart  compare supervised contrastive learning with cross-entropy (3 minutes)"
 	@echo "make test        run all tests"
-	@echo "make lint        check style and formatting (make format mends them)"
+	@echo "make lint        check style, formatting (make format mends them) and types"
 	@echo "make notebook    write the Colab notebook from its script"
 	@echo "make clean       remove the environment and build files"
 
@@ -27,6 +27,7 @@ test: $(VENV)/installed
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix .

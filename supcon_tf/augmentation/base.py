@@ -60,7 +60,10 @@ class ImageTransform(abc.ABC):
     batch, which takes about a second, so images should have one size; as they have after a crop.
     """
 
-    num_draws: int
+    @property
+    @abc.abstractmethod
+    def num_draws(self) -> int:
+        """How many uniform numbers one image needs."""
 
     @abc.abstractmethod
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
@@ -90,7 +93,7 @@ class ImageTransform(abc.ABC):
     @functools.cached_property
     def _compiled(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         @tf.function(jit_compile=True, autograph=False)
-        def transform_batch(images, draws):
+        def transform_batch(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
             return tf.map_fn(
                 lambda image_and_draws: self.transform(*image_and_draws),
                 (images, draws),

@@ -28,7 +28,7 @@ class RandomGaussianBlur(ImageTransform):
 
     num_draws = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ValueError(
                 f"`kernel_size` must be a positive odd number. Received: {self.kernel_size}"

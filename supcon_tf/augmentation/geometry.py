@@ -5,6 +5,7 @@ comes from outside of the image with grey, 128. Numbers that say how much are sc
 """
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -66,7 +67,9 @@ def cutout(
     return tf.where(square, tf.constant(_FILL, tf.uint8), image)
 
 
-def _affine(image: tf.Tensor, to_x: tuple, to_y: tuple) -> tf.Tensor:
+def _affine(
+    image: tf.Tensor, to_x: Sequence[tf.Tensor | float], to_y: Sequence[tf.Tensor | float]
+) -> tf.Tensor:
     """Takes pixel (x, y) of the result from (a x + b y + c, d x + e y + f) of the image."""
     height, width, channels = image.shape
     x = tf.range(width, dtype=tf.float32)[None, :]

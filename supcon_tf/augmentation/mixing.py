@@ -52,7 +52,7 @@ class Mixing:
     alpha: float = 1.0
     per_sample: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"`kind` must be one of {KINDS}. Received: {self.kind!r}")
         number = isinstance(self.alpha, (int, float)) and not isinstance(self.alpha, bool)

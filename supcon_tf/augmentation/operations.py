@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from supcon_tf.augmentation import color_ops, geometry
 
+# Changes a `[height, width, channels]` uint8 image by a float32 argument.
+_Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
@@ -20,7 +23,7 @@ class Operation:
         signed: whether the argument is negated for half of the images.
     """
 
-    apply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    apply: _Change
     lowest: float = 0.0
     highest: float = 0.0
     whole: bool = False
@@ -41,13 +44,13 @@ def operations(translation: float) -> dict[str, Operation]:
         translation: pixels that an image is shifted by at level 10.
     """
 
-    def enhance(function: Callable) -> Operation:
+    def enhance(function: _Change) -> Operation:
         return Operation(function, lowest=0.1, highest=1.9)
 
-    def fixed(function: Callable) -> Operation:
+    def fixed(function: Callable[[tf.Tensor], tf.Tensor]) -> Operation:
         return Operation(lambda image, _: function(image))
 
-    def move(function: Callable, most: float) -> Operation:
+    def move(function: _Change, most: float) -> Operation:
         return Operation(function, highest=most, signed=True)
 
     return {

@@ -34,7 +34,7 @@ class RandAugment(ImageTransform):
     translation: float = 100.0
     cutout: float = 40.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.num_ops < 1:
             raise ValueError(f"`num_ops` must be at least 1. Received: {self.num_ops}")
         if not 0 <= self.magnitude <= 10:

@@ -4,10 +4,11 @@ import dataclasses
 import functools
 import itertools
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from supcon_tf.augmentation.base import Compose, ImageTransform, Transform, in_turn
+from supcon_tf.augmentation.base import Compose, ImageTransform, in_turn
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
 
@@ -94,7 +95,7 @@ def _crop(images: tf.Tensor, boxes: tf.Tensor, image_of_crop: tf.Tensor, size: i
     return above * (1 - down) + below * down
 
 
-def crops_first(transform: Transform) -> bool:
+def crops_first(transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> bool:
     """Whether a transform begins with a crop, which makes several views out of one image."""
     if isinstance(transform, Compose) and transform.transforms:
         return crops_first(transform.transforms[0])

@@ -149,7 +149,7 @@ class Checkpoints(keras.callbacks.Callback):
         """
         self._checkpoint.step.assign(self.step)
         self._checkpoint.within_epoch.assign(within_epoch)
-        self._manager.save(checkpoint_number=self.step)
+        self._manager.save(checkpoint_number=self.step)  # type: ignore[union-attr]  # after `restore`
         self._saved = self.step
 
     def _save_if_due(self, within_epoch: bool) -> None:

@@ -8,6 +8,7 @@ import struct
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from supcon_tf.data.sources import ArrayImages
 
@@ -50,7 +51,7 @@ def load_idx(directory: str | os.PathLike[str], split: str) -> ArrayImages:
     return ArrayImages(images[..., None], labels, names)
 
 
-def read_idx(path: str | os.PathLike[str], dimensions: int) -> np.ndarray:
+def read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]:
     """Reads one idx file of unsigned bytes.
 
     Args:

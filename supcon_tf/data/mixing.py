@@ -56,7 +56,7 @@ def mix_batches(
     if start_step < 0:
         raise ValueError(f"`start_step` must be at least 0. Received: {start_step}")
 
-    def mix(step: tf.Tensor, batch: tuple) -> tuple[Any, ...]:
+    def mix(step: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         views, labels, *rest = batch
         rows = label_rows(labels, num_classes, label_smoothing)
         step_seed = tf.random.experimental.stateless_fold_in(

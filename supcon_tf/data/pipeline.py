@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from supcon_tf.augmentation import Transform, resize
 from supcon_tf.data.sources import ImageSource
@@ -133,7 +134,7 @@ def _permutation(images: int, batch_size: int) -> _Choice:
     return choose
 
 
-def _balanced(labels: np.ndarray, batch_size: int, images_per_class: int) -> _Choice:
+def _balanced(labels: NDArray[np.int64], batch_size: int, images_per_class: int) -> _Choice:
     if labels.min() < 0:
         raise ValueError(
             "`images_per_class` needs a label of every image. Received: "

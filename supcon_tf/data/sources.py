@@ -2,9 +2,11 @@
 
 import abc
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from supcon_tf.augmentation.transforms import crops_first
 
@@ -22,7 +24,7 @@ class ImageSource(abc.ABC):
         channels: 1 (grey) or 3 (RGB).
     """
 
-    def __init__(self, labels: np.ndarray, class_names: Sequence[str], channels: int):
+    def __init__(self, labels: NDArray[Any], class_names: Sequence[str], channels: int):
         self.labels = np.asarray(labels, np.int64)
         self.class_names = tuple(class_names)
         self.channels = channels
@@ -31,7 +33,7 @@ class ImageSource(abc.ABC):
         return len(self.labels)
 
     @abc.abstractmethod
-    def take(self, indices: np.ndarray) -> "ImageSource":
+    def take(self, indices: NDArray[Any]) -> "ImageSource":
         """Returns the images at the given positions as a source of their own."""
 
     @abc.abstractmethod
@@ -60,7 +62,7 @@ class ArrayImages(ImageSource):
         ValueError: if the images are not uint8 of rank 4 or their number differs from the labels'.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]):
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[Any], class_names: Sequence[str]):
         if images.ndim != 4 or images.dtype != np.uint8:
             raise ValueError(
                 "`images` must be uint8 of shape [images, height, width, channels]. "
@@ -77,11 +79,11 @@ class ArrayImages(ImageSource):
             self._images = tf.constant(images)
 
     @property
-    def images(self) -> np.ndarray:
+    def images(self) -> NDArray[np.uint8]:
         """The images, `[images, height, width, channels]` uint8."""
         return self._images.numpy()
 
-    def take(self, indices: np.ndarray) -> "ArrayImages":
+    def take(self, indices: NDArray[Any]) -> "ArrayImages":
         """Returns the images at the given positions."""
         return ArrayImages(self.images[indices], self.labels[indices], self.class_names)
 
@@ -107,7 +109,7 @@ class EncodedImages(ImageSource):
     def __init__(
         self,
         records: Sequence[str | bytes],
-        labels: np.ndarray,
+        labels: NDArray[Any],
         class_names: Sequence[str],
         *,
         read: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
@@ -119,11 +121,11 @@ class EncodedImages(ImageSource):
         self._read = read
 
     @property
-    def records(self) -> np.ndarray:
+    def records(self) -> NDArray[np.object_]:
         """The records, one bytes object per image."""
         return self._records.numpy()
 
-    def take(self, indices: np.ndarray) -> "EncodedImages":
+    def take(self, indices: NDArray[Any]) -> "EncodedImages":
         """Returns the images at the given positions."""
         return EncodedImages(
             self.records[indices],

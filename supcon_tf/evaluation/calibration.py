@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from supcon_tf.evaluation.checks import class_ids, matrix, require_column, require_count
 
@@ -11,9 +11,9 @@ from supcon_tf.evaluation.checks import class_ids, matrix, require_column, requi
 class ReliabilityCurve(NamedTuple):
     """What `reliability_curve` returns, one entry per bin."""
 
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    count: np.ndarray
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    count: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.count
 
 
 def reliability_curve(

@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from supcon_tf.similarity.rows import UNLABELLED
 
 
-def matrix(argument: str, values: ArrayLike) -> np.ndarray:
+def matrix(argument: str, values: ArrayLike) -> NDArray[Any]:
     """Returns an argument as an array.
 
     Raises:
@@ -30,7 +30,7 @@ def matrix(argument: str, values: ArrayLike) -> np.ndarray:
     return values
 
 
-def class_ids(argument: str, labels: ArrayLike, rows: int) -> np.ndarray:
+def class_ids(argument: str, labels: ArrayLike, rows: int) -> NDArray[np.int64]:
     """Returns labels as an array `[rows]` of int64.
 
     Raises:
@@ -50,7 +50,7 @@ def class_ids(argument: str, labels: ArrayLike, rows: int) -> np.ndarray:
     return labels.reshape(rows).astype(np.int64)
 
 
-def require_column(argument: str, ids: np.ndarray, columns: int) -> None:
+def require_column(argument: str, ids: NDArray[np.int64], columns: int) -> None:
     """Raises `ValueError` if class ids are not positions among so many columns."""
     if ids.min() < 0 or ids.max() >= columns:
         raise ValueError(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 Errors = Mapping[str, float | Sequence[float]]
 
@@ -104,8 +105,8 @@ def _mean_ratio(errors: Errors, clean: float, reference: Errors, reference_clean
             f"{sorted(set(errors) - set(reference))}, only in `reference` "
             f"{sorted(set(reference) - set(errors))}"
         )
-    clean = _rates("clean", clean)
-    reference_clean = _rates("reference_clean", reference_clean)
+    own_clean = _rates("clean", clean)
+    others_clean = _rates("reference_clean", reference_clean)
     ratios = []
     for corruption in errors:
         own = _rates(f"errors[{corruption!r}]", errors[corruption])
@@ -115,17 +116,17 @@ def _mean_ratio(errors: Errors, clean: float, reference: Errors, reference_clean
                 "`errors` and `reference` must be of the same severities. Received: "
                 f"{len(own)} and {len(others)} of {corruption!r}"
             )
-        if others.mean() <= reference_clean:
+        if others.mean() <= others_clean:
             raise ValueError(
                 "`reference` must be above the error on clean images. Received: a mean of "
-                f"{others.mean():.4g} of {corruption!r}, and {reference_clean:.4g} on clean images"
+                f"{others.mean():.4g} of {corruption!r}, and {others_clean:.4g} on clean images"
             )
         # Of as many severities, sums are to each other as means are.
-        ratios.append((own.mean() - clean) / (others.mean() - reference_clean))
+        ratios.append((own.mean() - own_clean) / (others.mean() - others_clean))
     return float(np.mean(ratios))
 
 
-def _rates(argument: str, values: float | Sequence[float]) -> np.ndarray:
+def _rates(argument: str, values: float | Sequence[float]) -> NDArray[np.float64]:
     rates = np.asarray(values, np.float64)
     if rates.ndim > 1 or not rates.size or not np.all((rates >= 0) & (rates <= 1)):
         raise ValueError(

@@ -1,7 +1,7 @@
 """Classification by the most similar training rows."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from supcon_tf.evaluation.checks import class_ids, matrix, require_count
 from supcon_tf.evaluation.nearest import nearest
@@ -14,7 +14,7 @@ def knn_predict(
     *,
     k: int = 200,
     temperature: float = 0.07,
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     r"""Predicts classes by a weighted vote of the `k` nearest training rows.
 
     $$\arg\max_c \sum_{i \in N_k(x)} \exp(\cos(f_i, f_x) / \tau) \, [y_i = c]$$

@@ -1,17 +1,19 @@
 """The most similar rows, without ever holding all similarities."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 # Similarities are made in tiles of so many rows and columns: 16 MB of float32.
 _ROWS, _COLUMNS = 1024, 4096
 
 
 def nearest(
-    queries: np.ndarray, references: np.ndarray, k: int, *, same: bool = False
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    queries: NDArray[Any], references: NDArray[Any], k: int, *, same: bool = False
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
     """Finds the `k` references of the highest cosine similarity to each query.
 
     Only the best of each tile are kept, so memory grows with neither number of rows. A row of zeros
@@ -46,5 +48,5 @@ def nearest(
         yield best.numpy(), best_ids.numpy()
 
 
-def _unit(rows: np.ndarray) -> tf.Tensor:
+def _unit(rows: NDArray[Any]) -> tf.Tensor:
     return tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=1)

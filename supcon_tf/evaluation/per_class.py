@@ -1,7 +1,9 @@
 """Means over classes, in which each class counts the same, however many rows it has."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from supcon_tf.evaluation.checks import class_ids, matrix
 
@@ -29,7 +31,7 @@ def mean_per_class_accuracy(predictions: ArrayLike, labels: ArrayLike) -> float:
     Raises:
         ValueError: if shapes or labels are not as above, or there are no rows.
     """
-    rows = len(predictions)
+    rows = len(np.asarray(predictions))
     if not rows:
         raise ValueError("`predictions` must have rows. Received: none")
     predictions = class_ids("predictions", predictions, rows)
@@ -95,7 +97,7 @@ def voc_mean_average_precision(
     )
 
 
-def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+def _average_precision(scores: NDArray[Any], positive: NDArray[np.bool_]) -> float:
     """The 11-point interpolated average precision of one class."""
     order = np.argsort(-scores)
     last_of_score = np.append(np.diff(scores[order]) != 0, True)

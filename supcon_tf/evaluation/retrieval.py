@@ -5,9 +5,10 @@ and are not queries; they are still retrieved, wrongly.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from supcon_tf.evaluation.checks import class_ids, matrix, require_count
 from supcon_tf.evaluation.nearest import nearest
@@ -82,7 +83,9 @@ def map_at_r(features: ArrayLike, labels: ArrayLike) -> float:
     return float(total / np.sum(others > 0))
 
 
-def _checked(features: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _checked(
+    features: ArrayLike, labels: ArrayLike
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
     """Features and labels as arrays, and how many others of its class each row has."""
     features = matrix("features", features)
     labels = class_ids("labels", labels, len(features))
@@ -96,7 +99,9 @@ def _checked(features: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.nda
     return features, labels, others
 
 
-def _relevant(features: np.ndarray, labels: np.ndarray, k: int) -> Iterator[np.ndarray]:
+def _relevant(
+    features: NDArray[Any], labels: NDArray[np.int64], k: int
+) -> Iterator[NDArray[np.bool_]]:
     """Whether retrieved rows are of the query's class, `[block, k]`, most similar first."""
     first = 0
     for _, neighbours in nearest(features, features, k, same=True):

@@ -11,6 +11,9 @@ from supcon_tf.similarity.replicas import replica_context
 # Which views of a sample are anchors; all views are always compared with.
 ANCHORS = ("all_views", "first_view")
 
+# Rows that anchors are compared with, their labels, their sample ids, and which of them are there.
+Contrasts = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None]
+
 
 class ContrastiveLoss(EmbeddingLoss):
     """Base of the losses over softmaxes of similarities, also to other rows than the batch's."""
@@ -111,7 +114,8 @@ class ContrastiveLoss(EmbeddingLoss):
         labels: tf.Tensor,
         sample_ids: tf.Tensor,
         views: int | tf.Tensor,
-        contrasts: tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None] | None = None,
+        contrasts: Contrasts | None = None,
+        *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the loss of every row as an anchor.
@@ -151,7 +155,7 @@ class ContrastiveLoss(EmbeddingLoss):
         }
 
 
-def one_of(argument: str, value: Any, choices: tuple) -> Any:
+def one_of(argument: str, value: Any, choices: tuple[Any, ...]) -> Any:
     """Returns the value of an argument, or raises `ValueError` if it is none of the choices."""
     if value not in choices:
         raise ValueError(f"`{argument}` must be one of {choices}. Received: {value!r}")

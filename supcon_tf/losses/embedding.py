@@ -85,6 +85,7 @@ class EmbeddingLoss(keras.losses.Loss):
         labels: tf.Tensor,
         sample_ids: tf.Tensor,
         views: int | tf.Tensor,
+        *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the loss of every row.

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.contrastive import ContrastiveLoss, one_of
+from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts, one_of
 from supcon_tf.losses.labels import label_distributions
 from supcon_tf.similarity.losses import WEIGHTINGS, generalized_supcon
 from supcon_tf.similarity.replicas import gather_rows
@@ -105,7 +105,16 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         """Repeats the label rows of samples for their views."""
         return label_distributions(y_true, views)
 
-    def row_losses(self, rows, labels, sample_ids, views, contrasts=None, replica=None):
+    def row_losses(
+        self,
+        rows: tf.Tensor,
+        labels: tf.Tensor,
+        sample_ids: tf.Tensor,
+        views: int | tf.Tensor,
+        contrasts: Contrasts | None = None,
+        *,
+        replica: tf.distribute.ReplicaContext | None = None,
+    ) -> tf.Tensor:
         """Computes the equation for each view of each sample."""
         columns = column_labels = None
         if contrasts is not None:

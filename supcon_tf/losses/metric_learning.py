@@ -25,7 +25,15 @@ class MetricLearningLoss(EmbeddingLoss):
     Subclasses implement `pair_losses`.
     """
 
-    def row_losses(self, rows, labels, sample_ids, views, replica=None):
+    def row_losses(
+        self,
+        rows: tf.Tensor,
+        labels: tf.Tensor,
+        sample_ids: tf.Tensor,
+        views: int | tf.Tensor,
+        *,
+        replica: tf.distribute.ReplicaContext | None = None,
+    ) -> tf.Tensor:
         """Computes the loss of each view of each sample."""
         if replica is None:
             anchors = contrasts = describe_square(rows, labels, sample_ids)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.contrastive import ContrastiveLoss, one_of
+from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts, one_of
 from supcon_tf.similarity.losses import DENOMINATORS, SUMMATIONS, supcon
 from supcon_tf.similarity.replicas import gather_rows
 from supcon_tf.similarity.rows import describe, describe_square
@@ -122,16 +122,28 @@ class SupConLoss(ContrastiveLoss):
             )
         self.positives_cap = positives_cap
 
-    def row_losses(self, rows, labels, sample_ids, views, contrasts=None, replica=None):
+    def row_losses(
+        self,
+        rows: tf.Tensor,
+        labels: tf.Tensor,
+        sample_ids: tf.Tensor,
+        views: int | tf.Tensor,
+        contrasts: Contrasts | None = None,
+        *,
+        replica: tf.distribute.ReplicaContext | None = None,
+    ) -> tf.Tensor:
         """Computes the equation for each view of each sample."""
         ranked = self.positives_cap is not None
+        columns = None
         if contrasts is not None:
-            *contrasts, present = contrasts
-            anchors, columns = describe(rows, labels, sample_ids, *contrasts, ranked, present)
+            z, column_labels, column_samples, present = contrasts
+            anchors, columns = describe(
+                rows, labels, sample_ids, z, column_labels, column_samples, ranked, present
+            )
         elif replica is not None:
             anchors, columns = gather_rows(rows, labels, sample_ids, replica, ranked)
         else:
-            anchors, columns = describe_square(rows, labels, sample_ids, ranked), None
+            anchors = describe_square(rows, labels, sample_ids, ranked)
         return supcon(
             anchors,
             columns,

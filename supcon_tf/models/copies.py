@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 
-def copy_of(layer: keras.Layer, input_shape: tuple | None = None) -> keras.Layer:
+def copy_of(layer: keras.Layer, input_shape: tuple[int | None, ...] | None = None) -> keras.Layer:
     """Copies a layer, with weights that no optimizer touches.
 
     Args:

@@ -41,7 +41,9 @@ def project_in_pieces(
     def pull_back(upstream: tf.Tensor) -> list[tf.Tensor]:
         variables = model.trainable_variables
 
-        def add(gradients, piece_and_upstream):
+        def add(
+            gradients: list[tf.Tensor], piece_and_upstream: tuple[tf.Tensor, ...]
+        ) -> list[tf.Tensor]:
             piece, its_upstream = piece_and_upstream
             with tf.GradientTape() as tape:
                 again = model(piece, training=True)
@@ -95,7 +97,7 @@ def _join(pieces: tf.Tensor) -> tf.Tensor:
 # pieces become a part of the graph each.
 
 
-def _map_in_turn(function: Callable, pieces: tf.Tensor) -> tf.Tensor:
+def _map_in_turn(function: Callable[[tf.Tensor], tf.Tensor], pieces: tf.Tensor) -> tf.Tensor:
     """Stacks the function's results for each piece, computed one after the other."""
     if replica_context() is None:
         return tf.map_fn(function, pieces, parallel_iterations=1, fn_output_signature=tf.float32)
@@ -106,7 +108,9 @@ def _map_in_turn(function: Callable, pieces: tf.Tensor) -> tf.Tensor:
 
 
 def _fold_in_turn(
-    function: Callable, pieces: tuple[tf.Tensor, ...], state: list[tf.Tensor]
+    function: Callable[[list[tf.Tensor], tuple[tf.Tensor, ...]], list[tf.Tensor]],
+    pieces: tuple[tf.Tensor, ...],
+    state: list[tf.Tensor],
 ) -> list[tf.Tensor]:
     """Carries a state through the pieces, one after the other."""
     if replica_context() is None:

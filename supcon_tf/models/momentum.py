@@ -169,15 +169,14 @@ class MomentumSupConModel(SupConModel):
         self.momentum_head = copy_of(self.projection_head, self.encoder.output_shape)
         _, dim = self.projection_head.compute_output_shape(self.encoder.output_shape)
         self.queue = self._state("queue", [queue_size, dim], "float32", 0)
+        self.queue_taught = None
         if num_classes is None:
             self.queue_labels = self._state("queue_labels", [queue_size], "int64", UNLABELLED)
         else:
             shape = [queue_size, num_classes]
             self.queue_labels = self._state("queue_labels", shape, "float32", 0)
-        self.queue_taught = None
-        if teacher is not None:
-            shape = [queue_size, num_classes]
-            self.queue_taught = self._state("queue_taught", shape, "float32", 0)
+            if teacher is not None:
+                self.queue_taught = self._state("queue_taught", shape, "float32", 0)
         self.enqueued = self._state("enqueued", [], "int64", 0)
 
     def _state(self, name: str, shape: list[int], dtype: str, value: int) -> keras.Variable:
@@ -191,21 +190,27 @@ class MomentumSupConModel(SupConModel):
             autocast=False,
         )
 
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
         """Configures the training, as `keras.Model.compile` does.
 
         Raises:
             ValueError: if `loss` is not a contrastive loss over everyone's rows, or is weighed.
         """
-        weights = kwargs.get("loss_weights")
         cross_replica = isinstance(loss, ContrastiveLoss) and loss.cross_replica
-        if not cross_replica or weights is not None:
+        if not cross_replica or loss_weights is not None:
             raise ValueError(
                 "`loss` must be a contrastive loss of supcon_tf with `cross_replica=True`, since "
                 "the queue holds everyone's keys, and without `loss_weights`. Received: "
-                f"loss={loss}, cross_replica={cross_replica}, loss_weights={weights}"
+                f"loss={loss}, cross_replica={cross_replica}, loss_weights={loss_weights}"
             )
-        super().compile(optimizer, loss=loss, **kwargs)
+        super().compile(optimizer, loss, loss_weights, *args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Compares anchors with keys, updates both encoders, and puts the keys into the queue."""
@@ -260,16 +265,15 @@ class MomentumSupConModel(SupConModel):
         if len(labels.shape) == 3:  # every view has its own
             anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
         key_labels = self._as_queue_labels(key_labels)
+        taught = self._ask_teacher(views, labels, self.micro_batch_size if training else None)
         anchors_taught = keys_taught = None
-        if self.teacher is not None:
-            pieces = self.micro_batch_size if training else None
-            taught = self._ask_teacher(views, labels, pieces)
+        if taught is not None:
             anchors_taught, keys_taught = taught[:, :-1], taught[:, -1]
         keys = Keys(self._project_keys(views[:, -1], training), key_labels, keys_taught)
         return views[:, :-1], (anchor_labels, anchors_taught), keys
 
     def _project_keys(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        def project(piece):
+        def project(piece: tf.Tensor) -> tf.Tensor:
             return self.project(piece, self.momentum_encoder, self.momentum_head, training)
 
         if training and self.micro_batch_size is not None:

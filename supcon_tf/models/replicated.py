@@ -5,13 +5,16 @@ several steps in one execution on several replicas. This mends it in the places 
 model build its own step functions, and leaves everything else to Keras.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 Logs = dict[str, Any]
+
+# Draws the batches of one execution, makes their steps, and returns the logs.
+_Execution = Callable[[tf.distribute.DistributedIterator], Logs]
 
 # What says of which shape batches are before there are any.
 _DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
@@ -26,11 +29,16 @@ class ReplicatedModel(keras.Model):
     (`dataset.batch(size, drop_remainder=True)`).
     """
 
+    train_function: _Execution | None
+    test_function: _Execution | None
+    predict_function: Callable[[list[Any]], Any] | None
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._created_under = tf.distribute.get_strategy()
         self._created_under_scope = tf.distribute.has_strategy()
-        self._train_rows = self._test_rows = None
+        self._train_rows: int | None = None
+        self._test_rows: int | None = None
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit` does.
@@ -128,9 +136,7 @@ class ReplicatedModel(keras.Model):
 
         return tf.nest.map_structure(of_all_replicas, dataset.element_spec)
 
-    def _on_replicas(
-        self, step: Callable[[Any], Logs], rows: int | None
-    ) -> Callable[[Iterator[Any]], Logs]:
+    def _on_replicas(self, step: Callable[[Any], Logs], rows: int | None) -> _Execution:
         """Runs `step` on every replica, up to `steps_per_execution` times for each call."""
         if self.jit_compile is True:
             raise ValueError(
@@ -144,7 +150,7 @@ class ReplicatedModel(keras.Model):
             # Distribution forgets static sizes, with several workers and with optional batches.
             step(tf.nest.map_structure(lambda x: tf.ensure_shape(x, [rows, *x.shape[1:]]), batch))
 
-        def execute(iterator: Iterator[Any]) -> Logs:
+        def execute(iterator: tf.distribute.DistributedIterator) -> Logs:
             strategy.run(replica_step, (next(iterator),))
             if self.steps_per_execution > 1:  # the body of a loop takes time to trace
                 for _ in tf.range(self.steps_per_execution - 1):

@@ -293,8 +293,10 @@ class SupConModel(ReplicatedModel):
             gives, temperature = self.teacher_gives, self.teacher_temperature
             return restore(label_distributions_of(self.teacher, flat, gives, temperature))
 
-        pieces = micro_batch_size is not None
-        taught = map_in_pieces(ask, views, micro_batch_size) if pieces else ask(views)
+        if micro_batch_size is None:
+            taught = ask(views)
+        else:
+            taught = map_in_pieces(ask, views, micro_batch_size)
         if labels.shape.rank < 2 or labels.shape[-1] != taught.shape[-1]:
             raise ValueError(
                 "Labels must be distributions over as many classes as `teacher` has. Received: "

@@ -11,8 +11,8 @@ from keras import ops
 NORMALIZATIONS = (r"/(gamma|beta)$",)
 
 
-class GradientDecay:
-    """Mixin for Keras optimizers: adds `weight_decay` times the weights to their gradient.
+class GradientDecay(keras.optimizers.Optimizer):
+    """Base of the optimizers that add `weight_decay` times the weights to their gradient.
 
     That is the gradient of `weight_decay / 2 * |w|^2`, so that momentum and adaptive scales act
     on it too. Keras's own `weight_decay` shrinks the weights after the step instead: with a

@@ -10,7 +10,7 @@ from supcon_tf.optimizers.decay import NORMALIZATIONS, GradientDecay
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class LARS(GradientDecay, keras.optimizers.Optimizer):
+class LARS(GradientDecay):
     r"""SGD with momentum, whose step in each weight is in proportion to the weight's length.
 
     With learning rate $\alpha$, weights $w$ and gradient $g$ of one variable, and momentum buffer

@@ -1,6 +1,7 @@
 """Functions that come with their own gradient."""
 
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import tensorflow as tf
 
@@ -22,22 +23,22 @@ def differentiable_once(
         The function of the inputs.
     """
 
-    def constants(tensors):
+    def constants(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [tf.stop_gradient(x) for x in tensors]
 
     @tf.custom_gradient
-    def function(*inputs):
+    def function(*inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Sequence[tf.Tensor]]]:
         out = forward(*constants(inputs))
         return out, lambda upstream: gradient(out, upstream, *inputs)
 
     @tf.custom_gradient
-    def gradient(*tensors):
+    def gradient(*tensors: tf.Tensor) -> tuple[Sequence[tf.Tensor], Callable[..., NoReturn]]:
         return backward(*constants(tensors)), _refuse
 
     return function
 
 
-def _refuse(*_):
+def _refuse(*_: tf.Tensor) -> NoReturn:
     raise NotImplementedError(
         "The contrastive losses have no second-order gradients. The formulas in "
         "`supcon_tf.similarity.dense` have, for small batches."

@@ -4,22 +4,20 @@ Each is a function of a few numbers per anchor: log-sum-exps and means over its 
 negatives N(i) and all others A(i).
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from supcon_tf.similarity.rows import ABSENT, NEGATIVES, OTHERS, POSITIVES, Rows
-from supcon_tf.similarity.streaming import (
-    DEFAULT_BLOCK_SIZE,
-    LogSumExp,
-    Reduction,
-    Settings,
-    reduce_rows,
-)
+from supcon_tf.similarity.streaming import LogSumExp, Reduction, Settings, reduce_rows
 from supcon_tf.similarity.target import (
     Classes,
     Distributions,
+    Labels,
     everyones_weight_sums,
     weighted_similarities,
 )
+from supcon_tf.similarity.tiles import DEFAULT_BLOCK_SIZE
 
 SUMMATIONS = ("outside", "inside")
 DENOMINATORS = ("all", "one_positive", "only_negatives")
@@ -82,7 +80,8 @@ def supcon(
             f"positives_cap={positives_cap}"
         )
 
-    def reductions(*kinds_and_sets, against=None):
+    # Each is a tensor or a LogSumExp, as its kind says.
+    def reductions(*kinds_and_sets: tuple[str, str], against: LogSumExp | None = None) -> list[Any]:
         settings = Settings(
             temperature,
             tuple(Reduction(*x) for x in kinds_and_sets),
@@ -166,8 +165,8 @@ def generalized_supcon(
         product_dtype=product_dtype,
     )
     (log_denominator,) = reduce_rows(anchors, contrasts, settings, replica=replica)
-    labels = [Distributions(label_rows), Classes(anchors.group)]
-    contrast_labels = [
+    labels: list[Labels] = [Distributions(label_rows), Classes(anchors.group)]
+    contrast_labels: list[Labels | None] = [
         None if contrast_label_rows is None else Distributions(contrast_label_rows),
         None if contrasts is None else Classes(contrasts.group),
     ]

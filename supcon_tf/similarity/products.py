@@ -53,7 +53,7 @@ def inner_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
         `[rows, columns]` inner products, differentiable as often as one likes.
     """
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         of_left = inner_products(upstream, tf.transpose(right))
         return of_left, inner_products(tf.transpose(upstream), tf.transpose(left))
 
@@ -62,5 +62,5 @@ def inner_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _inner_products(left, right):
+def _inner_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     return contract(left, right, (1, 1), None)

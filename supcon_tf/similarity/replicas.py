@@ -86,7 +86,7 @@ def gather_vectors(tree: Any, replica: tf.distribute.ReplicaContext) -> Any:
     gathered = tf.transpose(replica.all_gather(message, axis=0))
     split = iter(tf.split(gathered, [1 if x.shape.rank == 1 else x.shape[0] for x in parts]))
 
-    def everyones(x):
+    def everyones(x: tf.Tensor | None) -> tf.Tensor | None:
         if x is None:
             return None
         rows = next(split)

@@ -150,7 +150,8 @@ def members(i: Rows, j: Rows, met: Meeting, among: str, positives_cap: int | Non
         return met.other & ~met.same
     if positives_cap is None:
         return met.other & met.same if among == POSITIVES else met.other
-    rank_without_own_sample = j.rank - tf.cast(i.rank < j.rank, tf.int32)
+    own_before = i.rank < j.rank  # type: ignore[operator]  # rows under a cap are ranked
+    rank_without_own_sample = j.rank - tf.cast(own_before, tf.int32)
     kept = (i.sample == j.sample) | (rank_without_own_sample < positives_cap)
     if among == POSITIVES:
         return met.other & met.same & kept

@@ -21,24 +21,34 @@ Only the two functions that walk over tiles are compiled by XLA. Whatever replic
 (rows, then row-wise sums and their gradients) can be exchanged between them.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.products import contract
 from supcon_tf.similarity.replicas import gather_vectors
-from supcon_tf.similarity.rows import ABSENT, POSITIVES, Rows, meet, members
+from supcon_tf.similarity.rows import POSITIVES, Meeting, Rows, meet, members
 from supcon_tf.similarity.target import Classes, similarity_sums, weight_sums
-
-# Rows and columns of a tile. Larger tiles fall out of the cache, smaller ones multiply slowly.
-DEFAULT_BLOCK_SIZE = 1024
+from supcon_tf.similarity.tiles import (
+    DEFAULT_BLOCK_SIZE,
+    HIDDEN,
+    Block,
+    are_two_sides,
+    cut_blocks,
+    hiding_terms,
+    join_blocks,
+    walk_tiles,
+)
 
 # The largest spread of similarities for which exp(s - largest) stays a normal float32.
 _SAFE_SPREAD = 80.0
 
-# Added to the similarities of rows that are not there: far below any similarity.
-_HIDDEN = -1e30
+# The running sums of every reduction, and maxima where they need them.
+_Sums = list[list[tf.Tensor]]
+
+_Result = TypeVar("_Result")
 
 
 class Reduction(NamedTuple):
@@ -128,30 +138,31 @@ def reduce_rows(
         both sides' embeddings and `against`; contrasts of all replicas are constants.
     """
     settings = settings._replace(itself=replica is not None)
-    fixed_contrasts = contrasts is None or replica is not None
+    # Contrasts with a gradient of their own.
+    other_rows = contrasts if replica is None else None
     # An input that is not given cannot be an argument of a function with a gradient.
     inputs = [anchors.z]
-    if not fixed_contrasts:
-        inputs.append(contrasts.z)
+    if other_rows is not None:
+        inputs.append(other_rows.z)
     if against is not None:
         inputs.append(against.log_total)
 
-    def named(z, *others):
-        others = list(others)
-        columns = contrasts if fixed_contrasts else contrasts._replace(z=others.pop(0))
-        b = None if against is None else against._replace(log_total=others.pop(0))
+    def named(z: tf.Tensor, *rest: tf.Tensor) -> tuple[Rows, Rows | None, LogSumExp | None]:
+        left = list(rest)
+        columns = contrasts if other_rows is None else other_rows._replace(z=left.pop(0))
+        b = None if against is None else against._replace(log_total=left.pop(0))
         return anchors._replace(z=z), columns, b
 
-    def forward(*inputs):
+    def forward(*inputs: tf.Tensor) -> tf.Tensor:
         out = tf.stack(_forward(*named(*inputs), settings))
         # A function traced for any number of rows forgets it.
         out.set_shape([2, len(settings.reductions), anchors.z.shape[0]])
         return out
 
-    def backward(out, upstream, *inputs):
+    def backward(out: tf.Tensor, upstream: tf.Tensor, *inputs: tf.Tensor) -> list[tf.Tensor]:
         rows, columns, b = named(*inputs)
         role = Role(out[0], upstream[1], b)
-        if fixed_contrasts:
+        if other_rows is None:
             # A row is an anchor here and a contrast of everyone's anchors.
             everyones = role if replica is None else gather_vectors(role, replica)
             dz, db = _backward(rows, columns, role, everyones, settings)
@@ -194,7 +205,7 @@ def _forward(
 
     # Sums and counts over a class need no tiles. Their gradients do: in a tile they are subtracted
     # from those of the log-sum-exp pair by pair, and not when both have grown.
-    def by_class(reduction):
+    def by_class(reduction: Reduction) -> bool:
         linear = reduction.kind == "count" or (reduction.kind == "sum" and against is None)
         return linear and reduction.among == POSITIVES and settings.positives_cap is None
 
@@ -212,7 +223,9 @@ def _forward(
     return tf.stack(shifts), tf.stack(totals)
 
 
-def _sum_over_class(reduction, rows, columns, settings):
+def _sum_over_class(
+    reduction: Reduction, rows: Rows, columns: Rows | None, settings: Settings
+) -> tf.Tensor:
     labels, c, other_labels = Classes(rows.group), None, None
     if columns is not None:
         c, other_labels = columns.z, Classes(columns.group)
@@ -224,21 +237,27 @@ def _sum_over_class(reduction, rows, columns, settings):
     return tf.cast(total, rows.z.dtype)
 
 
-def _sum_over_tiles(rows, columns, against, settings):
-    two_sides = _are_two_sides(columns, settings)
-    row_blocks = _blocks((rows, against), settings.block_size, _hidden(rows, two_sides))
+def _sum_over_tiles(
+    rows: Rows, columns: Rows | None, against: LogSumExp | None, settings: Settings
+) -> list[list[tf.Tensor]]:
+    two_sides = are_two_sides(columns, settings.itself)
+    row_blocks = cut_blocks((rows, against), settings.block_size, hiding_terms(rows, two_sides))
     column_blocks = None
     if columns is not None:
-        hidden = _hidden(columns, two_sides)
-        column_blocks = _blocks((columns, None), settings.block_size, hidden)
+        hidden = hiding_terms(columns, two_sides)
+        column_blocks = cut_blocks((columns, None), settings.block_size, hidden)
 
-    def walk(shift):
-        def tile(i, j, own, other):
-            (i, against_i, hidden_i), (j, against_j, hidden_j) = i, j
+    def walk(shift: tf.Tensor | None) -> list[list[tf.Tensor]]:
+        def tile(
+            row_block: Block, column_block: Block, own: _Sums, other: _Sums | None
+        ) -> tuple[_Sums, _Sums | None]:
+            (i, against_i, hidden_i), (j, against_j, hidden_j) = row_block, column_block
             s = _similarities(i, j, settings) + (hidden_i + hidden_j)
             met = meet(i, j, same_rows=(other is None) if columns is None else None)
 
-            def absorb(state, i, j, against_i, axis):
+            def absorb(
+                state: _Sums, i: Rows, j: Rows, against_i: LogSumExp | None, axis: int
+            ) -> _Sums:
                 term, _ = _terms(s, against_i)
                 return [
                     _absorb(part, kind, term, members(i, j, met, among, cap), shift, axis)
@@ -251,8 +270,8 @@ def _sum_over_tiles(rows, columns, against, settings):
         cap = settings.positives_cap
         vector = tf.zeros_like(row_blocks[0].index, rows.z.dtype)
         state = [_nothing(vector, kind, shift) for kind, _ in settings.reductions]
-        state = _walk(tile, state, row_blocks, column_blocks)
-        return [[_unblock(x, rows) for x in _shift_and_total(part, shift)] for part in state]
+        state = walk_tiles(tile, state, row_blocks, column_blocks)
+        return [[join_blocks(x, rows) for x in _shift_and_total(part, shift)] for part in state]
 
     return _with_shift(walk, rows, columns, against, settings)
 
@@ -278,20 +297,24 @@ def _backward(
         `[rows, dim]`, and `[rows]` or `None`.
     """
     against = None if row_role is None else row_role.against
-    any_role = row_role or column_role
     # The zero embeddings of padding add nothing here, so that hiding it would only take time.
-    two_sides = _are_two_sides(columns, settings)
+    two_sides = are_two_sides(columns, settings.itself)
 
-    def walk(shift):
-        def blocks(side, role):
-            hidden = _hidden(side, two_sides) if two_sides else None
-            return _blocks((side, _by_reduction(role)), settings.block_size, hidden)
+    def walk(shift: tf.Tensor | None) -> list[tf.Tensor]:
+        def blocks(side: Rows, role: Role | None) -> Block:
+            hidden = hiding_terms(side, two_sides) if two_sides else None
+            return cut_blocks((side, _by_reduction(role)), settings.block_size, hidden)
 
         row_blocks = blocks(rows, row_role)
         column_blocks = None if columns is None else blocks(columns, column_role)
 
-        def tile(i, j, own, other):
-            (i, role_i, hidden_i), (j, role_j, hidden_j) = i, j
+        def tile(
+            row_block: Block,
+            column_block: Block,
+            own: list[tf.Tensor],
+            other: list[tf.Tensor] | None,
+        ) -> tuple[list[tf.Tensor], list[tf.Tensor] | None]:
+            (i, role_i, hidden_i), (j, role_j, hidden_j) = row_block, column_block
             s = _similarities(i, j, settings)
             if two_sides:
                 s += hidden_i + hidden_j
@@ -300,7 +323,9 @@ def _backward(
             w_ji = _weights(s, j, i, met, role_j, shift, settings)
             weights = sum(w for w in (w_ij, w_ji) if w is not None)
 
-            def add(state, z, axis, own_weights):
+            def add(
+                state: list[tf.Tensor], z: tf.Tensor, axis: int, own_weights: tf.Tensor
+            ) -> list[tf.Tensor]:
                 dz, *d_against = state
                 dz += contract(z, weights, (1, axis), settings.product_dtype)
                 return [dz] + [x - tf.reduce_sum(own_weights, axis) for x in d_against]
@@ -312,10 +337,12 @@ def _backward(
         state = [tf.zeros_like(z)]
         if against is not None:
             state.append(tf.zeros_like(z[:, 0]))
-        dz, *d_against = _walk(tile, state, row_blocks, column_blocks)
-        return [_unblock(dz, rows) / settings.temperature] + [_unblock(x, rows) for x in d_against]
+        state = walk_tiles(tile, state, row_blocks, column_blocks)
+        dz, *d_against = (join_blocks(x, rows) for x in state)
+        return [dz / settings.temperature, *d_against]
 
-    dz, *d_against = _with_shift(walk, rows, columns, any_role.against, settings)
+    any_against = (row_role or column_role).against  # type: ignore[union-attr]  # one is given
+    dz, *d_against = _with_shift(walk, rows, columns, any_against, settings)
     return dz, d_against[0] if d_against else None
 
 
@@ -339,7 +366,13 @@ def _terms(s: tf.Tensor, against: LogSumExp | None) -> tuple[tf.Tensor, tf.Tenso
 # is that of the set's members: with the row itself among them, all others could underflow.
 
 
-def _with_shift(walk, rows, columns, against, settings):
+def _with_shift(
+    walk: Callable[[tf.Tensor | None], _Result],
+    rows: Rows,
+    columns: Rows | None,
+    against: LogSumExp | None,
+    settings: Settings,
+) -> _Result:
     """Calls `walk(shift)`, with the shift that suits all similarities or with `None`."""
     if against is not None or all(kind != "logsumexp" for kind, _ in settings.reductions):
         return walk(None)
@@ -353,17 +386,24 @@ def _with_shift(walk, rows, columns, against, settings):
     return tf.cond(2 * largest < _SAFE_SPREAD, lambda: walk(largest), lambda: walk(None))
 
 
-def _nothing(vector, kind, shift):
+def _nothing(vector: tf.Tensor, kind: str, shift: tf.Tensor | None) -> list[tf.Tensor]:
     """The state of a reduction before the first tile."""
     if kind == "logsumexp" and shift is None:
         return [tf.fill(tf.shape(vector), vector.dtype.min), vector]
     return [vector]
 
 
-def _absorb(state, kind, term, mask, shift, axis):
+def _absorb(
+    state: list[tf.Tensor],
+    kind: str,
+    term: tf.Tensor,
+    mask: tf.Tensor,
+    shift: tf.Tensor | None,
+    axis: int,
+) -> list[tf.Tensor]:
     """Adds a tile's terms to the state of a reduction."""
 
-    def add(total, x):
+    def add(total: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         return total + tf.reduce_sum(tf.where(mask, x, tf.zeros([], term.dtype)), axis)
 
     if kind == "count":
@@ -378,12 +418,14 @@ def _absorb(state, kind, term, mask, shift, axis):
     return [new, add(total * tf.exp(maximum - new), tf.exp(term - tf.expand_dims(new, axis)))]
 
 
-def _shift_and_total(state, shift):
+def _shift_and_total(
+    state: list[tf.Tensor], shift: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Splits the state of a reduction after the last tile."""
     if len(state) == 1:
         return tf.ones_like(state[0]) * (0 if shift is None else shift), state[0]
     maximum, total = state
-    empty = maximum <= _HIDDEN
+    empty = maximum <= HIDDEN
     zeros = tf.zeros_like(total)
     return tf.where(empty, zeros, maximum), tf.where(empty, zeros, total)
 
@@ -395,7 +437,15 @@ def _by_reduction(role: Role | None) -> Role | None:
     return role._replace(shift=tf.unstack(role.shift), gradient=tf.unstack(role.gradient))
 
 
-def _weights(s, i, j, met, role, shift, settings):
+def _weights(
+    s: tf.Tensor,
+    i: Rows,
+    j: Rows,
+    met: Meeting,
+    role: Role | None,
+    shift: tf.Tensor | None,
+    settings: Settings,
+) -> tf.Tensor | None:
     """Computes the derivatives of the loss by the similarities that i has as an anchor."""
     if role is None:
         return None
@@ -411,113 +461,3 @@ def _weights(s, i, j, met, role, shift, settings):
         mask = members(i, j, met, among, settings.positives_cap)
         total += tf.where(mask, weights, tf.zeros([], s.dtype))
     return total if slope is None else total * slope
-
-
-def _walk(tile, state, row_blocks, column_blocks):
-    """Carries `state` through all tiles.
-
-    Args:
-        tile: called with the rows and the columns of a tile, the state of the rows, and that of
-            the columns or `None`; returns the two states.
-        state: tensors `[blocks, ..., rows of a block]`.
-        row_blocks: the rows.
-        column_blocks: the columns. `None` if they are the rows: the matrix is then symmetric, tiles
-            above the diagonal serve their rows and their columns, and those below are left out.
-    """
-
-    def loop(first, stop, body, state):
-        return tf.while_loop(
-            lambda k, _: k < stop, lambda k, state: (k + 1, body(k, state)), (first, state)
-        )[1]
-
-    def count(blocks):
-        return tf.shape(tf.nest.flatten(blocks)[0])[0]
-
-    # A row of tiles keeps its own state apart, so that XLA updates the others' in place.
-    def row(a, state):
-        i, own = _as_rows(_get(row_blocks, a)), _get(state, a)
-        if column_blocks is not None:
-
-            def one_sided(b, own):
-                return tile(i, _as_columns(_get(column_blocks, b)), own, None)[0]
-
-            return _put(state, a, loop(0, count(column_blocks), one_sided, own))
-
-        def two_sided(b, states):
-            own, state = states
-            own, other = tile(i, _as_columns(_get(row_blocks, b)), own, _get(state, b))
-            return own, _put(state, b, other)
-
-        own, _ = tile(i, _as_columns(_get(row_blocks, a)), own, None)
-        own, state = loop(a + 1, count(row_blocks), two_sided, (own, state))
-        return _put(state, a, own)
-
-    return loop(0, count(row_blocks), row, state)
-
-
-def _map(function, tree):
-    return tf.nest.map_structure(lambda x: None if x is None else function(x), tree)
-
-
-def _are_two_sides(columns: Rows | None, settings: Settings) -> bool:
-    """Tells whether columns are other rows than the anchors: a part of them may not be there."""
-    return columns is not None and not settings.itself
-
-
-def _hidden(rows: Rows, look: bool) -> tf.Tensor:
-    """Returns what to add to the similarities of rows; those not there leave all log-sum-exps.
-
-    A constant, where nobody has to look at which are there, costs nothing.
-    """
-    zeros = tf.zeros_like(rows.z[:, 0])
-    if not look:
-        return zeros
-    return tf.where(rows.index == ABSENT, tf.constant(_HIDDEN, zeros.dtype), zeros)
-
-
-def _blocks(tree, block_size: int, hidden: tf.Tensor | None):
-    """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible.
-
-    Padding has zero embeddings and belongs to no class. `hidden`, which becomes the last member of
-    the tuple, hides padding too.
-    """
-    rows = tree[0].z
-    size = rows.shape[0] or tf.shape(rows)[0]
-    count = tf.maximum(1, -(-size // block_size))
-    length = tf.maximum(1, -(-size // count))
-
-    def cut(x, padding=None):
-        if padding is None:
-            padding = -1 if x.dtype.is_integer else 0
-        paddings = [[0, count * length - size]] + [[0, 0]] * (x.shape.rank - 1)
-        x = tf.pad(x, paddings, constant_values=padding)
-        x = tf.reshape(x, tf.concat([[count, length], tf.shape(x)[1:]], 0))
-        # Rows of a block come last: the products of the walk are fastest this way round.
-        return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
-
-    blocks = _map(cut, tree)
-    return (*blocks, None if hidden is None else cut(hidden, _HIDDEN))
-
-
-def _unblock(x: tf.Tensor, rows: Rows) -> tf.Tensor:
-    """Undoes `_blocks`."""
-    x = x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
-    return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))[: tf.shape(rows.z)[0]]
-
-
-def _get(tree, k):
-    return _map(lambda x: tf.gather(x, k), tree)
-
-
-def _put(tree, k, block):
-    return tf.nest.map_structure(
-        lambda x, value: tf.tensor_scatter_nd_update(x, [[k]], value[None]), tree, block
-    )
-
-
-def _as_rows(block):
-    return _map(lambda x: x[:, None] if x.shape.rank == 1 else x, block)
-
-
-def _as_columns(block):
-    return _map(lambda x: x[None, :] if x.shape.rank == 1 else x, block)

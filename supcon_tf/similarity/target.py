@@ -79,7 +79,7 @@ def weighted_similarities(
     if contrasts is not None and replica is None:
         return _between_two_sides(z, labels, contrasts, contrast_labels, temperature)
 
-    def moments(z, q=None):
+    def moments(z: tf.Tensor, q: tf.Tensor | None = None) -> tf.Tensor:
         if replica is None:
             return _moments(z, labels, q)
         if contrast_labels is None:
@@ -87,10 +87,10 @@ def weighted_similarities(
         everyones_q = None if q is None else replica.all_gather(q, axis=0)
         return _moments(contrasts, contrast_labels, everyones_q)
 
-    def forward(z, m):
+    def forward(z: tf.Tensor, m: tf.Tensor) -> tf.Tensor:
         return tf.cast(_project(z, labels, m, itself=True) / temperature, z.dtype)
 
-    def backward(_, upstream, z, m):
+    def backward(_: tf.Tensor, upstream: tf.Tensor, z: tf.Tensor, m: tf.Tensor) -> list[tf.Tensor]:
         q = tf.cast(upstream, tf.float64) / temperature
         return [_gradient(z, labels, q, m, moments(z, q)), tf.zeros_like(m)]
 
@@ -121,14 +121,20 @@ def _add_up(moments: tf.Tensor, replica: tf.distribute.ReplicaContext) -> tf.Ten
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, moments)
 
 
-def _between_two_sides(z, labels, contrasts, contrast_labels, temperature):
+def _between_two_sides(
+    z: tf.Tensor,
+    labels: Labels,
+    contrasts: tf.Tensor,
+    contrast_labels: Labels | None,
+    temperature: float,
+) -> tf.Tensor:
     """Computes the weighted similarities of anchors of which none is among the contrasts."""
 
-    def forward(z, c):
+    def forward(z: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
         sums = similarity_sums(z, labels, c, contrast_labels)
         return tf.cast(sums / temperature, z.dtype)
 
-    def backward(_, upstream, z, c):
+    def backward(_: tf.Tensor, upstream: tf.Tensor, z: tf.Tensor, c: tf.Tensor) -> list[tf.Tensor]:
         q = tf.cast(upstream, tf.float64) / temperature
         return [
             _gradient_of_anchors(z, labels, q, c, contrast_labels),
@@ -176,20 +182,20 @@ def similarity_sums(
     Returns:
         `[anchors]` float64.
     """
-    c, columns = (z, labels) if contrasts is None else (contrasts, contrast_labels)
-    moments = _sum_by_label(tf.cast(c, tf.float64), columns, labels)
+    c = z if contrasts is None else contrasts
+    moments = _sum_by_label(tf.cast(c, tf.float64), contrast_labels or labels, labels)
     return _project(z, labels, moments, itself=itself or contrasts is None)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _moments(z, labels, q=None):
+def _moments(z: tf.Tensor, labels: Labels, q: tf.Tensor | None = None) -> tf.Tensor:
     """Computes M, or with `q` M_q, of rows: `[labels, dim]` float64."""
     z = tf.cast(z, tf.float64)
     return _sum_by_label(z if q is None else q[:, None] * z, labels, labels)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _project(z, labels, m, itself):
+def _project(z: tf.Tensor, labels: Labels, m: tf.Tensor, itself: bool) -> tf.Tensor:
     """Computes z_i . M y_i, less the row's own part if it is in M."""
     z = tf.cast(z, tf.float64)
     similar = _look_up(m, labels)
@@ -199,7 +205,9 @@ def _project(z, labels, m, itself):
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _gradient(z, labels, q, m, m_q):
+def _gradient(
+    z: tf.Tensor, labels: Labels, q: tf.Tensor, m: tf.Tensor, m_q: tf.Tensor
+) -> tf.Tensor:
     """Computes the gradient of rows as anchors and as contrasts of everyone's anchors."""
     own = 2 * _squared_lengths(labels)[:, None] * tf.cast(z, tf.float64)
     gradient = q[:, None] * (_look_up(m, labels) - own) + _look_up(m_q, labels)
@@ -207,13 +215,17 @@ def _gradient(z, labels, q, m, m_q):
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _gradient_of_anchors(z, labels, q, contrasts, contrast_labels):
+def _gradient_of_anchors(
+    z: tf.Tensor, labels: Labels, q: tf.Tensor, contrasts: tf.Tensor, contrast_labels: Labels
+) -> tf.Tensor:
     moments = _sum_by_label(tf.cast(contrasts, tf.float64), contrast_labels, labels)
     return tf.cast(q[:, None] * _look_up(moments, labels), z.dtype)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _gradient_of_contrasts(contrasts, contrast_labels, q, z, labels):
+def _gradient_of_contrasts(
+    contrasts: tf.Tensor, contrast_labels: Labels, q: tf.Tensor, z: tf.Tensor, labels: Labels
+) -> tf.Tensor:
     moments = _sum_by_label(q[:, None] * tf.cast(z, tf.float64), labels, contrast_labels)
     return tf.cast(_look_up(moments, contrast_labels), contrasts.dtype)
 
@@ -223,7 +235,7 @@ def _sum_by_label(values: tf.Tensor, labels: Labels, other_labels: Labels) -> tf
     if isinstance(labels, Classes):
         size = tf.shape(labels.group)[0]
         if other_labels is not labels:
-            size += tf.shape(other_labels.group)[0]
+            size += tf.shape(other_labels[0])[0]
         return tf.math.unsorted_segment_sum(values, labels.group, size)
     total = tf.zeros([tf.shape(labels.y)[1], tf.shape(values)[1]], tf.float64)
     return tf.foldl(
