@@ -50,7 +50,6 @@ def read(path: pathlib.Path) -> dict[str, Line]:
 
 def write(path: pathlib.Path, lines: Iterable[Line]) -> None:
     """Writes lines, all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_json_lines(path, lines)
 
 
