@@ -2,12 +2,14 @@
 
     python -m experiments.report
 
-reads docs/results/fashion_mnist_10k.jsonl, which `python -m experiments.ablate` wrote, and writes
-for every grid what the papers published, the command for a training at full size, and what came
-out here: the table, its figure, and whether it agrees with the paper in direction.
+reads docs/results/fashion_mnist_10k.jsonl, which `python -m experiments.ablate` wrote, and
+robustness.json beside it, which `python -m experiments.robustness` wrote, and writes for every
+table and figure what the papers published, the command for the full size, and what came out here:
+the table, its figure, and whether it agrees with the paper in direction.
 """
 
 import importlib
+import json
 import pathlib
 import statistics
 import types
@@ -15,7 +17,7 @@ from collections.abc import Mapping
 
 from absl import app, flags
 
-from experiments import result_lines
+from experiments import result_lines, robustness_table
 
 _LINES = flags.DEFINE_string(
     "lines", "docs/results/fashion_mnist_10k.jsonl", "The file of lines, named after their recipe."
@@ -35,14 +37,14 @@ GRIDS = {
     "optimizers": "imagenet_resnet50",
     "augmentations": "imagenet_resnet50",
 }
-# Tables without a grid: what is published, and the commands.
-OTHERS = pathlib.Path(__file__).with_name("report_others.md")
+# What is published without a grid, and the commands.
+PUBLISHED = pathlib.Path(__file__).with_name("published")
 BEGIN = """# Results
 
 Every table and figure of both papers of which a grid of trainings is made: what is published, the
 command for the full size, and what comes out small. Accuracy after the last epoch on the test set,
 mean and standard deviation over the seeds; in the small trainings a difference below about 0.005
-means nothing.
+means nothing. What was trained with one seed says where it lies, not what is better.
 
 The small trainings: the recipe `{recipe}` ([settings](../experiments/configs/{recipe}.py)), 10,000
 images of Fashion-MNIST, on two CPU cores with other work beside. Of each grid they are made with
@@ -116,6 +118,23 @@ def curves(grid: types.ModuleType, lines: Mapping, recipe: str) -> dict[str, lis
     return series
 
 
+def robustness_section(robustness: Mapping | None) -> str:
+    """Writes the section of corruptions from what robustness.json holds."""
+    text = f"\n{(PUBLISHED / 'corruptions.md').read_text()}\n"
+    if robustness is None:
+        return f"{text}Not measured here.\n"
+    figures = robustness["classifiers"]
+    supcon, baseline = (figures[name]["mean"] for name in ("SupCon", "cross-entropy"))
+    text += f"Small, over {len(robustness['corruptions'])} corruptions of test images, with errors "
+    text += f"relative to those of {robustness['reference']}:\n\n"
+    text += robustness_table.table(figures)
+    text += "\n| | severities 1 to 5, SupCon minus cross-entropy |\n|---|---|\n"
+    for name, label in (("accuracy", "accuracy"), ("ece", "calibration error")):
+        pairs = zip(supcon[name], baseline[name], strict=True)
+        text += f"| {label} | {', '.join(f'{a - b:+.4f}' for a, b in pairs)} |\n"
+    return text
+
+
 def main(argv: list[str]) -> None:
     """Writes the page and its figures."""
     if len(argv) > 1:
@@ -141,7 +160,14 @@ def main(argv: list[str]) -> None:
                 logarithmic=True,
             )
             text += f"\n![Accuracy against {grid.X_LABEL}]({beside.with_name(f'{name}.png')})\n"
-    files.write_atomically(output, lambda name: name.write_text(f"{text}\n{OTHERS.read_text()}"))
+    robustness = path.with_name("robustness.json")
+    text += robustness_section(json.loads(robustness.read_text()) if robustness.exists() else None)
+    if robustness.exists():
+        picture = beside.with_name("robustness.png")
+        text += f"\n![Accuracy and calibration error against severity]({picture})\n"
+    files.write_atomically(
+        output, lambda name: name.write_text(f"{text}\n{(PUBLISHED / 'others.md').read_text()}")
+    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ import pathlib
 
 from absl import app, flags, logging
 
+from experiments import robustness_table
+
 _CLASSIFIERS = flags.DEFINE_multi_string(
     "classifier", None, "NAME=PATH of a classifier.keras; may be repeated.", required=True
 )
@@ -53,7 +55,6 @@ _OUTPUT_DIR = flags.DEFINE_string(
 )
 
 ALEXNET = "AlexNet"
-FIGURES = ("accuracy", "ece")
 
 
 def main(argv: list[str]) -> None:
@@ -85,7 +86,9 @@ def main(argv: list[str]) -> None:
     for corruption, severities in corrupted.items():
         measured = [measure(classifiers, batches) for batches in severities]
         for name in classifiers:
-            by_severity = {key: [each[name][key] for each in measured] for key in FIGURES}
+            by_severity = {
+                key: [each[name][key] for each in measured] for key in robustness_table.FIGURES
+            }
             figures[name]["corrupted"][corruption] = by_severity
             accuracies = " ".join(f"{value:.4f}" for value in by_severity["accuracy"])
             print(f"{corruption:18} {accuracies}  {name}", flush=True)
@@ -95,7 +98,7 @@ def main(argv: list[str]) -> None:
                 sum(values) / len(values)
                 for values in zip(*(c[key] for c in each["corrupted"].values()), strict=True)
             ]
-            for key in FIGURES
+            for key in robustness_table.FIGURES
         }
     if reference is not None:
         add_relative_errors(figures, reference)
@@ -113,11 +116,13 @@ def main(argv: list[str]) -> None:
     pictures.robustness_curves(
         [output_dir / "robustness.png", output_dir / "robustness.svg"],
         {
-            name: {key: [each["clean"][key], *each["mean"][key]] for key in FIGURES}
+            name: {
+                key: [each["clean"][key], *each["mean"][key]] for key in robustness_table.FIGURES
+            }
             for name, each in figures.items()
         },
     )
-    print(table(figures), end="")
+    print(robustness_table.table(figures), end="")
     print(f"{len(corrupted)} corruptions; robustness.json, .png and .svg are in {output_dir}/")
 
 
@@ -264,20 +269,6 @@ def add_relative_errors(figures, reference: str) -> None:
             each["relative_mce"] = evaluation.relative_mean_corruption_error(
                 errors[name], 1 - each["clean"]["accuracy"], reference_errors, reference_clean
             )
-
-
-def table(figures) -> str:
-    """Makes the table: clean, by severity, and mCE in percent of the reference's."""
-    text = "| | | clean | 1 | 2 | 3 | 4 | 5 | mCE | rel. mCE |\n|" + 10 * "---|" + "\n"
-    for name, each in figures.items():
-        for key in FIGURES:
-            values = [each["clean"][key], *each["mean"][key]]
-            cells = [name, key, *(f"{value:.4f}" for value in values)]
-            for error in ("mce", "relative_mce"):
-                value = each.get(error) if key == "accuracy" else None
-                cells.append("" if value is None else f"{100 * value:.1f}")
-            text += f"| {' | '.join(cells)} |\n"
-    return text
 
 
 if __name__ == "__main__":

@@ -61,6 +61,27 @@ def test_points_of_a_figure(report):
     }
 
 
+def test_corruptions(report):
+    def figures(accuracy, ece):
+        mean = {"accuracy": [accuracy] * 5, "ece": [ece] * 5}
+        return {"clean": {"accuracy": 0.9, "ece": 0.02}, "mean": mean, "mce": 0.875}
+
+    robustness = {
+        "corruptions": ["fog", "contrast"],
+        "reference": "cross-entropy",
+        "classifiers": {"SupCon": figures(0.75, 0.0625), "cross-entropy": figures(0.5, 0.125)},
+    }
+    text = report.robustness_section(robustness)
+    assert "| top-1, SupCon, ResNet-50 | 78.81 |" in text
+    assert (
+        "over 2 corruptions of test images, with errors relative to those of cross-entropy" in text
+    )
+    assert f"| SupCon | accuracy | 0.9000 |{5 * ' 0.7500 |'} 87.5 |  |" in text
+    assert f"| accuracy | {', '.join(5 * ['+0.2500'])} |" in text
+    assert f"| calibration error | {', '.join(5 * ['-0.0625'])} |" in text
+    assert report.robustness_section(None).endswith("Not measured here.\n")
+
+
 def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
@@ -73,7 +94,7 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     run_script("report", f"--lines={path}", f"--output={output}")
     text = output.read_text()
     names = importlib.import_module("experiments.report").GRIDS
-    assert text.count("\n## ") == len(names) + 3
+    assert text.count("\n## ") == len(names) + 4
     assert "![Accuracy against positives of an anchor at most](results/positives.png)" in text
     assert drawn == {
         "positives.png": {
