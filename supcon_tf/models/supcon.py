@@ -297,7 +297,7 @@ class SupConModel(ReplicatedModel):
             taught = ask(views)
         else:
             taught = map_in_pieces(ask, views, micro_batch_size)
-        if labels.shape.rank < 2 or labels.shape[-1] != taught.shape[-1]:
+        if len(labels.shape) < 2 or labels.shape[-1] != taught.shape[-1]:
             raise ValueError(
                 "Labels must be distributions over as many classes as `teacher` has. Received: "
                 f"labels of the shape {labels.shape}, a teacher of {taught.shape[-1]} classes"
