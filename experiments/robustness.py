@@ -114,7 +114,7 @@ def main(argv: list[str]) -> None:
         },
     )
     pictures.robustness_curves(
-        [output_dir / "robustness.png", output_dir / "robustness.svg"],
+        output_dir / "robustness.png",
         {
             name: {
                 key: [each["clean"][key], *each["mean"][key]] for key in robustness_table.FIGURES

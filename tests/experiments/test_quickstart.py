@@ -39,7 +39,9 @@ def test_trains_both_methods_and_writes_results_and_pictures(run, capsys):
     assert {path.name for path in output_dir.iterdir()} == {
         "results.json",
         "curves.png",
+        "curves.svg",
         "embeddings.png",
+        "embeddings.svg",
     }
     assert "| SupCon + linear classifier | " in capsys.readouterr().out
 

@@ -1,0 +1,83 @@
+"""Representations in two dimensions."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.preprocessing import normalize
+
+from experiments.pictures.canvas import COLOURS, MARKERS, columns_for, panels, save
+from experiments.pictures.sample import sample
+
+_MOST_NAMED = 20  # more names of classes have no place beside a map
+
+
+def embedding_maps(
+    path: pathlib.Path,
+    representations: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    points: int = 2000,
+    projection: str = "t-SNE",
+    seed: int = 0,
+) -> None:
+    """Draws a map of each method's representations, side by side.
+
+    Args:
+        path: the PNG to write, beside which an SVG is written.
+        representations: for each method `[images, dim]` representations of the same images; of
+            each only the direction counts.
+        labels: `[images]` class ids.
+        class_names: one name per class; up to 20 are named in a legend.
+        points: how many images to draw at most, always the same ones.
+        projection: `"t-SNE"` or `"PCA"`.
+        seed: random state of the projection.
+    """
+    chosen = sample(len(labels), points)
+    labels = labels[chosen]
+    figure, axes = panels(
+        len(representations), height=4.4 if columns_for(len(representations)) < 3 else 3.2
+    )
+    for axis, (method, vectors) in zip(axes, representations.items(), strict=True):
+        positions, (x_label, y_label) = _project(normalize(vectors[chosen]), projection, seed)
+        for label, name in enumerate(class_names):
+            axis.scatter(
+                *positions[labels == label].T,
+                s=8,
+                linewidths=0,
+                color=COLOURS[label % len(COLOURS)],
+                # Another marker in each round of the colours.
+                marker=MARKERS[(label + label // len(COLOURS)) % len(MARKERS)],
+                label=name,
+                rasterized=True,
+            )
+        axis.set(title=method, xticks=[], yticks=[], xlabel=x_label, ylabel=y_label)
+        axis.set_aspect("equal", adjustable="datalim")
+        axis.spines[:].set_visible(True)
+    if len(class_names) <= _MOST_NAMED:
+        handles, names = axis.get_legend_handles_labels()
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=5, markerscale=2.5, handletextpad=0
+        )
+    save(path, figure)
+
+
+def _project(vectors: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
+    """Positions `[rows, 2]` of vectors, and what the two axes are."""
+    if projection == "t-SNE":
+        # The number of neighbours that count has to be below the number of rows.
+        perplexity = min(30, (len(vectors) - 1) / 3)
+        tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+        return tsne.fit_transform(vectors), ("t-SNE (no unit)", "")
+    if projection == "PCA":
+        pca = PCA(2, random_state=seed)
+        positions = pca.fit_transform(vectors)
+        first, second = (
+            f"{place} component, {100 * share:.0f} % of variance"
+            for place, share in zip(("first", "second"), pca.explained_variance_ratio_, strict=True)
+        )
+        return positions, (first, second)
+    raise ValueError(f"`projection` must be 't-SNE' or 'PCA'. Received: {projection!r}")

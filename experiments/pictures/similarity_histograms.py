@@ -1,0 +1,73 @@
+"""How similar representations of one class are, and those of different ones."""
+
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import normalize
+
+from experiments.pictures.canvas import COLOURS, panels, save
+from experiments.pictures.sample import sample
+
+_BINS = 50
+
+
+def similarity_histograms(
+    path: pathlib.Path,
+    representations: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    *,
+    points: int = 2000,
+) -> None:
+    """Draws histograms of the cosine similarities of pairs of images, one axis per method.
+
+    Pairs of the same class and pairs of different classes add up to 100 % each. The title says how
+    often a pair of the same class is more similar than one of different classes (the area under
+    the ROC curve).
+
+    Args:
+        path: the PNG to write, beside which an SVG is written.
+        representations: for each method `[images, dim]` representations of the same images.
+        labels: `[images]` class ids.
+        points: how many images to make pairs of at most, always the same ones.
+
+    Raises:
+        ValueError: if no two of these images are of one class, or no two of different ones.
+    """
+    chosen = sample(len(labels), points)
+    first, second = np.triu_indices(len(chosen), k=1)
+    same = labels[chosen][first] == labels[chosen][second]
+    if same.all() or not same.any():
+        raise ValueError(
+            "`labels` must hold two images of one class and two of different ones. "
+            f"Received: {labels[chosen].tolist()}"
+        )
+    similarities = {}
+    for method, vectors in representations.items():
+        units = normalize(vectors[chosen])
+        similarities[method] = np.clip((units @ units.T)[first, second], -1, 1)
+    lowest = min(values.min() for values in similarities.values())
+    edges = np.linspace(lowest, 1, _BINS + 1)
+
+    figure, axes = panels(len(representations), height=3.2, sharex=True, sharey=True)
+    for axis, (method, values) in zip(axes, similarities.items(), strict=True):
+        for name, pairs, colour, hatch in (
+            ("pairs of the same class", values[same], COLOURS[0], ""),
+            ("pairs of different classes", values[~same], COLOURS[1], "////"),
+        ):
+            heights = 100 * np.histogram(pairs, edges)[0] / len(pairs)
+            axis.stairs(
+                heights, edges, fill=True, facecolor=colour, alpha=0.5, hatch=hatch, label=name
+            )
+            axis.stairs(heights, edges, color=colour, linewidth=1.5)
+        axis.set(
+            title=f"{method}\nAUC {roc_auc_score(same, values):.3f}",
+            xlabel="cosine similarity",
+            ylabel="share of the pairs, %",
+        )
+        axis.tick_params(labelbottom=True, labelleft=True)  # in spite of the common scales
+        axis.grid()
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2)
+    save(path, figure)

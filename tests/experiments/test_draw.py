@@ -1,0 +1,100 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+import supcon_tf
+from experiments import pictures
+
+
+@pytest.fixture
+def models(tmp_path):
+    """An encoder and a classifier for the digits, with its encoder, of another size."""
+    encoder, other = (
+        keras.Sequential([keras.Input((side, side, 1)), keras.layers.Flatten()]) for side in (8, 6)
+    )
+    classifier = supcon_tf.CrossEntropyModel(other, 10)
+    encoder.save(tmp_path / "encoder.keras")
+    classifier.save(tmp_path / "classifier.keras")
+    return {"encoder": encoder, "classifier": classifier}
+
+
+def test_pictures_of_an_encoder_and_a_classifier(run_script, tmp_path, models, monkeypatch):
+    arguments = {}
+    for name in pictures.__all__:
+        draw = getattr(pictures, name)
+
+        def record(path, *given, name=name, draw=draw, **options):
+            arguments[name] = given, options
+            draw(path, *given, **options)
+
+        monkeypatch.setattr(pictures, name, record)
+    run_script(
+        "draw",
+        f"--encoder=some encoder={tmp_path / 'encoder.keras'}",
+        f"--encoder=classifier={tmp_path / 'classifier.keras'}",
+        "--dataset=digits",
+        f"--output_dir={tmp_path / 'new' / 'pictures'}",
+        "--map=PCA",
+        "--points=50",
+        "--queries=2",
+        "--k=1",
+    )
+    drawn = [
+        "embedding_maps",
+        "nearest_neighbours",
+        "reliability_diagrams",
+        "similarity_histograms",
+    ]
+    written = sorted(path.name for path in (tmp_path / "new" / "pictures").iterdir())
+    assert written == [f"{name}.{kind}" for name in drawn for kind in ("png", "svg")]
+
+    digits = supcon_tf.data.load_digits("test")
+    (batch,) = supcon_tf.data.image_batches(digits, size=6, batch_size=1000).as_numpy_iterator()
+    (features, labels, class_names), options = arguments["embedding_maps"]
+    assert options == {"points": 50, "projection": "PCA"}
+    assert list(features) == ["some encoder", "classifier"]
+    whole = digits.images.reshape(len(digits), -1) / np.float32(255)
+    np.testing.assert_allclose(features["some encoder"], whole, atol=1e-6)
+    np.testing.assert_allclose(features["classifier"], batch[0].reshape(len(digits), -1), atol=1e-6)
+    np.testing.assert_array_equal(labels, digits.labels)
+    assert class_names == digits.class_names
+
+    (probabilities, labels), _ = arguments["reliability_diagrams"]
+    expected = softmax(models["classifier"].predict(batch[0], verbose=0), axis=1)
+    assert list(probabilities) == ["classifier"]
+    np.testing.assert_allclose(probabilities["classifier"], expected, atol=1e-5)
+    np.testing.assert_array_equal(labels, digits.labels)
+
+    (_, _, _, read), options = arguments["nearest_neighbours"]
+    queries = options["queries"].tolist()
+    first_of_class = [list(digits.labels).index(label) for label in range(10)]
+    assert len(set(queries)) == 2 and set(queries) <= set(first_of_class)
+    assert options["k"] == 1
+    np.testing.assert_allclose(read(np.array([7, 3])), batch[0][[7, 3]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("encoders", "error", "message"),
+    [
+        (["{}/encoder.keras"], ValueError, "`encoder` must be NAME=FILE.*encoder.keras"),
+        (["={}/encoder.keras"], ValueError, "`encoder` must be NAME=FILE"),
+        (["name="], ValueError, "`encoder` must be NAME=FILE"),
+        (["a={}/encoder.keras"] * 2, ValueError, "every NAME another one"),
+        (["a=nothing.keras"], FileNotFoundError, "`encoder` must exist.*'nothing.keras'"),
+        (["a={}/colour.keras"], ValueError, "of as many channels as there are.*8, 8, 3"),
+    ],
+)
+def test_bad_encoders(run_script, tmp_path, models, encoders, error, message):
+    colour = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    colour.save(tmp_path / "colour.keras")
+    with pytest.raises(error, match=re.compile(message)):
+        run_script(
+            "draw",
+            *(f"--encoder={each.format(tmp_path)}" for each in encoders),
+            "--dataset=digits",
+            f"--output_dir={tmp_path / 'pictures'}",
+        )
+    assert not (tmp_path / "pictures").exists()
