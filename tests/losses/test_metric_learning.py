@@ -199,7 +199,7 @@ def test_two_replicas_have_the_loss_of_the_global_batch(two_replicas):
         TripletLoss("hard", margin=0.2, cross_replica=False, dtype="float64"),
         MaxMarginLoss(0.5, reduction=None),
     ],
-    ids=str,
+    ids=lambda loss: loss.name,
 )
 def test_config_round_trip(loss):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
