@@ -12,8 +12,6 @@ Reference: Hendrycks and Dietterich, 2019, section 3 (https://arxiv.org/abs/1903
 
 import contextlib
 import functools
-import pathlib
-import runpy
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -146,16 +144,14 @@ def _functions() -> dict[str, Callable[[np.ndarray, int], np.ndarray]]:
         raise ImportError(
             'Corrupting images needs: pip install "supcon-tf[experiments,robustness]"'
         ) from error
-    # Its package registers data sets that tfds may have registered already, which is an error.
-    path = pathlib.Path(tfds.__file__).parent / "image_classification" / "corruptions.py"
-    corruptions = runpy.run_path(str(path))
+    from tensorflow_datasets.image_classification import corruptions
 
     def impulse_noise(image: np.ndarray, severity: int) -> np.ndarray:
         noise = np.random.randint(2**32, dtype=np.uint32)
         amount = _IMPULSES[severity - 1]
         return np.rint(255 * random_noise(image / 255, "s&p", rng=noise, amount=amount))
 
-    functions = {name: corruptions[name] for name in NAMES}
+    functions = {name: getattr(corruptions, name) for name in NAMES}
     return functions | {"impulse_noise": impulse_noise}
 
 
