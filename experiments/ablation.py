@@ -18,13 +18,13 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments import result_lines
 from experiments.classifiers import train_cross_entropy, train_linear, train_teacher
+from experiments.files import write_json_lines
 from experiments.grids import Row
 from experiments.pretraining import pretrain
+from experiments.training import MAY_CHANGE
 
 # Fields whose own fields are arguments, of which a recipe need not name all.
 _ARGUMENTS = ("loss", "augmentation", "encoder", "projection_head", "optimizer.arguments")
-# Fields that do not change what comes out.
-_ELSEWHERE = ("data_dir", "checkpoint_steps", "checkpoints_kept")
 
 
 def run_grid(
@@ -84,7 +84,7 @@ def run_grid(
             line |= _timed(row, config, directory, strategy)
         lines[key] = line
         if supcon_tf.distribution.is_chief(strategy):
-            result_lines.write(path, lines.values())
+            write_json_lines(path, lines.values())
         keras.backend.clear_session()
     return {key: lines[key] for key in trainings}
 
@@ -209,6 +209,6 @@ def _directory(path: pathlib.Path, training: Mapping[str, Any]) -> pathlib.Path:
 def _digest(config: ConfigDict) -> str:
     """Tells settings apart, wherever the data is."""
     fields = json.loads(config.to_json())
-    for name in _ELSEWHERE:
+    for name in MAY_CHANGE:
         del fields[name]
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,6 +1,5 @@
 """Classifiers: linear ones on frozen encoders, the cross-entropy baseline, teachers."""
 
-import functools
 import operator
 import pathlib
 import time
@@ -218,13 +217,7 @@ def prepare(
             mix_batches(views, mixing, num_classes=num_classes, seed=config.seed, start_step=step)
         )
 
-    def batches(step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-        if mixing is not None:  # partners are in the whole batch, which every worker makes
-            return own_batches(step, None)
-        return supcon_tf.distribution.distribute_batches(
-            strategy, functools.partial(own_batches, step)
-        )
-
+    batches = training.share_batches(own_batches, strategy, whole=mixing is not None)
     steps_per_epoch = len(own_batches(0, None)) // stage.epochs
     with strategy.scope():
         model = build(num_classes, train.channels)

@@ -1,6 +1,5 @@
 """The first stage: an encoder that is trained with a contrastive loss."""
 
-import functools
 import pathlib
 import shutil
 import time
@@ -107,13 +106,7 @@ def prepare(
             return recipes.one_hot(views, num_classes)
         return views
 
-    def batches(step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-        if mixing is not None:  # partners are in the whole batch, which every worker makes
-            return own_batches(step, None)
-        return supcon_tf.distribution.distribute_batches(
-            strategy, functools.partial(own_batches, step)
-        )
-
+    batches = training.share_batches(own_batches, strategy, whole=mixing is not None)
     steps_per_epoch = len(own_batches(0, None)) // config.epochs
     with strategy.scope():
         model = build(config, train)

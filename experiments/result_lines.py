@@ -3,10 +3,10 @@
 import json
 import pathlib
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.files import read_json_lines, write_json_lines
+from experiments.files import read_json_lines
 from experiments.grids import Row
 
 Line = dict[str, Any]
@@ -46,11 +46,6 @@ def key(line: Mapping[str, Any]) -> str:
 def read(path: pathlib.Path) -> dict[str, Line]:
     """Reads lines by their key; none if there is no file."""
     return {key(line): line for line in read_json_lines(path)}
-
-
-def write(path: pathlib.Path, lines: Iterable[Line]) -> None:
-    """Writes lines, all or nothing."""
-    write_json_lines(path, lines)
 
 
 def of_row(

@@ -1,6 +1,7 @@
 """A training that logs, saves checkpoints, and goes on where it was stopped."""
 
 import csv
+import functools
 import json
 import pathlib
 import platform
@@ -22,7 +23,30 @@ from supcon_tf.callbacks import Checkpoints
 Batches = Callable[[int], tf.data.Dataset | tf.distribute.DistributedDataset]
 
 # Fields that may be other ones when a training goes on: they do not change what comes out.
-_MAY_CHANGE = {"data_dir", "checkpoint_steps", "checkpoints_kept"}
+MAY_CHANGE = {"data_dir", "checkpoint_steps", "checkpoints_kept"}
+
+
+def share_batches(
+    own_batches: Callable[[int, tf.distribute.InputContext | None], tf.data.Dataset],
+    strategy: tf.distribute.Strategy,
+    *,
+    whole: bool,
+) -> Batches:
+    """Lets each of several workers make its own rows of every batch, or all of them.
+
+    Args:
+        own_batches: makes the batches from a step on, as those of `multi_view_batches`.
+        strategy: a strategy of tf.distribute.
+        whole: whether every worker makes whole batches, as mixing needs, whose partners are there.
+
+    Returns:
+        What makes the batches from a step on for `fit`.
+    """
+    if whole:
+        return lambda step: own_batches(step, None)
+    return lambda step: supcon_tf.distribution.distribute_batches(
+        strategy, functools.partial(own_batches, step)
+    )
 
 
 def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
@@ -40,7 +64,7 @@ def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
     if path.exists():
         before, now = json.loads(path.read_text()), json.loads(config.to_json())
         changed = {name for name in {*before, *now} if before.get(name) != now.get(name)}
-        if changed - _MAY_CHANGE:
+        if changed - MAY_CHANGE:
             raise ValueError(
                 f"{directory} holds a run with other settings ({', '.join(sorted(changed))}); "
                 "choose another --output_dir, or remove it to start anew."

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from experiments import pictures, result_lines
+from experiments import files, pictures, result_lines
 from experiments.grids import epochs, losses, positives
 
 
@@ -89,7 +89,7 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     )
     (tmp_path / "results").mkdir()
     path = tmp_path / "results" / "small.jsonl"
-    result_lines.write(path, LINES.values())
+    files.write_json_lines(path, LINES.values())
     output = tmp_path / "results.md"
     run_script("report", f"--lines={path}", f"--output={output}")
     text = output.read_text()
