@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test lint format notebook clean
+.PHONY: help quickstart test lint format docs notebook clean
 
 help:
 	@echo "make quickstart  compare supervised contrastive learning with cross-entropy (3 minutes)"
 	@echo "make test        run all tests"
 	@echo "make lint        check style, formatting (make format mends them) and types"
+	@echo "make docs        build the documentation in build/site"
 	@echo "make notebook    write the Colab notebook from its script"
 	@echo "make clean       remove the environment and build files"
 
@@ -32,6 +33,16 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+$(VENV)/docs-installed: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --editable ".[docs]"
+	@touch $@
+
+# Strict: a broken link is an error; so is a formula left as it was typed.
+docs: $(VENV)/docs-installed
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
+	@! grep --recursive --include='*.html' 'class="arithmatex"' build/site
+	@echo "build/site/index.html"
 
 notebook: $(VENV)/installed
 	$(VENV)/bin/jupytext --to notebook experiments/colab_tpu.py

@@ -72,7 +72,7 @@ class Settings(NamedTuple):
 
 
 # Temperature and learning rates were chosen on held-out images of Fashion-MNIST, see
-# docs/quickstart.md; the digits take them over.
+# docs/quickstart_comparison.md; the digits take them over.
 SETTINGS = {
     "digits": Settings(
         epochs=40,

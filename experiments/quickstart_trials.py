@@ -6,7 +6,8 @@ makes eight trials with each method on Fashion-MNIST, SupCon with pairs of tempe
 rate, cross-entropy with learning rates; then, with the best of these, trials in which one other
 thing is changed: 12,000 training images, 5 epochs, judged on 5,000 other training images. A trial
 takes 1 to 2 minutes on 2 cores. Each result is appended to trials.jsonl; started again, the script
-makes only the trials that are missing. It prints the table that stands in docs/quickstart.md.
+makes only the trials that are missing. It prints the table that stands in
+docs/quickstart_comparison.md.
 """
 
 import json

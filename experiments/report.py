@@ -46,9 +46,9 @@ command for the full size, and what comes out small. Accuracy after the last epo
 mean and standard deviation over the seeds; in the small trainings a difference below about 0.005
 means nothing. What was trained with one seed says where it lies, not what is better.
 
-The small trainings: the recipe `{recipe}` ([settings](../experiments/configs/{recipe}.py)), 10,000
-images of Fashion-MNIST, on two CPU cores with other work beside, for which some trainings were
-halted: their minutes count the halt. Of each grid they are made with
+The small trainings: the recipe `experiments/configs/{recipe}.py`, 10,000 images of Fashion-MNIST,
+on two CPU cores with other work beside, for which some trainings were halted: their minutes count
+the halt. Of each grid they are made with
 
 ```shell
 python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.py

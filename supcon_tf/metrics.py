@@ -4,7 +4,7 @@ Each takes labels and projections of unit length, as `SupConModel` makes them, a
 the first 512 samples of a batch (of a replica's part of it): enough to see a collapse coming, at a
 small part of a step's cost.
 
-Example:
+Examples:
     >>> import supcon_tf
     >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
     >>> model = supcon_tf.SupConModel(encoder)

@@ -5,7 +5,8 @@
 
 No published result; see README.md for what comes out. `--config.data_dir` is where the MNIST-style
 files are, by default where Debian's package dataset-fashion-mnist puts them. Temperature and
-learning rate are those of the quickstart, chosen on held-out images (docs/quickstart.md).
+learning rate are those of the quickstart, chosen on held-out images
+(docs/quickstart_comparison.md).
 """
 
 from ml_collections import ConfigDict
