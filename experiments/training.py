@@ -1,6 +1,7 @@
 """A training that logs, saves checkpoints, and goes on where it was stopped."""
 
 import csv
+import datetime
 import functools
 import json
 import pathlib
@@ -17,6 +18,7 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.files import write_atomically, write_json
+from experiments.interruption import Interruption
 from supcon_tf.callbacks import Checkpoints
 
 # Makes the batches from a step on, for this worker.
@@ -154,26 +156,21 @@ def fit(
         writers = [
             EpochLog(directory / "log.csv", done),
             keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
+            TimeLeft(epochs * steps_per_epoch, checkpoints.step),
         ]
     checkpoints.restore(model)
-    while checkpoints.step < epochs * steps_per_epoch:
-        epoch, within = divmod(checkpoints.step, steps_per_epoch)
-        try:
+    with Interruption(checkpoints, model.distribute_strategy) as interruption:
+        while checkpoints.step < epochs * steps_per_epoch:
+            epoch, within = divmod(checkpoints.step, steps_per_epoch)
             model.fit(
                 batches(checkpoints.step),
                 initial_epoch=epoch,
                 epochs=epoch + 1 if within else epochs,
                 steps_per_epoch=steps_per_epoch - within,
-                callbacks=[*callbacks, *writers, checkpoints],
+                callbacks=[*callbacks, *writers, checkpoints, interruption],
                 shuffle=False,  # the pipeline has shuffled
                 verbose=0 if not chief else 1 if sys.stdout.isatty() else 2,
             )
-        except KeyboardInterrupt:
-            print(
-                f"\nstopped at step {checkpoints.step}; the same command goes on from the newest "
-                f"checkpoint in {checkpoints.directory}"
-            )
-            raise
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -203,6 +200,29 @@ class EpochLog(keras.callbacks.Callback):
             writer = csv.DictWriter(file, self._rows[-1])
             writer.writeheader()
             writer.writerows(self._rows)
+
+
+class TimeLeft(keras.callbacks.Callback):
+    """Says after every epoch how long the others will take, at the pace since the training began.
+
+    Args:
+        steps: of the whole training.
+        first_step: the step that it begins or goes on with.
+    """
+
+    def __init__(self, steps: int, first_step: int):
+        super().__init__()
+        self._steps_left = steps - first_step
+        self._steps_made = 0
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Prints the time left."""
+        self._steps_made += self.params["steps"]
+        self._steps_left -= self.params["steps"]
+        seconds = (time.monotonic() - self._start) / self._steps_made * self._steps_left
+        if self._steps_left:
+            print(f"about {datetime.timedelta(seconds=round(seconds))} left", flush=True)
 
 
 def _read_log(path: pathlib.Path) -> list[dict[str, str]]:

@@ -138,15 +138,16 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Saves the end of the training."""
-        if self.step > self._saved:
-            self.save(within_epoch=False)
+        self.save(within_epoch=False)
 
     def save(self, *, within_epoch: bool) -> None:
-        """Saves the state now.
+        """Saves the state now, unless this step's is saved already.
 
         Args:
             within_epoch: whether the epoch goes on.
         """
+        if self.step == self._saved:
+            return
         self._checkpoint.step.assign(self.step)
         self._checkpoint.within_epoch.assign(within_epoch)
         self._manager.save(checkpoint_number=self.step)  # type: ignore[union-attr]  # after `restore`
