@@ -12,6 +12,8 @@ import pathlib
 
 from absl import app, flags, logging
 
+from experiments import named_files
+
 _ENCODERS = flags.DEFINE_multi_string(
     "encoder",
     None,
@@ -49,7 +51,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Flags only. Received: {argv[1:]}")
     logging.set_verbosity(logging.WARNING)
-    files = named_files(_ENCODERS.value)
+    files = named_files.parse("encoder", _ENCODERS.value)
 
     import keras
     import numpy as np
@@ -115,33 +117,6 @@ def main(argv: list[str]) -> None:
         pictures.reliability_diagrams(
             output_dir / "reliability_diagrams.png", probabilities, test.labels
         )
-
-
-def named_files(arguments: list[str]) -> dict[str, pathlib.Path]:
-    """Takes `NAME=FILE` apart.
-
-    Args:
-        arguments: what was given.
-
-    Returns:
-        The file of each name, in the same order.
-
-    Raises:
-        ValueError: if a name is missing or there twice.
-        FileNotFoundError: if a file is not there.
-    """
-    files = {}
-    for argument in arguments:
-        name, _, file = argument.partition("=")
-        if not name or not file or name in files:
-            raise ValueError(
-                "`encoder` must be NAME=FILE, every NAME another one. "
-                f"Received: {argument!r} of {arguments}"
-            )
-        files[name] = pathlib.Path(file)
-        if not files[name].is_file():
-            raise FileNotFoundError(f"`encoder` must exist. Received: {file!r}")
-    return files
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ import pathlib
 
 from absl import app, flags, logging
 
-from experiments import robustness_table
+from experiments import named_files, robustness_table
 
 _CLASSIFIERS = flags.DEFINE_multi_string(
-    "classifier", None, "NAME=PATH of a classifier.keras; may be repeated.", required=True
+    "classifier", None, "NAME=FILE, repeatable: a classifier.keras.", required=True
 )
 _REFERENCE = flags.DEFINE_string("reference", None, "The NAME to which mCE is relative.")
 _DATASET = flags.DEFINE_string(
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Flags only. Received: {argv[1:]}")
     logging.set_verbosity(logging.WARNING)
-    paths = parse_classifiers(_CLASSIFIERS.value)
+    paths = named_files.parse("classifier", _CLASSIFIERS.value)
     reference = _REFERENCE.value
     if reference is None and _DATASET.value.startswith("imagenet2012"):
         reference = ALEXNET
@@ -124,24 +124,6 @@ def main(argv: list[str]) -> None:
     )
     print(robustness_table.table(figures), end="")
     print(f"{len(corrupted)} corruptions; robustness.json, .png and .svg are in {output_dir}/")
-
-
-def parse_classifiers(texts: list[str]) -> dict[str, pathlib.Path]:
-    """Reads `NAME=PATH`.
-
-    Raises:
-        ValueError: if there is no `=`, or a name comes twice.
-        FileNotFoundError: if there is no such file.
-    """
-    paths: dict[str, pathlib.Path] = {}
-    for text in texts:
-        name, _, path = text.partition("=")
-        if not name or not path or name in paths:
-            raise ValueError(f"`--classifier` must be NAME=PATH, each NAME once. Received: {texts}")
-        paths[name] = pathlib.Path(path)
-        if not paths[name].is_file():
-            raise FileNotFoundError(f"`classifier` must exist. Received: {text!r}")
-    return paths
 
 
 def common_images(classifiers) -> tuple[int, int]:

@@ -242,10 +242,10 @@ def test_nothing_prepared(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--classifier=x"], ValueError, "`--classifier` must be NAME=PATH"),
+        (["--classifier=x"], ValueError, "`classifier` must be NAME=FILE"),
         (["--classifier=x=nothing.keras"], FileNotFoundError, "`classifier` must exist"),
         ([], flags.IllegalFlagValueError, "--classifier"),
-        (["CONSTANT", "CONSTANT"], ValueError, "each NAME once"),
+        (["CONSTANT", "CONSTANT"], ValueError, "every NAME another one"),
         (["CONSTANT", "--reference=y"], ValueError, r"`reference` must be.*\['constant'\].*'y'"),
         (["CONSTANT", "--corruptions=frost"], ValueError, "`corruptions` must be some of.*frost"),
     ],
