@@ -44,9 +44,24 @@ def test_a_section_compares_with_the_paper(report):
     assert "--grid=losses \\\n    --config=experiments/configs/cifar10_resnet50.py" in text
     assert "| SupCon, sum outside | 0.8000 ± 0.1000 | 3 | 2.0 |" in text
     assert "SimCLR |" not in text.split("Small:")[1]  # not trained
-    assert "(SupCon, Table 1) | +0.2500 | agrees |" in text
+    assert "(SupCon, Table 1) | +0.2500 | **agrees** |" in text
     assert "(SupCon, Table 2) | -0.0500 | **does not agree** |" in text
     assert "N-pairs (SupCon" not in text
+
+
+@pytest.mark.parametrize(
+    ("worse", "expected"),
+    [
+        (0.79, "+0.0100 | **agrees** |"),
+        (0.797, "+0.0030 | agrees, within the noise |"),
+        (0.803, "-0.0030 | does not agree, within the noise |"),
+        (0.81, "-0.0100 | **does not agree** |"),
+    ],
+)
+def test_verdicts(report, worse, expected):
+    lines = lines_of(losses, {"SupCon, sum outside": [0.8], "SupCon, sum inside": [worse]})
+    row = report.verdict(losses.CLAIMS[0], losses, lines, "small")
+    assert row.rstrip().endswith(expected)
 
 
 def test_a_grid_that_was_not_trained(report):
