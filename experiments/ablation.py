@@ -1,6 +1,7 @@
 """Grids of trainings that go on where they were stopped."""
 
 import ast
+import datetime
 import hashlib
 import json
 import pathlib
@@ -73,10 +74,15 @@ def run_grid(
                 )
             line = {"row": row.name, **training, "settings": settings}
             trainings[result_lines.key(training)] = row, config, directory, line
-    for key, (row, config, directory, line) in trainings.items():
-        if "test" in lines.get(key, {}):
-            continue
-        print(f"--- {row.name}, seed {config.seed}", flush=True)
+    missing = [key for key in trainings if "test" not in lines.get(key, {})]
+    start = time.monotonic()
+    for made, key in enumerate(missing):
+        row, config, directory, line = trainings[key]
+        print(f"--- {row.name}, seed {config.seed}: {made + 1} of {len(missing)}", end="")
+        if made:
+            seconds = (time.monotonic() - start) / made * (len(missing) - made)
+            print(f", about {datetime.timedelta(seconds=round(seconds))} left", end="")
+        print(flush=True)
         if equal := [done for done in lines.values() if _is_equal(done, line)]:
             line = {**equal[0], **line}
             print(f"the same training as {equal[0]['row']!r}", flush=True)

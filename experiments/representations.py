@@ -1,5 +1,7 @@
 """What an encoder makes of images."""
 
+import sys
+
 import keras
 import numpy as np
 
@@ -32,4 +34,4 @@ def of_images(
             f"encoder for {encoder.input_shape[1:]}, images of {source.channels} channels"
         )
     batches = image_batches(source, size=height, short_side=short_side, batch_size=batch_size)
-    return encoder.predict(batches, verbose=0)
+    return encoder.predict(batches, verbose=int(sys.stdout.isatty()))  # with the time left

@@ -129,6 +129,16 @@ def test_a_change_to_what_is_there_already_is_the_same_training(recipe, training
     assert [line["row"] for line in lines] == ["as it is", "the same", "4"]
 
 
+def test_says_how_far_it_is(recipe, trainings, monkeypatch, capsys):
+    clock = iter([0.0, 0.0, 60.0, 60.0, 60.0, 100.0, 100.0, 100.0])  # the grid's and the rows' own
+    monkeypatch.setattr(ablation.time, "monotonic", lambda: next(clock))
+    run([Row("4", changes={"epochs": 4}), Row("5", changes={"epochs": 5})], recipe, seeds=[0])
+    assert capsys.readouterr().out.splitlines() == [
+        "--- 4, seed 0: 1 of 2",
+        "--- 5, seed 0: 2 of 2, about 0:01:00 left",
+    ]
+
+
 def test_a_failed_training_is_tried_again(recipe, trainings, monkeypatch):
     broken = ROWS[2:3]
     (line,) = run(broken, recipe, seeds=[0])
