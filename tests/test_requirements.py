@@ -4,10 +4,15 @@ import re
 import sys
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import supcon_tf
 from supcon_tf import data, evaluation
 from supcon_tf._requirements import require_keras
+
+ROOT = pathlib.Path(__file__).parents[1]
+pytestmark = pytest.mark.versions
 
 
 @pytest.mark.parametrize("version", ["3.10.0", "3.15.1", "4.0.0rc1"])
@@ -72,3 +77,22 @@ def test_every_import_of_an_extra_names_it():
     assert modules
     for module in modules:
         assert not imports_of_others(ast.parse(module.read_text())), module
+
+
+def versions(requirements, operator):
+    """Names and versions, to three numbers: `2.19` is `2.19.0`, and so is `2.19.0.76`."""
+    named = [
+        (requirement.name, Version(specifier.version))
+        for requirement in map(Requirement, requirements)
+        for specifier in requirement.specifier
+        if specifier.operator == operator
+    ]
+    return {(name, version.major, version.minor, version.micro) for name, version in named}
+
+
+def test_lowest_versions_are_the_bounds():
+    tomllib = pytest.importorskip("tomllib")  # of Python 3.11
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounded = sum(project["optional-dependencies"].values(), project["dependencies"])
+    _, *pinned = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
+    assert versions(pinned, "==") == versions(bounded, ">=")
