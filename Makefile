@@ -2,21 +2,30 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test lint format docs notebook clean
+.PHONY: help quickstart test test-newest test-lowest test-lowest-short lint format docs notebook dist clean
 
 help:
-	@echo "make quickstart  compare supervised contrastive learning with cross-entropy (3 minutes)"
-	@echo "make test        run all tests"
-	@echo "make lint        check style, formatting (make format mends them) and types"
-	@echo "make docs        build the documentation in build/site"
-	@echo "make notebook    write the Colab notebook from its script"
-	@echo "make clean       remove the environment and build files"
+	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
+	@echo "make test               run all tests"
+	@echo "make test-newest        the same with the newest versions of all requirements"
+	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
+	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
+	@echo "make lint               check style, formatting (make format mends them) and types"
+	@echo "make docs               build the documentation in build/site"
+	@echo "make notebook           write the Colab notebook from its script"
+	@echo "make dist               build and check the wheel and the source distribution"
+	@echo "make clean              remove the environments and build files"
 
-$(VENV)/installed: pyproject.toml supcon_tf/_version.py
+REQUIREMENTS := --editable ".[experiments,test]"
+.venv-lowest/installed: REQUIREMENTS += --constraint tests/lowest.txt
+.venv-lowest/installed: tests/lowest.txt
+.venv-dist/installed: REQUIREMENTS := build twine
+
+%/installed: pyproject.toml supcon_tf/_version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable ".[experiments,test]"
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet $(REQUIREMENTS)
 	@touch $@
 
 quickstart: $(VENV)/installed
@@ -24,6 +33,16 @@ quickstart: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest
+
+test-newest: .venv-newest/installed
+	.venv-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy=eager $(REQUIREMENTS)
+	.venv-newest/bin/python -m pytest
+
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest
+
+test-lowest-short: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest -m versions
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
@@ -47,5 +66,14 @@ docs: $(VENV)/docs-installed
 notebook: $(VENV)/installed
 	$(VENV)/bin/jupytext --to notebook experiments/colab_tpu.py
 
+dist: .venv-dist/installed
+	rm -rf build dist
+	.venv-dist/bin/python -m build
+	.venv-dist/bin/python -m twine check --strict dist/*
+	.venv-dist/bin/python tests/distributions/check_contents.py
+	$(PYTHON) -m venv --clear .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet dist/*.whl
+	.venv-wheel/bin/python -I tests/distributions/fit_once.py
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf .venv .venv-newest .venv-lowest .venv-dist .venv-wheel build dist *.egg-info

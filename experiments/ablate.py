@@ -45,7 +45,11 @@ def main(argv: list[str]) -> None:
     output_dir = pathlib.Path(_OUTPUT_DIR.value or f"runs/ablate/{config.stem}")
     rows = importlib.import_module(f"experiments.grids.{_GRID.value}").ROWS
     strategy = strategy_flags.make_strategy()
-    from experiments import ablation, result_lines
+    from experiments import result_lines
+    from supcon_tf._requirements import needs
+
+    with needs("experiments.ablate", "ml_collections"):
+        from experiments import ablation
 
     changes = ablation.parse_changes(_CHANGES.value)
     lines = ablation.run_grid(

@@ -15,9 +15,12 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import tensorflow_datasets as tfds
 
+from supcon_tf._requirements import needs
 from supcon_tf.data import ImageSource, image_batches
+
+with needs("experiments.corruptions", "tensorflow-datasets"):
+    import tensorflow_datasets as tfds
 
 # `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and `[batch]` integers.
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
@@ -137,13 +140,9 @@ def batches(
 @functools.cache
 def _functions() -> dict[str, Callable[[np.ndarray, int], np.ndarray]]:
     """Each takes and gives an image `[height, width, 3]` uint8."""
-    try:
+    with needs("Corrupting images", "OpenCV and scikit-image", "experiments,robustness"):
         import cv2  # noqa: F401
         from skimage.util import random_noise
-    except ImportError as error:
-        raise ImportError(
-            'Corrupting images needs: pip install "supcon-tf[experiments,robustness]"'
-        ) from error
     from tensorflow_datasets.image_classification import corruptions
 
     def impulse_noise(image: np.ndarray, severity: int) -> np.ndarray:

@@ -3,7 +3,13 @@
 import pathlib
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+
+try:  # not by a function of supcon_tf, which imports TensorFlow: flags come before it
+    from ml_collections import config_flags
+except ImportError as error:
+    raise ImportError(
+        'Recipes need ml_collections: pip install "supcon-tf[experiments]"'
+    ) from error
 
 CONFIG = config_flags.DEFINE_config_file(
     "config",

@@ -10,9 +10,12 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from supcon_tf import data, evaluation
+from supcon_tf._requirements import needs
+
+with needs("experiments.transfer_sets", "tensorflow-datasets"):
+    import tensorflow_datasets as tfds
 
 # Of scores and targets `[images, classes]`, and which targets do not count, if any.
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]

@@ -1,4 +1,7 @@
-"""What the library needs of Keras, said in a sentence before anything fails further inside."""
+"""What the library needs, said in a sentence before anything fails further inside."""
+
+import contextlib
+from collections.abc import Iterator
 
 import keras
 
@@ -24,6 +27,30 @@ def require_keras(version: str, backend: str) -> None:
             '"backend" in ~/.keras/keras.json, before Keras is imported. '
             f"Received: backend {backend!r}"
         )
+
+
+@contextlib.contextmanager
+def needs(what: str, package: str, extra: str = "experiments") -> Iterator[None]:
+    """Says which extra to install if an import inside it fails.
+
+        >>> with needs("to_prose", "no_such_package"):
+        ...     import no_such_package
+        Traceback (most recent call last):
+        ...
+        ImportError: to_prose needs no_such_package: pip install "supcon-tf[experiments]"
+
+    Args:
+        what: what needs the import, such as the name of a function.
+        package: as a reader knows it, such as `"scikit-learn"`.
+        extra: of `pyproject.toml`, or several with commas between them.
+
+    Raises:
+        ImportError: instead of the one that an import inside raised, which is its cause.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f'{what} needs {package}: pip install "supcon-tf[{extra}]"') from error
 
 
 require_keras(keras.__version__, keras.config.backend() if hasattr(keras, "config") else "")

@@ -6,7 +6,11 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [
-    pytest.param(block, id=f"{page.name}-{i}")
+    pytest.param(
+        block,
+        id=f"{page.name}-{i}",
+        marks=[pytest.mark.versions] if page.name == "README.md" else [],
+    )
     for page in PAGES
     for i, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
 ]

@@ -1,6 +1,18 @@
-import pytest
+import ast
+import pathlib
+import re
+import sys
 
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import supcon_tf
+from supcon_tf import data, evaluation
 from supcon_tf._requirements import require_keras
+
+ROOT = pathlib.Path(__file__).parents[1]
+pytestmark = pytest.mark.versions
 
 
 @pytest.mark.parametrize("version", ["3.10.0", "3.15.1", "4.0.0rc1"])
@@ -17,3 +29,70 @@ def test_keras_is_too_old(version):
 def test_another_backend_is_refused():
     with pytest.raises(ImportError, match="KERAS_BACKEND=tensorflow.*Received: backend 'jax'"):
         require_keras("3.15.1", "jax")
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "message"),
+    [
+        (
+            "sklearn.datasets",
+            lambda: data.load_digits("train"),
+            'load_digits needs scikit-learn: pip install "supcon-tf[experiments]"',
+        ),
+        (
+            "sklearn.linear_model",
+            lambda: evaluation.logistic_regression([[0.0], [1.0]] * 2, [0, 1] * 2),
+            'logistic_regression needs scikit-learn: pip install "supcon-tf[experiments]"',
+        ),
+        (
+            "tensorflow_datasets",
+            lambda: data.load_tfds("mnist", "."),
+            'load_tfds needs tensorflow-datasets: pip install "supcon-tf[experiments]"',
+        ),
+    ],
+)
+def test_what_needs_an_extra_names_it(monkeypatch, module, call, message):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=re.escape(message)) as raised:
+        call()
+    assert raised.value.__cause__.name == module
+
+
+def imports_of_others(node):
+    """Packages that Python and the requirements do not bring, imported where nobody explains it."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names = [alias.name for alias in node.names]
+        packages = [node.module] if isinstance(node, ast.ImportFrom) else names
+        required = {"keras", "numpy", "supcon_tf", "tensorflow", *sys.stdlib_module_names}
+        return {package.partition(".")[0] for package in packages} - required
+    if isinstance(node, ast.With) and ast.unparse(node.items[0]).startswith("needs("):
+        return set()
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return set()
+    return set().union(*map(imports_of_others, ast.iter_child_nodes(node)))
+
+
+def test_every_import_of_an_extra_names_it():
+    modules = list(pathlib.Path(supcon_tf.__file__).parent.rglob("*.py"))
+    assert modules
+    for module in modules:
+        assert not imports_of_others(ast.parse(module.read_text())), module
+
+
+def versions(requirements, operator):
+    """Names and versions, to three numbers: `2.19` is `2.19.0`, and so is `2.19.0.76`."""
+    named = [
+        (requirement.name, Version(specifier.version))
+        for requirement in map(Requirement, requirements)
+        for specifier in requirement.specifier
+        if specifier.operator == operator
+    ]
+    return {(name, version.major, version.minor, version.micro) for name, version in named}
+
+
+def test_lowest_versions_are_the_bounds():
+    tomllib = pytest.importorskip("tomllib")  # of Python 3.11
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounded = sum(project["optional-dependencies"].values(), project["dependencies"])
+    _, *pinned = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
+    assert versions(pinned, "==") == versions(bounded, ">=")

@@ -243,10 +243,13 @@ def _describe(cell: dict) -> str:
 
 def plot(records: list[dict], path: pathlib.Path) -> None:
     """Draws time and memory over the number of rows, both axes logarithmic."""
-    import matplotlib
+    from supcon_tf._requirements import needs
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    with needs("The picture", "matplotlib", "bench"):
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
 
     dims = sorted({r["dim"] for r in records})
     figure, axes = plt.subplots(2, len(dims), squeeze=False, figsize=(5.5 * len(dims), 8))

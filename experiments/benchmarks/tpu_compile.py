@@ -86,11 +86,15 @@ def loss_hlo(form: str) -> str:
 def compile_for_tpu(hlo: str):
     """Compiles HLO text for a described topology; returns the compiler's memory plan."""
     import numpy as np
-    from jax._src.interpreters import mlir
-    from jax._src.lib import xla_client
-    from jax._src.lib.mlir import ir
-    from jax.experimental import topologies
-    from jaxlib import _hlo
+
+    from supcon_tf._requirements import needs
+
+    with needs("experiments.benchmarks.tpu_compile", "jax", "tpu-check"):
+        from jax._src.interpreters import mlir
+        from jax._src.lib import xla_client
+        from jax._src.lib.mlir import ir
+        from jax.experimental import topologies
+        from jaxlib import _hlo
 
     # The parser takes an operation named `copy` for the instruction.
     hlo = re.sub(r"(=\s*\S+\s+)copy\(", r"\1reshape(", hlo)

@@ -1,12 +1,15 @@
 """The pictures that the experiments draw, each as PNG and as SVG."""
 
-from experiments.pictures.curves import curves
-from experiments.pictures.embedding_maps import embedding_maps
-from experiments.pictures.learning_curves import learning_curves
-from experiments.pictures.nearest_neighbours import nearest_neighbours
-from experiments.pictures.reliability_diagrams import reliability_diagrams
-from experiments.pictures.robustness_curves import robustness_curves
-from experiments.pictures.similarity_histograms import similarity_histograms
+from supcon_tf._requirements import needs
+
+with needs("experiments.pictures", "matplotlib and scikit-learn"):
+    from experiments.pictures.curves import curves
+    from experiments.pictures.embedding_maps import embedding_maps
+    from experiments.pictures.learning_curves import learning_curves
+    from experiments.pictures.nearest_neighbours import nearest_neighbours
+    from experiments.pictures.reliability_diagrams import reliability_diagrams
+    from experiments.pictures.robustness_curves import robustness_curves
+    from experiments.pictures.similarity_histograms import similarity_histograms
 
 __all__ = [
     "curves",

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from supcon_tf._requirements import needs
 from supcon_tf.data.sources import ArrayImages
 
 
@@ -20,13 +21,9 @@ def load_digits(split: str) -> ArrayImages:
     """
     if split not in ("train", "test"):
         raise ValueError(f'`split` must be "train" or "test". Received: {split!r}')
-    try:
+    with needs("load_digits", "scikit-learn"):
         from sklearn.datasets import load_digits as sklearn_digits
         from sklearn.model_selection import train_test_split
-    except ImportError as error:
-        raise ImportError(
-            'The digits come with scikit-learn: pip install "supcon-tf[experiments]"'
-        ) from error
     digits = sklearn_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
     indices = train_test_split(

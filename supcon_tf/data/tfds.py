@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from supcon_tf._requirements import needs
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
 
 
@@ -26,12 +27,8 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
         FileNotFoundError: if the data set is not prepared in `data_dir`.
         ValueError: if it has no feature `image` or no integer class feature `label`.
     """
-    try:
+    with needs("load_tfds", "tensorflow-datasets"):
         import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            'Reading tfds data sets needs: pip install "supcon-tf[experiments]"'
-        ) from error
     if not os.path.isdir(data_dir):
         raise FileNotFoundError(f"`data_dir` must exist. Received: data_dir={str(data_dir)!r}")
     builder = tfds.builder(name, data_dir=data_dir)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import keras
 from numpy.typing import ArrayLike
 
+from supcon_tf._requirements import needs
 from supcon_tf.evaluation.checks import class_ids, matrix, require_column, require_count
 
 if TYPE_CHECKING:
@@ -118,13 +119,9 @@ def logistic_regression(
         ImportError: if scikit-learn is not installed.
         ValueError: if shapes, labels or numbers are not as above.
     """
-    try:
+    with needs("logistic_regression", "scikit-learn"):
         from sklearn.linear_model import LogisticRegression
         from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
-    except ImportError as error:
-        raise ImportError(
-            'Logistic regression needs scikit-learn: pip install "supcon-tf[experiments]"'
-        ) from error
     features = matrix("features", features)
     labels = class_ids("labels", labels, len(features))
     if not len(penalties) or not min(penalties) > 0:

@@ -79,6 +79,7 @@ def assert_same(outcome, expected):
         assert logs == expected[1][epoch]
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("stop_at", [7, 10])
 def test_goes_on_at_the_exact_step(tmp_path, never_stopped, stop_at):
     with pytest.raises(Killed):

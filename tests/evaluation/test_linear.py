@@ -1,5 +1,3 @@
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -70,9 +68,3 @@ def test_logistic_regression_of_bad_arguments():
             evaluation.logistic_regression(FEATURES, LABELS, penalties=penalties)
     with pytest.raises(ValueError, match="`labels` must be integer"):
         evaluation.logistic_regression(FEATURES, LABELS / 2)
-
-
-def test_without_scikit_learn(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
-    with pytest.raises(ImportError, match=r'pip install "supcon-tf\[experiments\]"'):
-        evaluation.logistic_regression(FEATURES, LABELS)

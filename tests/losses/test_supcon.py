@@ -37,6 +37,7 @@ def test_equals_the_reference_implementation(case, compiled):
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.versions
 def test_published_values_of_the_official_code():
     # google-research/supcon, losses_test.py: the features are not normalised.
     features = np.array(
@@ -188,6 +189,7 @@ def test_fit_a_plain_model(how, views, policy):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.versions
 def test_fit_sees_the_original_integer_labels():
     # As float32 the two ids would be equal and every sample would have positives.
     features = np.random.default_rng(0).normal(size=[2, 8]).astype("float32")
@@ -197,6 +199,7 @@ def test_fit_sees_the_original_integer_labels():
     assert model.evaluate(features, labels, verbose=0) == 0.0
 
 
+@pytest.mark.versions
 def test_fit_with_sample_weight_and_one_hot_labels():
     x, y = blobs(32)
     model = plain_model(2)
@@ -208,6 +211,7 @@ def test_fit_with_sample_weight_and_one_hot_labels():
     assert value == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.versions
 def test_save_and_load_a_compiled_model(tmp_path):
     x, y = blobs(32)
     model = plain_model(2)
@@ -240,5 +244,6 @@ def test_replicas_refuse_a_mean_over_sample_weights(two_replicas):
         fit_on(two_replicas, loss)
 
 
+@pytest.mark.versions
 def test_replicas_take_integer_ids(two_replicas):
     fit_on(two_replicas, SupConLoss())

@@ -96,6 +96,7 @@ def test_save_and_load(tmp_path):
     np.testing.assert_array_equal(loaded(views), model(views))
 
 
+@pytest.mark.versions
 def test_replicas_train_as_one(two_replicas):
     views, ids = views_and_ids(24)
     ids[::5] = -1

@@ -277,6 +277,7 @@ def test_labels_of_every_view():
     np.testing.assert_array_equal(model.queue_labels.numpy()[:BATCH], labels[:, 1])
 
 
+@pytest.mark.versions
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("num_classes", [None, CLASSES])
 def test_save_and_load(tmp_path, num_classes):

@@ -59,6 +59,7 @@ def test_a_strategy_that_comes_after_the_model_is_refused(two_replicas):
         model.fit(batches(), verbose=0)
 
 
+@pytest.mark.versions
 def test_batches_that_are_distributed_already_train_alike(two_replicas):
     def train(data):
         keras.utils.set_random_seed(0)
@@ -79,6 +80,7 @@ def test_distributed_batches_without_a_static_size_are_refused(two_replicas):
     fit_fails(two_replicas, data, r"distribute_datasets_from_function.*None.*2 replicas")
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("samples", [24, 18])
 def test_an_epoch_may_end_inside_an_execution(two_replicas, samples):
     with two_replicas.scope():

@@ -59,6 +59,7 @@ def test_encode_gives_the_encoders_output():
     np.testing.assert_allclose(model.encode(images[:, 1]), expected, atol=1e-6)
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("how", ["eager", "graph", "jit"])
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_fit_pulls_classes_together(how, policy):
@@ -123,6 +124,7 @@ def test_images_without_augmentation_are_single_views():
     assert value == pytest.approx(float(SupConLoss()(labels, model(images[:, 0]))), rel=1e-5)
 
 
+@pytest.mark.versions
 def test_evaluate_validation_metrics_callbacks_and_sample_weight():
     class Epochs(keras.callbacks.Callback):
         seen = ()
@@ -184,6 +186,7 @@ def test_regularisation_losses_count():
     assert model.evaluate(images, labels, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("augmentation", [None, keras.layers.GaussianNoise(0.1)])
 def test_save_and_load(tmp_path, augmentation):
     images, labels = striped_images(8)

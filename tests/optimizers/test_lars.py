@@ -71,6 +71,7 @@ def test_round_trip_with_a_schedule():
     assert rebuilt.get_config() == optimizer.get_config()
 
 
+@pytest.mark.versions
 def test_save_and_load_resume_bitwise(tmp_path):
     x, y = np.random.default_rng(0).normal(size=[2, 32, 4]).astype("float32")
 
@@ -85,6 +86,7 @@ def test_save_and_load_resume_bitwise(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.versions
 def test_replicas_make_the_same_steps(two_replicas):
     x, y = np.random.default_rng(0).normal(size=[2, 32, 4]).astype("float32")
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8, drop_remainder=True)

@@ -1,0 +1,72 @@
+import importlib
+import re
+import sys
+
+import numpy as np
+import pytest
+
+import experiments
+from experiments import corruptions
+
+
+def import_again(monkeypatch, name):
+    """Imports a module, and what it has inside, as a new process does."""
+    for loaded in list(sys.modules):
+        if loaded == name or loaded.startswith(f"{name}."):
+            monkeypatch.delitem(sys.modules, loaded)
+    importlib.import_module(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "message"),
+    [
+        ("recipe_flags", "ml_collections", "Recipes need ml_collections"),
+        ("pictures", "matplotlib.ticker", "experiments.pictures needs matplotlib and scikit-learn"),
+        ("corruptions", "tensorflow_datasets", "experiments.corruptions needs tensorflow-datasets"),
+        ("transfer_sets", "tensorflow_datasets", "experiments.transfer_sets needs tensorflow-data"),
+    ],
+)
+def test_what_is_imported_first_names_the_extra(monkeypatch, name, missing, message):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=f'{message}.*"supcon-tf\\[experiments\\]"'):
+        import_again(monkeypatch, f"experiments.{name}")
+
+
+def test_corrupting_images_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    corruptions._functions.cache_clear()
+    message = 'OpenCV and scikit-image: pip install "supcon-tf[experiments,robustness]"'
+    with pytest.raises(ImportError, match=re.escape(message)):
+        corruptions.corrupt(np.zeros([4, 4, 3], np.uint8), "contrast", 1, [0])
+
+
+@pytest.mark.parametrize(
+    ("script", "missing", "call", "message"),
+    [
+        (
+            "benchmarks.tpu_compile",
+            "jax",
+            lambda script: script.compile_for_tpu("module"),
+            'needs jax: pip install "supcon-tf[tpu-check]"',
+        ),
+        (
+            "benchmarks.loss",
+            "matplotlib",
+            lambda script: script.plot([], "loss.png"),
+            'The picture needs matplotlib: pip install "supcon-tf[bench]"',
+        ),
+    ],
+)
+def test_benchmarks_name_the_extra(monkeypatch, load_script, script, missing, call, message):
+    script = load_script(script)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=re.escape(message)):
+        call(script)
+
+
+def test_ablations_name_the_extra(monkeypatch, run_script):
+    monkeypatch.delattr(experiments, "ablation", raising=False)
+    monkeypatch.delitem(sys.modules, "experiments.ablation", raising=False)
+    monkeypatch.setitem(sys.modules, "ml_collections", None)
+    with pytest.raises(ImportError, match=r'needs ml_collections: .*"supcon-tf\[experiments\]"'):
+        run_script("ablate", "--grid=losses", "--config=recipe.py")
