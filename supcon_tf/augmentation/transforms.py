@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from supcon_tf._arguments import integer
 from supcon_tf.augmentation.base import Compose, ImageTransform, in_turn
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
@@ -24,6 +25,10 @@ class RandomResizedCrop:
         size: side of the result in pixels.
         area: smallest and largest fraction of the image's area.
         aspect: smallest and largest width / height.
+
+    Raises:
+        ValueError: if `size` is not an integer above 0, or a range is not above 0, the smaller
+            number first; areas are at most 1.
     """
 
     size: int
@@ -31,6 +36,18 @@ class RandomResizedCrop:
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
 
     num_draws = 4
+
+    def __post_init__(self) -> None:
+        integer("size", self.size)
+        for argument, (low, high), most in (
+            ("area", self.area, 1.0),
+            ("aspect", self.aspect, math.inf),
+        ):
+            if not 0 < low <= high <= most:
+                raise ValueError(
+                    f"`{argument}` must be a smallest and a largest number, above 0 and at most "
+                    f"{most}. Received: {(low, high)}"
+                )
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Crops images, all of them equally often.

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from supcon_tf._arguments import integer
 from supcon_tf.augmentation import Transform, resize
 from supcon_tf.data.sources import ImageSource
 
@@ -59,9 +60,9 @@ def multi_view_batches(
         in [0, 1] and `[batch_size]` int64. Its length is known.
 
     Raises:
-        ValueError: if a number is out of range, the batch is larger than the source, the replicas
-            do not divide it, or the source has too few classes, or images of a class, or images
-            without a label, for `images_per_class`.
+        ValueError: if an argument is not as described, the batch is larger than the source, the
+            replicas do not divide it, or the source has too few classes, or images of a class, or
+            images without a label, for `images_per_class`.
     """
     for argument, value, least in (
         ("batch_size", batch_size, 1),
@@ -69,8 +70,17 @@ def multi_view_batches(
         ("num_views", num_views, 1),
         ("start_step", start_step, 0),
     ):
-        if value < least:
-            raise ValueError(f"`{argument}` must be at least {least}. Received: {value}")
+        integer(argument, value, least)
+    if not isinstance(source, ImageSource):
+        raise ValueError(
+            "`source` must be an ImageSource: wrap arrays in `supcon_tf.data.ArrayImages(images, "
+            f"labels, class_names)`. Received: {type(source)}"
+        )
+    if not isinstance(getattr(transform, "num_draws", None), int):
+        raise ValueError(
+            "`transform` must be a transform of supcon_tf.augmentation, such as "
+            f"`supcon_tf.augmentation.sim_augment(32)`. Received: {transform!r}"
+        )
     if batch_size > len(source):
         raise ValueError(
             "`batch_size` must not exceed the number of images. "
@@ -191,7 +201,12 @@ def image_batches(
     Returns:
         A dataset of `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and
         `[batch]` int64.
+
+    Raises:
+        ValueError: if a number is out of range.
     """
+    integer("size", size)
+    integer("batch_size", batch_size)
     labels = tf.constant(source.labels)
 
     def make_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
