@@ -20,6 +20,11 @@ class RandAugment(ImageTransform):
 
     Reference: Cubuk et al., 2020 (https://arxiv.org/abs/1909.13719).
 
+    Example:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.RandAugment(num_ops=2, magnitude=5.0).num_draws
+        6
+
     Args:
         num_ops: how many operations an image gets, N in the paper.
         magnitude: level of all of them, from 0 to 10, M in the paper.

@@ -21,6 +21,14 @@ class RandomResizedCrop:
     Area and logarithm of the aspect ratio are uniform. A side that would exceed the image is
     clipped to it (torchvision draws again instead).
 
+    Example:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> crop = augmentation.RandomResizedCrop(8)
+        >>> draws = tf.random.stateless_uniform([2, crop.num_draws], seed=[0, 1])
+        >>> crop(tf.ones([2, 12, 10, 3]), draws).shape
+        TensorShape([2, 8, 8, 3])
+
     Args:
         size: side of the result in pixels.
         area: smallest and largest fraction of the image's area.
@@ -123,6 +131,11 @@ def crops_first(transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> bool:
 class RandomHorizontalFlip(ImageTransform):
     """Mirrors an image left to right.
 
+    Example:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.RandomHorizontalFlip(probability=0.5).num_draws
+        1
+
     Args:
         probability: how often.
     """
@@ -145,6 +158,11 @@ class ColorJitter(ImageTransform):
     The factors of the first three are uniform in `[1 - strength, 1 + strength]`; the hue is turned
     by a fraction of the colour circle uniform in `[-hue, hue]`. Images of one channel have neither
     saturation nor hue.
+
+    Example:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.ColorJitter(brightness=0.8, hue=0.2).num_draws
+        6
 
     Args:
         brightness: strength of the multiplicative change.
@@ -192,6 +210,11 @@ class ColorJitter(ImageTransform):
 @dataclasses.dataclass(frozen=True)
 class RandomGrayscale(ImageTransform):
     """Takes the colour out of an image, keeping its channels.
+
+    Example:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.RandomGrayscale(probability=0.2).num_draws
+        1
 
     Args:
         probability: how often.

@@ -41,6 +41,14 @@ def multi_view_batches(
     `batch_size / images_per_class` different classes. Where there are many classes or rare ones, an
     image would otherwise seldom meet another one of its class.
 
+    Example:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("train")
+        >>> policy = supcon_tf.augmentation.crop_flip(8, flip=False)
+        >>> batches = supcon_tf.data.multi_view_batches(images, policy, batch_size=256, epochs=2)
+        >>> len(batches), batches.element_spec[0].shape
+        (10, TensorShape([256, 2, 8, 8, 1]))
+
     Args:
         source: the labelled images.
         transform: makes a view of an image.
@@ -192,6 +200,13 @@ def image_batches(
 ) -> tf.data.Dataset:
     """Makes batches of whole images in the order of the source, to evaluate or to embed.
 
+    Example:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("test")
+        >>> batches = supcon_tf.data.image_batches(images, size=8, batch_size=100)
+        >>> [len(labels) for _, labels in batches]
+        [100, 100, 100, 60]
+
     Args:
         source: the labelled images.
         size: side in pixels of the central square that is kept.
@@ -221,6 +236,13 @@ def image_batches(
 
 def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Makes every view an image of its own with its sample's label.
+
+    Example:
+        >>> import tensorflow as tf, supcon_tf
+        >>> views = tf.data.Dataset.from_tensors((tf.zeros([4, 2, 8, 8, 1]), tf.range(4)))
+        >>> images, labels = next(iter(supcon_tf.data.flatten_views(views)))
+        >>> images.shape, labels.numpy().tolist()
+        (TensorShape([8, 8, 8, 1]), [0, 0, 1, 1, 2, 2, 3, 3])
 
     Args:
         dataset: `(views, labels)` as `multi_view_batches` or `mix_batches` give them.

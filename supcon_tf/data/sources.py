@@ -17,12 +17,26 @@ ViewFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class ImageSource(abc.ABC):
-    """Labelled images with random access.
+    """Labelled images with random access: what `load_digits` and the other loaders return.
+
+    Example:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("test")
+        >>> isinstance(images, supcon_tf.data.ImageSource), len(images.take([0, 3, 5]))
+        (True, 3)
+
+    Args:
+        labels: `[images]` integers: positions in `class_names`, or -1 for no label.
+        class_names: one name per class.
+        channels: 1 (grey) or 3 (RGB).
 
     Attributes:
         labels: `[images]` int64 class ids, positions in `class_names`; -1 where there is no label.
         class_names: one name per class.
         channels: 1 (grey) or 3 (RGB).
+
+    Raises:
+        ValueError: if labels are not as described.
     """
 
     def __init__(self, labels: NDArray[Any], class_names: Sequence[str], channels: int):
@@ -66,6 +80,13 @@ class ImageSource(abc.ABC):
 class ArrayImages(ImageSource):
     """Images of one size in memory.
 
+    Example:
+        >>> import numpy as np, supcon_tf
+        >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
+        >>> images = supcon_tf.data.ArrayImages(pixels, [0, 1], ["cat", "dog"])
+        >>> len(images), images.channels
+        (2, 3)
+
     Args:
         images: `[images, height, width, channels]` uint8.
         labels: `[images]` integer class ids.
@@ -107,6 +128,13 @@ class ArrayImages(ImageSource):
 
 class EncodedImages(ImageSource):
     """Images that are decoded each time they are read, and may have different sizes.
+
+    Example:
+        >>> import tensorflow as tf, supcon_tf
+        >>> png = tf.io.encode_png(tf.zeros([8, 6, 3], tf.uint8)).numpy()
+        >>> images = supcon_tf.data.EncodedImages([png, png], [0, 1], ["cat", "dog"])
+        >>> next(iter(supcon_tf.data.image_batches(images, size=6, batch_size=2)))[0].shape
+        TensorShape([2, 6, 6, 3])
 
     Args:
         records: one entry per image, which `read` turns into the bytes of a JPEG, PNG, BMP or GIF.

@@ -13,6 +13,10 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
     Nothing is downloaded. Images of one size are held decoded, others as their encoded bytes, in
     memory.
 
+    Example:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_tfds("cifar10", "data")  # doctest: +SKIP
+
     Args:
         name: name of the data set, such as `"cifar10"`.
         data_dir: the directory given to TensorFlow Datasets when the data set was prepared.

@@ -75,6 +75,9 @@ class ContrastiveLoss(EmbeddingLoss):
 
         Returns:
             One loss per sample, `[batch]`, not reduced: see `reduce`.
+
+        Raises:
+            ValueError: if a shape or the dtype of the labels is not as described.
         """
         anchors, contrasts = (
             tf.cast(tf.convert_to_tensor(x), self.dtype) for x in (anchors, contrasts)

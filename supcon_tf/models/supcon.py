@@ -410,7 +410,11 @@ class SupConModel(ReplicatedModel):
 
 
 def flatten_views(images: tf.Tensor) -> tuple[tf.Tensor, Any]:
-    """Makes `[batch, ...]` of `[batch, views, ...]`, and a function that undoes it on outputs."""
+    """Makes `[batch, ...]` of `[batch, views, ...]`, and a function that undoes it on outputs.
+
+    Raises:
+        ValueError: if `images` are not one tensor of rank 4, or of rank 5 with static views.
+    """
     if isinstance(images, (tuple, list, dict)):
         raise ValueError(
             "`images` must be one array: put the views of a sample together by `tf.stack(views, "

@@ -17,6 +17,9 @@ class GradientDecay(keras.optimizers.Optimizer):
     That is the gradient of `weight_decay / 2 * |w|^2`, so that momentum and adaptive scales act
     on it too. Keras's own `weight_decay` shrinks the weights after the step instead: with a
     momentum of 0.9 a tenth of this in effect.
+
+    Raises:
+        ValueError: if `weight_decay` is negative, or `exclude` is a string.
     """
 
     def __init__(
