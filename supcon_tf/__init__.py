@@ -39,7 +39,7 @@ Training helpers:
 - `callbacks`: exact resuming, and a warning of collapse;
 - `distribution`: strategies of tf.distribute by name.
 
-Example:
+Examples:
     >>> import numpy as np, supcon_tf
     >>> model = supcon_tf.SupConModel(supcon_tf.encoders.resnet(10, stem="cifar", width=0.125))
     >>> model.compile("sgd", loss=supcon_tf.SupConLoss(temperature=0.1))

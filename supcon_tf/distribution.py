@@ -10,7 +10,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 def strategy(name: str = "auto", *, tpu: str = "local") -> tf.distribute.Strategy:
     """Makes the strategy under which models are created and trained.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> strategy = supcon_tf.distribution.strategy("one_device")
         >>> with strategy.scope():
@@ -62,7 +62,7 @@ def distribute_batches(
 
     Of a dataset that is handed to `fit` every worker makes whole batches and keeps its part.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> strategy = supcon_tf.distribution.strategy("one_device")
         >>> images = supcon_tf.data.load_digits("train")
@@ -96,7 +96,7 @@ def distribute_batches(
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Tells whether this process is the one that writes files: the only one, or the first worker.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> supcon_tf.distribution.is_chief(supcon_tf.distribution.strategy("one_device"))
         True

@@ -4,7 +4,7 @@ Each takes labels and projections of unit length, as `SupConModel` makes them, a
 the first 512 samples of a batch (of a replica's part of it): enough to see a collapse coming, at a
 small part of a step's cost.
 
-Example:
+Examples:
     >>> import supcon_tf
     >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
     >>> model = supcon_tf.SupConModel(encoder)
@@ -26,7 +26,7 @@ def alignment(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 
     0 if views are mapped to the same point, 2 if they have nothing in common.
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
         >>> supcon_tf.metrics.alignment(np.array([3, 3]), views).numpy().tolist()
@@ -52,7 +52,7 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 
     0 if all samples are mapped to one point, about -4 if they are spread over the sphere.
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
         >>> float(supcon_tf.metrics.uniformity(np.array([3, 3]), views))
@@ -78,7 +78,7 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 def nearest_neighbour_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Whether the sample whose first view is the most similar has the same class.
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
         >>> supcon_tf.metrics.nearest_neighbour_accuracy(np.array([3, 3]), views).numpy().tolist()
@@ -106,7 +106,7 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     views, and none at all with one view. Larger batches help, or batches that are drawn by class
     (`images_per_class` of `supcon_tf.data.multi_view_batches`).
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> ids = np.array([3, 4, 3, -1])
         >>> supcon_tf.metrics.positive_fraction(ids, np.zeros([4, 2, 8])).numpy().tolist()

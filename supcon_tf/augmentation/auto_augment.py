@@ -48,7 +48,7 @@ class AutoAugment(ImageTransform):
 
     Reference: Cubuk et al., 2019 (https://arxiv.org/abs/1805.09501).
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> augmentation.AutoAugment(translation=35.0).num_draws
         5

@@ -17,7 +17,7 @@ import tensorflow as tf
 class Transform(Protocol):
     """A random transform of a batch of images.
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> class Darken:
         ...     num_draws = 1
@@ -49,7 +49,7 @@ class Transform(Protocol):
 class Compose:
     """Applies transforms one after another; each gets its own part of the draws.
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> policy = augmentation.Compose(
         ...     [augmentation.RandomResizedCrop(8), augmentation.RandomGrayscale()]
@@ -83,7 +83,7 @@ class ImageTransform(abc.ABC):
     each takes only the branches that it drew. A program is compiled for every new shape of the
     batch, which takes about a second, so images should have one size; as they have after a crop.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> from supcon_tf import augmentation
         >>> class Darken(augmentation.ImageTransform):

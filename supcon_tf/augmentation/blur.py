@@ -13,7 +13,7 @@ class RandomGaussianBlur(ImageTransform):
 
     Beyond its border an image counts as black, as in the reference code.
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> augmentation.RandomGaussianBlur(3, sigma=(0.1, 2.0)).num_draws
         2

@@ -20,7 +20,7 @@ class RandAugment(ImageTransform):
 
     Reference: Cubuk et al., 2020 (https://arxiv.org/abs/1909.13719).
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> augmentation.RandAugment(num_ops=2, magnitude=5.0).num_draws
         6

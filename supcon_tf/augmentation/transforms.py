@@ -21,7 +21,7 @@ class RandomResizedCrop:
     Area and logarithm of the aspect ratio are uniform. A side that would exceed the image is
     clipped to it (torchvision draws again instead).
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> from supcon_tf import augmentation
         >>> crop = augmentation.RandomResizedCrop(8)
@@ -131,7 +131,7 @@ def crops_first(transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> bool:
 class RandomHorizontalFlip(ImageTransform):
     """Mirrors an image left to right.
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> augmentation.RandomHorizontalFlip(probability=0.5).num_draws
         1
@@ -159,7 +159,7 @@ class ColorJitter(ImageTransform):
     by a fraction of the colour circle uniform in `[-hue, hue]`. Images of one channel have neither
     saturation nor hue.
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> augmentation.ColorJitter(brightness=0.8, hue=0.2).num_draws
         6
@@ -211,7 +211,7 @@ class ColorJitter(ImageTransform):
 class RandomGrayscale(ImageTransform):
     """Takes the colour out of an image, keeping its channels.
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> augmentation.RandomGrayscale(probability=0.2).num_draws
         1

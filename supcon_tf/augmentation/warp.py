@@ -16,7 +16,7 @@ class RandomWarp(ImageTransform):
     spline through the four displacements says where each pixel comes from; it is interpolated
     bilinearly, and beyond the border the border's pixels go on.
 
-    Example:
+    Examples:
         >>> from supcon_tf import augmentation
         >>> augmentation.RandomWarp(3.0, probability=0.5).num_draws
         10

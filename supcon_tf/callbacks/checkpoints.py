@@ -34,7 +34,7 @@ class Checkpoints(keras.callbacks.Callback):
     With several workers all make this callback with the same `directory`, which all must be able to
     read; the first one writes.
 
-    Example:
+    Examples:
         >>> import tempfile, supcon_tf
         >>> checkpoints = supcon_tf.callbacks.Checkpoints(tempfile.mkdtemp(), every=100)
         >>> checkpoints.step  # give it to `start_step` of the data

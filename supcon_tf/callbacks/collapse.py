@@ -16,7 +16,7 @@ class CollapseWarning(keras.callbacks.Callback):
     Every row is then as similar to all others, and the loss is the logarithm of how many a row is
     compared with, times `temperature / base_temperature` if the loss has a base temperature.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> warning = supcon_tf.callbacks.CollapseWarning(contrasts=2 * 256 - 1)
 

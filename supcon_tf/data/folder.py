@@ -20,7 +20,7 @@ def load_folder(
 
     Classes are numbered in the order of their names; hidden files and directories are left out.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile, tensorflow as tf, supcon_tf
         >>> directory = pathlib.Path(tempfile.mkdtemp())
         >>> for name in ("cat", "dog"):

@@ -22,7 +22,7 @@ def load_idx(directory: str | os.PathLike[str], split: str) -> ArrayImages:
     The files are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` or `t10k-...`, each plain
     or with `.gz` at its end.
 
-    Example:
+    Examples:
         >>> import pathlib, struct, tempfile, supcon_tf
         >>> directory = pathlib.Path(tempfile.mkdtemp())
         >>> for name, shape in (("images-idx3", (2, 4, 4)), ("labels-idx1", (2,))):

@@ -41,7 +41,7 @@ def multi_view_batches(
     `batch_size / images_per_class` different classes. Where there are many classes or rare ones, an
     image would otherwise seldom meet another one of its class.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> images = supcon_tf.data.load_digits("train")
         >>> policy = supcon_tf.augmentation.crop_flip(8, flip=False)
@@ -200,7 +200,7 @@ def image_batches(
 ) -> tf.data.Dataset:
     """Makes batches of whole images in the order of the source, to evaluate or to embed.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> images = supcon_tf.data.load_digits("test")
         >>> batches = supcon_tf.data.image_batches(images, size=8, batch_size=100)
@@ -237,7 +237,7 @@ def image_batches(
 def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Makes every view an image of its own with its sample's label.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf, supcon_tf
         >>> views = tf.data.Dataset.from_tensors((tf.zeros([4, 2, 8, 8, 1]), tf.range(4)))
         >>> images, labels = next(iter(supcon_tf.data.flatten_views(views)))

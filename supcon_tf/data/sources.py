@@ -19,7 +19,7 @@ ViewFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 class ImageSource(abc.ABC):
     """Labelled images with random access: what `load_digits` and the other loaders return.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> images = supcon_tf.data.load_digits("test")
         >>> isinstance(images, supcon_tf.data.ImageSource), len(images.take([0, 3, 5]))
@@ -80,7 +80,7 @@ class ImageSource(abc.ABC):
 class ArrayImages(ImageSource):
     """Images of one size in memory.
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
         >>> images = supcon_tf.data.ArrayImages(pixels, [0, 1], ["cat", "dog"])
@@ -129,7 +129,7 @@ class ArrayImages(ImageSource):
 class EncodedImages(ImageSource):
     """Images that are decoded each time they are read, and may have different sizes.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf, supcon_tf
         >>> png = tf.io.encode_png(tf.zeros([8, 6, 3], tf.uint8)).numpy()
         >>> images = supcon_tf.data.EncodedImages([png, png], [0, 1], ["cat", "dog"])

@@ -13,7 +13,7 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
     Nothing is downloaded. Images of one size are held decoded, others as their encoded bytes, in
     memory.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> images = supcon_tf.data.load_tfds("cifar10", "data")  # doctest: +SKIP
 

@@ -11,7 +11,7 @@ from supcon_tf.evaluation.checks import class_ids, matrix, require_column, requi
 class ReliabilityCurve(NamedTuple):
     """What `reliability_curve` returns, one entry per bin.
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> curve = evaluation.reliability_curve([[0.9, 0.1], [0.2, 0.8]], [0, 0], bins=2)
         >>> curve.count.tolist()
@@ -38,7 +38,7 @@ def reliability_curve(
 
     Reference: Guo et al., 2017, section 2 (https://arxiv.org/abs/1706.04599).
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> probabilities = [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]
         >>> curve = evaluation.reliability_curve(probabilities, [0, 0, 0], bins=4)
@@ -93,7 +93,7 @@ def expected_calibration_error(
     Reference: Naeini et al., 2015 (https://doi.org/10.1609/aaai.v29i1.9602); Guo et al., 2017,
     equation 3, for the largest of several probabilities (https://arxiv.org/abs/1706.04599).
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> probabilities = [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]
         >>> round(evaluation.expected_calibration_error(probabilities, [0, 0, 0], bins=4), 4)

@@ -38,7 +38,7 @@ def mean_corruption_error(errors: Errors, reference: Errors = ALEXNET_ERRORS) ->
     Reference: Hendrycks and Dietterich, 2019, section 4 (https://arxiv.org/abs/1903.12261); the
     paper prints it times 100.
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> errors = {"fog": [0.2, 0.4], "snow": [0.1, 0.3]}
         >>> reference = {"fog": [0.6, 0.6], "snow": [0.4, 0.4]}
@@ -74,7 +74,7 @@ def relative_mean_corruption_error(
     Reference: Hendrycks and Dietterich, 2019, section 4 (https://arxiv.org/abs/1903.12261); the
     paper prints it times 100.
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> errors = {"fog": [0.2, 0.4], "snow": [0.1, 0.3]}
         >>> reference = {"fog": [0.6, 0.6], "snow": [0.4, 0.4]}

@@ -24,7 +24,7 @@ def knn_predict(
 
     Reference: Wu et al., 2018, section 3.4 (https://arxiv.org/abs/1805.01978).
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> train = [[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]
         >>> evaluation.knn_predict(train, [4, 4, 7], [[0.1, 2.0], [3.0, 0.2]], k=2).tolist()
@@ -78,7 +78,7 @@ def knn_accuracy(
 ) -> float:
     """The fraction of rows whose class `knn_predict` finds.
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> train = [[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]
         >>> evaluation.knn_accuracy(train, [4, 4, 7], [[0.1, 2.0], [3.0, 0.2]], [7, 7], k=2)

@@ -31,7 +31,7 @@ def linear_probe(
 
     Reference: Khosla et al., 2020, section 4 (https://arxiv.org/abs/2004.11362).
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from supcon_tf import evaluation
         >>> features = np.array([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0], [0.9, 0.2]])
@@ -94,7 +94,7 @@ def logistic_regression(
     Reference: Kornblith et al., 2019 (https://arxiv.org/abs/1805.08974), with 45 penalties from
     1e-6 to 1e5: `numpy.logspace(-6, 5, 45)`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from supcon_tf import evaluation
         >>> labels = np.arange(40) % 2

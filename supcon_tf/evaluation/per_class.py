@@ -16,7 +16,7 @@ def mean_per_class_accuracy(predictions: ArrayLike, labels: ArrayLike) -> float:
     Reference: Kornblith et al., 2019, for Aircraft, Pets, Caltech-101 and Flowers
     (https://arxiv.org/abs/1805.08974).
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> round(evaluation.mean_per_class_accuracy([0, 0, 1, 1], [0, 0, 0, 1]), 4)
         0.8333
@@ -52,7 +52,7 @@ def voc_mean_average_precision(
 
     Reference: Everingham et al., 2010, section 4.2 (https://doi.org/10.1007/s11263-009-0275-4).
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> scores = [[0.9], [0.8], [0.7], [0.1]]
         >>> round(evaluation.voc_mean_average_precision(scores, [[1], [0], [1], [0]]), 4)

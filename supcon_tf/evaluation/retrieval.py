@@ -21,7 +21,7 @@ def recall_at_k(features: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
 
     Reference: Oh Song et al., 2016 (https://arxiv.org/abs/1511.06452).
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> features = [[1.0, 0.0], [1.0, 0.1], [1.0, 0.3], [0.0, 1.0]]
         >>> evaluation.recall_at_k(features, [0, 0, 1, 1], k=1)
@@ -55,7 +55,7 @@ def map_at_r(features: ArrayLike, labels: ArrayLike) -> float:
 
     Reference: Musgrave et al., 2020, section 3.2 (https://arxiv.org/abs/2003.08505).
 
-    Example:
+    Examples:
         >>> from supcon_tf import evaluation
         >>> features = [[1.0, 0.0], [1.0, 0.1], [1.0, 0.3], [0.0, 1.0]]
         >>> evaluation.map_at_r(features, [0, 0, 1, 1])

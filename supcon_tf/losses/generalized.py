@@ -29,7 +29,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
     Reference: Kim et al., "Generalized Supervised Contrastive Learning", 2022
     (https://arxiv.org/abs/2206.00384).
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> projections = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
         >>> loss = supcon_tf.GeneralizedSupConLoss(temperature=1.0)
@@ -61,13 +61,13 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         dtype: dtype to compute in, Keras's float type (float32) by default.
 
     Call arguments:
-        y_true: label distributions `[batch, classes]`, shared by the views, or
-            `[batch, views, classes]`: non-negative rows of any scale. A sample whose rows are zero
-            in all views has no label: its own other views are its positives. A single zero row
-            among several views has no positives, and loss 0.
-        y_pred: embeddings of shape `[batch, dim]` (one view) or `[batch, views, dim]`.
-        sample_weight: optional `[batch]` weights of the anchors. A weight of 0 removes a sample as
-            an anchor, not from the rows that others are compared with.
+        - `y_true`: label distributions `[batch, classes]`, shared by the views, or `[batch, views,
+          classes]`: non-negative rows of any scale. A sample whose rows are zero in all views has
+          no label: its own other views are its positives. A single zero row among several views has
+          no positives, and loss 0.
+        - `y_pred`: embeddings of shape `[batch, dim]` (one view) or `[batch, views, dim]`.
+        - `sample_weight`: optional `[batch]` weights of the anchors. A weight of 0 removes a sample
+          as an anchor, not from the rows that others are compared with.
 
     Raises:
         ValueError: if an argument, a shape or a label is not as described.

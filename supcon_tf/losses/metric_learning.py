@@ -69,7 +69,7 @@ class NPairsLoss(MetricLearningLoss):
 
     Reference: Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", 2016.
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> embeddings = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
         >>> round(float(supcon_tf.NPairsLoss()(np.array([7, 7, 9]), embeddings)), 4)
@@ -87,13 +87,13 @@ class NPairsLoss(MetricLearningLoss):
         dtype: dtype to compute in, Keras's float type (float32) by default.
 
     Call arguments:
-        y_true: labels, as those of `SupConLoss`: integer class ids `[batch]` or `[batch, 1]`, or
-            one-hot rows. A sample without a label (-1, or a row of zeros) is a class of its own:
-            positive to nothing but its own other views, and a negative of all other samples.
-        y_pred: embeddings of shape `[batch, dim]`, or `[batch, views, dim]`, where every view is a
-            row of its own, with the label of its sample.
-        sample_weight: optional `[batch]` weights of the samples' losses. A weight of 0 removes a
-            sample as an anchor, not from the rows that others are compared with.
+        - `y_true`: labels, as those of `SupConLoss`: integer class ids `[batch]` or `[batch, 1]`,
+          or one-hot rows. A sample without a label (-1, or a row of zeros) is a class of its own:
+          positive to nothing but its own other views, and a negative of all other samples.
+        - `y_pred`: embeddings of shape `[batch, dim]`, or `[batch, views, dim]`, where every view
+          is a row of its own, with the label of its sample.
+        - `sample_weight`: optional `[batch]` weights of the samples' losses. A weight of 0 removes
+          a sample as an anchor, not from the rows that others are compared with.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.
@@ -150,7 +150,7 @@ class TripletLoss(MetricLearningLoss):
     2015 (https://arxiv.org/abs/1503.03832); Hermans et al., "In Defense of the Triplet Loss for
     Person Re-Identification", 2017 (https://arxiv.org/abs/1703.07737).
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> embeddings = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
         >>> labels = np.array([7, 7, 9])
@@ -171,9 +171,10 @@ class TripletLoss(MetricLearningLoss):
         dtype: dtype to compute in, Keras's float type (float32) by default.
 
     Call arguments:
-        y_true: labels, as those of `NPairsLoss`.
-        y_pred: embeddings of shape `[batch, dim]` or `[batch, views, dim]`, as for `NPairsLoss`.
-        sample_weight: optional `[batch]` weights of the samples' losses.
+        - `y_true`: labels, as those of `NPairsLoss`.
+        - `y_pred`: embeddings of shape `[batch, dim]` or `[batch, views, dim]`, as for
+          `NPairsLoss`.
+        - `sample_weight`: optional `[batch]` weights of the samples' losses.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.
@@ -235,7 +236,7 @@ class MaxMarginLoss(MetricLearningLoss):
 
     Reference: Hadsell et al., "Dimensionality Reduction by Learning an Invariant Mapping", 2006.
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> embeddings = np.array([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]])
         >>> round(float(supcon_tf.MaxMarginLoss()(np.array([7, 7, 9]), embeddings)), 4)
@@ -251,9 +252,10 @@ class MaxMarginLoss(MetricLearningLoss):
         dtype: dtype to compute in, Keras's float type (float32) by default.
 
     Call arguments:
-        y_true: labels, as those of `NPairsLoss`.
-        y_pred: embeddings of shape `[batch, dim]` or `[batch, views, dim]`, as for `NPairsLoss`.
-        sample_weight: optional `[batch]` weights of the samples' losses.
+        - `y_true`: labels, as those of `NPairsLoss`.
+        - `y_pred`: embeddings of shape `[batch, dim]` or `[batch, views, dim]`, as for
+          `NPairsLoss`.
+        - `sample_weight`: optional `[batch]` weights of the samples' losses.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.

@@ -30,7 +30,7 @@ class SupConLoss(ContrastiveLoss):
     Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2
     (https://arxiv.org/abs/2004.11362).
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> projections = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
         >>> loss = supcon_tf.SupConLoss(temperature=1.0)
@@ -72,13 +72,13 @@ class SupConLoss(ContrastiveLoss):
         dtype: dtype to compute in, Keras's float type (float32) by default.
 
     Call arguments:
-        y_true: labels. Integer class ids of shape `[batch]` or `[batch, 1]`: any integers, of which
-            -1 marks a sample without a label, whose only positives are its own other views. Or
-            one-hot rows `[batch, classes]` with two or more columns, where an all-zero row has no
-            label.
-        y_pred: embeddings of shape `[batch, dim]` (one view) or `[batch, views, dim]`.
-        sample_weight: optional `[batch]` weights of the anchors. A weight of 0 removes a sample as
-            an anchor, not from the rows that others are compared with.
+        - `y_true`: labels. Integer class ids of shape `[batch]` or `[batch, 1]`: any integers, of
+          which -1 marks a sample without a label, whose only positives are its own other views. Or
+          one-hot rows `[batch, classes]` with two or more columns, where an all-zero row has no
+          label.
+        - `y_pred`: embeddings of shape `[batch, dim]` (one view) or `[batch, views, dim]`.
+        - `sample_weight`: optional `[batch]` weights of the anchors. A weight of 0 removes a sample
+          as an anchor, not from the rows that others are compared with.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.

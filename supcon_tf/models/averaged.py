@@ -28,7 +28,7 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
     averaged over steps (https://arxiv.org/abs/1703.01780). The teachers of Kim et al., 2022, were
     averaged and trained with Mixup and CutMix, as the names of their checkpoints say.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
         >>> model = supcon_tf.AveragedCrossEntropyModel(encoder, num_classes=10)

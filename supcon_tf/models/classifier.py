@@ -14,7 +14,7 @@ from supcon_tf.models.replicated import ReplicatedModel
 class CrossEntropyModel(ReplicatedModel):
     """An encoder and a linear layer on top, trained together: the baseline of the paper.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
         >>> model = supcon_tf.CrossEntropyModel(encoder, num_classes=10)
@@ -73,7 +73,7 @@ class LinearClassifier(CrossEntropyModel):
 
     Reference: Khosla et al., 2020, section 4 (https://arxiv.org/abs/2004.11362).
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
         >>> classifier = supcon_tf.LinearClassifier(encoder, num_classes=10)

@@ -25,7 +25,7 @@ def projection_head(
 
     Reference: Khosla et al., 2020, section 3.1 (https://arxiv.org/abs/2004.11362).
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> head = supcon_tf.projection_head((512, 128))
         >>> head.compute_output_shape((None, 512))

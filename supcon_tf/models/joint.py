@@ -25,7 +25,7 @@ class JointSupConModel(SupConModel):
 
     Reference: Khosla et al., 2020, section 4.5 (https://arxiv.org/abs/2004.11362).
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
         >>> model = supcon_tf.JointSupConModel(encoder, num_classes=2)

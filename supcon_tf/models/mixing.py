@@ -20,7 +20,7 @@ class MixingLayer(keras.layers.Layer):
     Outside of training views stay as they are, and labels are neither mixed nor smoothed: models
     are evaluated on what the images really show.
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> layer = supcon_tf.MixingLayer("mixup", num_classes=3, seed=0)
         >>> views, ids = np.random.rand(4, 2, 8, 8, 3).astype("float32"), np.array([0, 1, 2, 0])
@@ -40,10 +40,10 @@ class MixingLayer(keras.layers.Layer):
         name: name of the layer.
 
     Call arguments:
-        views: `[batch, views, height, width, channels]`, floating point.
-        labels: class ids `[batch]` or `[batch, 1]`, -1 for no label, or label distributions
-            `[batch, num_classes]`.
-        training: whether to mix and to smooth.
+        - `views`: `[batch, views, height, width, channels]`, floating point.
+        - `labels`: class ids `[batch]` or `[batch, 1]`, -1 for no label, or label distributions
+          `[batch, num_classes]`.
+        - `training`: whether to mix and to smooth.
 
     Raises:
         ValueError: if an argument, a shape, a dtype or the values of labels are not as described;

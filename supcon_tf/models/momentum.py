@@ -67,7 +67,7 @@ class MomentumSupConModel(SupConModel):
     (https://arxiv.org/abs/2103.10773); Khosla et al., 2020, section 4.1, for 79.1 % on ImageNet
     with a queue of 8192 (https://arxiv.org/abs/2004.11362).
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
         >>> model = supcon_tf.MomentumSupConModel(encoder, queue_size=8, momentum=0.9)

@@ -41,7 +41,7 @@ class SupConModel(ReplicatedModel):
     (https://arxiv.org/abs/2004.11362); Kim et al., "Generalized Supervised Contrastive Learning",
     2022, for mixing and distillation (https://arxiv.org/abs/2206.00384).
 
-    Example:
+    Examples:
         >>> import numpy as np, supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
         >>> model = supcon_tf.SupConModel(encoder)

@@ -73,7 +73,7 @@ class SGD(GradientDecay, keras.optimizers.SGD):
     With `exclude=()`, the default, the step is that of PyTorch's SGD, but that the learning rate
     stands inside of the momentum buffer: the same unless it changes from step to step.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> optimizer = supcon_tf.optimizers.SGD(0.5, momentum=0.9, weight_decay=1e-4)
         >>> optimizer.get_config()["weight_decay"]
@@ -101,7 +101,7 @@ class RMSprop(GradientDecay, keras.optimizers.RMSprop):
     As in TensorFlow 1, epsilon stands under the root; unlike there, the mean of squared gradients
     starts at 0 and not at 1.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> optimizer = supcon_tf.optimizers.RMSprop(
         ...     0.05, rho=0.9, momentum=0.9, epsilon=1e-3, weight_decay=1e-6

@@ -26,7 +26,7 @@ class LARS(GradientDecay):
     Reference: You et al., "Large Batch Training of Convolutional Networks", 2017
     (https://arxiv.org/abs/1708.03888).
 
-    Example:
+    Examples:
         >>> import keras, supcon_tf
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         >>> model.compile(supcon_tf.LARS(0.4, weight_decay=1e-4), loss="mse")

@@ -13,7 +13,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     Large batches want large learning rates, with which a contrastive training started at once tends
     to collapse.
 
-    Example:
+    Examples:
         >>> import keras, supcon_tf
         >>> cosine = keras.optimizers.schedules.CosineDecay(0.4, decay_steps=1000)
         >>> schedule = supcon_tf.optimizers.WarmUp(cosine, steps=100)

@@ -29,7 +29,7 @@ def efficientnet_v2(
     Reference: Tan and Le, "EfficientNetV2", 2021 (https://arxiv.org/abs/2104.00298); Kim et al.,
     2022, whose code gives the teacher a stem of stride 1 for CIFAR.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> encoder = supcon_tf.encoders.efficientnet_v2("b0", stem="cifar")
         >>> encoder.input_shape, encoder.output_shape

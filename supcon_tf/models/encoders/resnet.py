@@ -47,7 +47,7 @@ def resnet(
     Reference: He et al., "Deep Residual Learning for Image Recognition", 2015
     (https://arxiv.org/abs/1512.03385); Khosla et al., 2020, section 3.1.
 
-    Example:
+    Examples:
         >>> import supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(18, stem="cifar", input_shape=(32, 32, 3))
         >>> encoder.output_shape
