@@ -23,7 +23,13 @@ from experiments import strategy_flags
 
 flags.adopt_module_key_flags(strategy_flags)  # --help shows them
 
-_GRID = flags.DEFINE_string("grid", None, "The name of a file of experiments/grids.", required=True)
+_GRID = flags.DEFINE_enum(
+    "grid",
+    None,
+    sorted(path.stem for path in (pathlib.Path(__file__).parent / "grids").glob("[!_]*.py")),
+    "The name of a file of experiments/grids.",
+    required=True,
+)
 _CONFIG = flags.DEFINE_string(
     "config", None, "The recipe that the rows change, a file of experiments/configs.", required=True
 )
@@ -31,6 +37,9 @@ _CHANGES = flags.DEFINE_multi_string(
     "change", [], "NAME=VALUE changes a field of the recipe in all rows that do not set it."
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "Each row is trained with each of these seeds.")
+flags.register_validator(
+    _SEEDS, lambda seeds: seeds and all(seed.isdecimal() for seed in seeds), "must be integers"
+)
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Where everything goes; runs/ablate/ and the recipe's name by default."
 )

@@ -65,8 +65,9 @@ def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
     path = directory / "config.json"
     if path.exists():
         before, now = json.loads(path.read_text()), json.loads(config.to_json())
-        changed = {name for name in {*before, *now} if before.get(name) != now.get(name)}
-        if changed - MAY_CHANGE:
+        names = {*before, *now} - MAY_CHANGE
+        changed = {name for name in names if before.get(name) != now.get(name)}
+        if changed:
             raise ValueError(
                 f"{directory} holds a run with other settings ({', '.join(sorted(changed))}); "
                 "choose another --output_dir, or remove it to start anew."

@@ -96,8 +96,16 @@ def distribute_batches(
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Tells whether this process is the one that writes files: the only one, or the first worker.
 
+    Examples:
+        >>> import supcon_tf
+        >>> supcon_tf.distribution.is_chief(supcon_tf.distribution.strategy("one_device"))
+        True
+
     Args:
         strategy: a strategy, see `strategy`.
+
+    Returns:
+        Whether it is.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True

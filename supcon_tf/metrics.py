@@ -26,6 +26,12 @@ def alignment(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 
     0 if views are mapped to the same point, 2 if they have nothing in common.
 
+    Examples:
+        >>> import numpy as np, supcon_tf
+        >>> views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
+        >>> supcon_tf.metrics.alignment(np.array([3, 3]), views).numpy().tolist()
+        [2.0, 0.0]
+
     Reference: Wang and Isola, 2020, section 4.1, with alpha = 2 (https://arxiv.org/abs/2005.10242).
 
     Args:
@@ -46,6 +52,12 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 
     0 if all samples are mapped to one point, about -4 if they are spread over the sphere.
 
+    Examples:
+        >>> import numpy as np, supcon_tf
+        >>> views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
+        >>> float(supcon_tf.metrics.uniformity(np.array([3, 3]), views))
+        0.0
+
     Reference: Wang and Isola, 2020, section 4.1, with t = 2 (https://arxiv.org/abs/2005.10242).
 
     Args:
@@ -65,6 +77,12 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 
 def nearest_neighbour_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Whether the sample whose first view is the most similar has the same class.
+
+    Examples:
+        >>> import numpy as np, supcon_tf
+        >>> views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
+        >>> supcon_tf.metrics.nearest_neighbour_accuracy(np.array([3, 3]), views).numpy().tolist()
+        [1.0, 1.0]
 
     Args:
         y_true: class ids `[batch]` or `[batch, 1]`, or label rows `[batch, classes]` or
@@ -87,6 +105,12 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     Where its mean is small, classes are many or rare: anchors have no positives but their own other
     views, and none at all with one view. Larger batches help, or batches that are drawn by class
     (`images_per_class` of `supcon_tf.data.multi_view_batches`).
+
+    Examples:
+        >>> import numpy as np, supcon_tf
+        >>> ids = np.array([3, 4, 3, -1])
+        >>> supcon_tf.metrics.positive_fraction(ids, np.zeros([4, 2, 8])).numpy().tolist()
+        [1.0, 0.0, 1.0, 0.0]
 
     Args:
         y_true: labels, as in `nearest_neighbour_accuracy`.

@@ -1,4 +1,13 @@
-"""Random views of images: small transforms, composed into policies."""
+"""Random views of images: small transforms, composed into policies.
+
+- Policies, which make views of a size: `crop_flip`, `sim_augment` (SimAugment), `auto_augment`,
+  `rand_augment`, `stacked_rand_augment`; `resize` without randomness, to evaluate.
+- Transforms: `RandomResizedCrop`, `RandomHorizontalFlip`, `ColorJitter`, `RandomGrayscale`,
+  `RandomGaussianBlur`, `RandomWarp`, `AutoAugment`, `RandAugment`.
+- To make others: `Transform` is what all are, `ImageTransform` a base of those that change one
+  image, and `Compose` applies several.
+- `Mixing`: Mixup and CutMix of a batch and its labels.
+"""
 
 from supcon_tf.augmentation.auto_augment import AutoAugment
 from supcon_tf.augmentation.base import Compose, ImageTransform, Transform

@@ -48,6 +48,11 @@ class AutoAugment(ImageTransform):
 
     Reference: Cubuk et al., 2019 (https://arxiv.org/abs/1805.09501).
 
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.AutoAugment(translation=35.0).num_draws
+        5
+
     Args:
         translation: pixels that level 10 shifts an image by. The policy's single shift is one of
             level 9, beyond the border of a 224-pixel image: the view is grey.

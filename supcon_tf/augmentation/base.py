@@ -15,7 +15,19 @@ import tensorflow as tf
 
 
 class Transform(Protocol):
-    """A random transform of a batch of images."""
+    """A random transform of a batch of images.
+
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> class Darken:
+        ...     num_draws = 1
+        ...
+        ...     def __call__(self, images, draws):
+        ...         return images * draws[:, :, None, None]
+        >>> policy = augmentation.Compose([augmentation.RandomResizedCrop(8), Darken()])
+        >>> policy.num_draws
+        5
+    """
 
     @property
     def num_draws(self) -> int:
@@ -35,7 +47,19 @@ class Transform(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Compose:
-    """Applies transforms one after another; each gets its own part of the draws."""
+    """Applies transforms one after another; each gets its own part of the draws.
+
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> policy = augmentation.Compose(
+        ...     [augmentation.RandomResizedCrop(8), augmentation.RandomGrayscale()]
+        ... )
+        >>> policy.num_draws
+        5
+
+    Args:
+        transforms: what to apply, in this order.
+    """
 
     transforms: Sequence[Transform]
 
@@ -58,6 +82,18 @@ class ImageTransform(abc.ABC):
     XLA makes one pass over the pixels out of many small operations, and in a loop over the images
     each takes only the branches that it drew. A program is compiled for every new shape of the
     batch, which takes about a second, so images should have one size; as they have after a crop.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> class Darken(augmentation.ImageTransform):
+        ...     num_draws = 1
+        ...
+        ...     def transform(self, image, draws):
+        ...         return image * draws[0]
+        >>> darker = Darken()(tf.ones([2, 4, 4, 1]), tf.constant([[0.5], [0.25]]))
+        >>> darker[:, 0, 0, 0].numpy().tolist()
+        [0.5, 0.25]
     """
 
     @property

@@ -13,6 +13,11 @@ class RandomGaussianBlur(ImageTransform):
 
     Beyond its border an image counts as black, as in the reference code.
 
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.RandomGaussianBlur(3, sigma=(0.1, 2.0)).num_draws
+        2
+
     Args:
         kernel_size: pixels across which the Gaussian is sampled; odd.
         sigma: smallest and largest standard deviation in pixels.

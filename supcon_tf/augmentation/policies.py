@@ -6,6 +6,7 @@ on the colour leave grey as it is.
 
 import tensorflow as tf
 
+from supcon_tf._arguments import integer
 from supcon_tf.augmentation.auto_augment import AutoAugment
 from supcon_tf.augmentation.base import Compose, Transform
 from supcon_tf.augmentation.blur import RandomGaussianBlur
@@ -197,7 +198,15 @@ def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Te
 
     Returns:
         `[batch, size, size, channels]` float32; the images themselves if they have that size.
+
+    Raises:
+        ValueError: if `short_side` is below `size`.
+
+    >>> resize(tf.ones([2, 12, 10, 3]), 8, short_side=9).shape
+    TensorShape([2, 8, 8, 3])
     """
+    if short_side is not None:
+        integer("short_side", short_side, least=size)
     if images.shape[1] == images.shape[2] == size == (short_side or size):
         return images
     height, width = tf.shape(images)[1], tf.shape(images)[2]

@@ -5,6 +5,7 @@ import functools
 
 import tensorflow as tf
 
+from supcon_tf._arguments import integer
 from supcon_tf.augmentation import geometry
 from supcon_tf.augmentation.base import ImageTransform, in_turn
 from supcon_tf.augmentation.operations import operations, to_float, to_uint8
@@ -18,6 +19,11 @@ class RandAugment(ImageTransform):
     rounded to uint8 first.
 
     Reference: Cubuk et al., 2020 (https://arxiv.org/abs/1909.13719).
+
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.RandAugment(num_ops=2, magnitude=5.0).num_draws
+        6
 
     Args:
         num_ops: how many operations an image gets, N in the paper.
@@ -35,8 +41,7 @@ class RandAugment(ImageTransform):
     cutout: float = 40.0
 
     def __post_init__(self) -> None:
-        if self.num_ops < 1:
-            raise ValueError(f"`num_ops` must be at least 1. Received: {self.num_ops}")
+        integer("num_ops", self.num_ops)
         if not 0 <= self.magnitude <= 10:
             raise ValueError(f"`magnitude` must be between 0 and 10. Received: {self.magnitude}")
 

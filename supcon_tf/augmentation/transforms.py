@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from supcon_tf._arguments import integer
 from supcon_tf.augmentation.base import Compose, ImageTransform, in_turn
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
@@ -20,10 +21,22 @@ class RandomResizedCrop:
     Area and logarithm of the aspect ratio are uniform. A side that would exceed the image is
     clipped to it (torchvision draws again instead).
 
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> crop = augmentation.RandomResizedCrop(8)
+        >>> draws = tf.random.stateless_uniform([2, crop.num_draws], seed=[0, 1])
+        >>> crop(tf.ones([2, 12, 10, 3]), draws).shape
+        TensorShape([2, 8, 8, 3])
+
     Args:
         size: side of the result in pixels.
         area: smallest and largest fraction of the image's area.
         aspect: smallest and largest width / height.
+
+    Raises:
+        ValueError: if `size` is not an integer above 0, or a range is not above 0, the smaller
+            number first; areas are at most 1.
     """
 
     size: int
@@ -31,6 +44,18 @@ class RandomResizedCrop:
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
 
     num_draws = 4
+
+    def __post_init__(self) -> None:
+        integer("size", self.size)
+        for argument, (low, high), most in (
+            ("area", self.area, 1.0),
+            ("aspect", self.aspect, math.inf),
+        ):
+            if not 0 < low <= high <= most:
+                raise ValueError(
+                    f"`{argument}` must be a smallest and a largest number, above 0 and at most "
+                    f"{most}. Received: {(low, high)}"
+                )
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Crops images, all of them equally often.
@@ -106,6 +131,11 @@ def crops_first(transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> bool:
 class RandomHorizontalFlip(ImageTransform):
     """Mirrors an image left to right.
 
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.RandomHorizontalFlip(probability=0.5).num_draws
+        1
+
     Args:
         probability: how often.
     """
@@ -128,6 +158,11 @@ class ColorJitter(ImageTransform):
     The factors of the first three are uniform in `[1 - strength, 1 + strength]`; the hue is turned
     by a fraction of the colour circle uniform in `[-hue, hue]`. Images of one channel have neither
     saturation nor hue.
+
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.ColorJitter(brightness=0.8, hue=0.2).num_draws
+        6
 
     Args:
         brightness: strength of the multiplicative change.
@@ -175,6 +210,11 @@ class ColorJitter(ImageTransform):
 @dataclasses.dataclass(frozen=True)
 class RandomGrayscale(ImageTransform):
     """Takes the colour out of an image, keeping its channels.
+
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.RandomGrayscale(probability=0.2).num_draws
+        1
 
     Args:
         probability: how often.

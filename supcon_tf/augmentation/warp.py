@@ -16,6 +16,11 @@ class RandomWarp(ImageTransform):
     spline through the four displacements says where each pixel comes from; it is interpolated
     bilinearly, and beyond the border the border's pixels go on.
 
+    Examples:
+        >>> from supcon_tf import augmentation
+        >>> augmentation.RandomWarp(3.0, probability=0.5).num_draws
+        10
+
     Args:
         most: largest length in pixels.
         probability: how often.

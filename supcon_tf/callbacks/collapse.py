@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from supcon_tf._arguments import integer
 from supcon_tf.losses.contrastive import ContrastiveLoss
 
 
@@ -30,13 +31,9 @@ class CollapseWarning(keras.callbacks.Callback):
     """
 
     def __init__(self, contrasts: int, *, patience: int = 3, tolerance: float = 0.01):
-        if contrasts < 2:
-            raise ValueError(f"`contrasts` must be at least 2. Received: {contrasts!r}")
-        if patience < 1:
-            raise ValueError(f"`patience` must be at least 1. Received: {patience!r}")
         super().__init__()
-        self.contrasts = contrasts
-        self.patience = patience
+        self.contrasts = integer("contrasts", contrasts, least=2)
+        self.patience = integer("patience", patience)
         self.tolerance = tolerance
         self._epochs = 0
 

@@ -9,6 +9,11 @@ from supcon_tf.data.sources import ArrayImages
 def load_digits(split: str) -> ArrayImages:
     """Loads 8 x 8 grey digits: 1,437 to train with and 360 to test with, stratified by class.
 
+    Examples:
+        >>> import supcon_tf
+        >>> len(supcon_tf.data.load_digits("train")), len(supcon_tf.data.load_digits("test"))
+        (1437, 360)
+
     Args:
         split: `"train"` or `"test"`.
 

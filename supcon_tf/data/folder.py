@@ -20,6 +20,17 @@ def load_folder(
 
     Classes are numbered in the order of their names; hidden files and directories are left out.
 
+    Examples:
+        >>> import pathlib, tempfile, tensorflow as tf, supcon_tf
+        >>> directory = pathlib.Path(tempfile.mkdtemp())
+        >>> for name in ("cat", "dog"):
+        ...     (directory / name).mkdir()
+        ...     png = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8)).numpy()
+        ...     _ = (directory / name / "1.png").write_bytes(png)
+        >>> images = supcon_tf.data.load_folder(directory)
+        >>> images.class_names, images.labels.tolist()
+        (('cat', 'dog'), [0, 1])
+
     Args:
         directory: the directory of class directories.
         channels: 3 for RGB, 1 for grey; what every image is decoded to.

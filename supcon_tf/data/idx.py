@@ -22,6 +22,17 @@ def load_idx(directory: str | os.PathLike[str], split: str) -> ArrayImages:
     The files are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` or `t10k-...`, each plain
     or with `.gz` at its end.
 
+    Examples:
+        >>> import pathlib, struct, tempfile, supcon_tf
+        >>> directory = pathlib.Path(tempfile.mkdtemp())
+        >>> for name, shape in (("images-idx3", (2, 4, 4)), ("labels-idx1", (2,))):
+        ...     header = struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape)
+        ...     _ = (directory / f"train-{name}-ubyte").write_bytes(
+        ...         header + bytes(2 * 4 * 4 if len(shape) == 3 else 2)
+        ...     )
+        >>> supcon_tf.data.load_idx(directory, "train").images.shape
+        (2, 4, 4, 1)
+
     Args:
         directory: where the files are.
         split: `"train"` or `"test"` (the `t10k` files).

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from supcon_tf._arguments import integer
 from supcon_tf.augmentation import Transform, resize
 from supcon_tf.data.sources import ImageSource
 
@@ -40,6 +41,14 @@ def multi_view_batches(
     `batch_size / images_per_class` different classes. Where there are many classes or rare ones, an
     image would otherwise seldom meet another one of its class.
 
+    Examples:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("train")
+        >>> policy = supcon_tf.augmentation.crop_flip(8, flip=False)
+        >>> batches = supcon_tf.data.multi_view_batches(images, policy, batch_size=256, epochs=2)
+        >>> len(batches), batches.element_spec[0].shape
+        (10, TensorShape([256, 2, 8, 8, 1]))
+
     Args:
         source: the labelled images.
         transform: makes a view of an image.
@@ -59,9 +68,9 @@ def multi_view_batches(
         in [0, 1] and `[batch_size]` int64. Its length is known.
 
     Raises:
-        ValueError: if a number is out of range, the batch is larger than the source, the replicas
-            do not divide it, or the source has too few classes, or images of a class, or images
-            without a label, for `images_per_class`.
+        ValueError: if an argument is not as described, the batch is larger than the source, the
+            replicas do not divide it, or the source has too few classes, or images of a class, or
+            images without a label, for `images_per_class`.
     """
     for argument, value, least in (
         ("batch_size", batch_size, 1),
@@ -69,8 +78,17 @@ def multi_view_batches(
         ("num_views", num_views, 1),
         ("start_step", start_step, 0),
     ):
-        if value < least:
-            raise ValueError(f"`{argument}` must be at least {least}. Received: {value}")
+        integer(argument, value, least)
+    if not isinstance(source, ImageSource):
+        raise ValueError(
+            "`source` must be an ImageSource: wrap arrays in `supcon_tf.data.ArrayImages(images, "
+            f"labels, class_names)`. Received: {type(source)}"
+        )
+    if not isinstance(getattr(transform, "num_draws", None), int):
+        raise ValueError(
+            "`transform` must be a transform of supcon_tf.augmentation, such as "
+            f"`supcon_tf.augmentation.sim_augment(32)`. Received: {transform!r}"
+        )
     if batch_size > len(source):
         raise ValueError(
             "`batch_size` must not exceed the number of images. "
@@ -182,6 +200,13 @@ def image_batches(
 ) -> tf.data.Dataset:
     """Makes batches of whole images in the order of the source, to evaluate or to embed.
 
+    Examples:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("test")
+        >>> batches = supcon_tf.data.image_batches(images, size=8, batch_size=100)
+        >>> [len(labels) for _, labels in batches]
+        [100, 100, 100, 60]
+
     Args:
         source: the labelled images.
         size: side in pixels of the central square that is kept.
@@ -191,7 +216,12 @@ def image_batches(
     Returns:
         A dataset of `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and
         `[batch]` int64.
+
+    Raises:
+        ValueError: if a number is out of range.
     """
+    integer("size", size)
+    integer("batch_size", batch_size)
     labels = tf.constant(source.labels)
 
     def make_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -206,6 +236,13 @@ def image_batches(
 
 def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Makes every view an image of its own with its sample's label.
+
+    Examples:
+        >>> import tensorflow as tf, supcon_tf
+        >>> views = tf.data.Dataset.from_tensors((tf.zeros([4, 2, 8, 8, 1]), tf.range(4)))
+        >>> images, labels = next(iter(supcon_tf.data.flatten_views(views)))
+        >>> images.shape, labels.numpy().tolist()
+        (TensorShape([8, 8, 8, 1]), [0, 0, 1, 1, 2, 2, 3, 3])
 
     Args:
         dataset: `(views, labels)` as `multi_view_batches` or `mix_batches` give them.

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from supcon_tf._arguments import one_of
 from supcon_tf.augmentation.transforms import crops_first
 
 # Makes float32 images in [0, 1] of one common size, `[images, height, width, channels]`, out of
@@ -16,16 +17,42 @@ ViewFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class ImageSource(abc.ABC):
-    """Labelled images with random access.
+    """Labelled images with random access: what `load_digits` and the other loaders return.
+
+    Examples:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("test")
+        >>> isinstance(images, supcon_tf.data.ImageSource), len(images.take([0, 3, 5]))
+        (True, 3)
+
+    Args:
+        labels: `[images]` integers: positions in `class_names`, or -1 for no label.
+        class_names: one name per class.
+        channels: 1 (grey) or 3 (RGB).
 
     Attributes:
         labels: `[images]` int64 class ids, positions in `class_names`; -1 where there is no label.
         class_names: one name per class.
         channels: 1 (grey) or 3 (RGB).
+
+    Raises:
+        ValueError: if labels are not as described.
     """
 
     def __init__(self, labels: NDArray[Any], class_names: Sequence[str], channels: int):
-        self.labels = np.asarray(labels, np.int64)
+        labels = np.asarray(labels)
+        known = range(-1, len(class_names))
+        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                "`labels` must be integer class ids of shape [images]. "
+                f"Received: shape={labels.shape}, dtype={labels.dtype}"
+            )
+        if len(labels) and not (labels.min() in known and labels.max() in known):
+            raise ValueError(
+                "`labels` must be positions in `class_names`, or -1 for no label. Received: ids "
+                f"from {labels.min()} to {labels.max()}, {len(class_names)} class names"
+            )
+        self.labels = labels.astype(np.int64)
         self.class_names = tuple(class_names)
         self.channels = channels
 
@@ -53,26 +80,31 @@ class ImageSource(abc.ABC):
 class ArrayImages(ImageSource):
     """Images of one size in memory.
 
+    Examples:
+        >>> import numpy as np, supcon_tf
+        >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
+        >>> images = supcon_tf.data.ArrayImages(pixels, [0, 1], ["cat", "dog"])
+        >>> len(images), images.channels
+        (2, 3)
+
     Args:
         images: `[images, height, width, channels]` uint8.
         labels: `[images]` integer class ids.
         class_names: one name per class.
 
     Raises:
-        ValueError: if the images are not uint8 of rank 4 or their number differs from the labels'.
+        ValueError: if the images are not uint8 of rank 4 there is not one label for each,
+            or labels are not positions in `class_names` or -1.
     """
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[Any], class_names: Sequence[str]):
+        images = np.asarray(images)
         if images.ndim != 4 or images.dtype != np.uint8:
             raise ValueError(
                 "`images` must be uint8 of shape [images, height, width, channels]. "
                 f"Received: shape={images.shape}, dtype={images.dtype}"
             )
-        if len(images) != len(labels):
-            raise ValueError(
-                "`images` and `labels` must have the same length. "
-                f"Received: {len(images)} images, {len(labels)} labels"
-            )
+        _require_label_of_each("images", images, labels)
         super().__init__(labels, class_names, images.shape[-1])
         # A tensor is an input of the pipeline's graph, where an array would be copied into it.
         with tf.device("CPU:0"):
@@ -97,6 +129,13 @@ class ArrayImages(ImageSource):
 class EncodedImages(ImageSource):
     """Images that are decoded each time they are read, and may have different sizes.
 
+    Examples:
+        >>> import tensorflow as tf, supcon_tf
+        >>> png = tf.io.encode_png(tf.zeros([8, 6, 3], tf.uint8)).numpy()
+        >>> images = supcon_tf.data.EncodedImages([png, png], [0, 1], ["cat", "dog"])
+        >>> next(iter(supcon_tf.data.image_batches(images, size=6, batch_size=2)))[0].shape
+        TensorShape([2, 6, 6, 3])
+
     Args:
         records: one entry per image, which `read` turns into the bytes of a JPEG, PNG, BMP or GIF.
         labels: `[images]` integer class ids.
@@ -104,6 +143,10 @@ class EncodedImages(ImageSource):
         read: makes bytes of a record; `tf.io.read_file` if the records are file names, the default
             if they are the bytes themselves.
         channels: 1 or 3, what images are decoded to.
+
+    Raises:
+        ValueError: if `channels` is another number, there is not one label for each record, or
+            labels are not positions in `class_names` or -1.
     """
 
     def __init__(
@@ -115,7 +158,8 @@ class EncodedImages(ImageSource):
         read: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
         channels: int = 3,
     ):
-        super().__init__(labels, class_names, channels)
+        _require_label_of_each("records", records, labels)
+        super().__init__(labels, class_names, one_of("channels", channels, (1, 3)))
         with tf.device("CPU:0"):
             self._records = tf.constant(records)
         self._read = read
@@ -147,6 +191,14 @@ class EncodedImages(ImageSource):
 
         records = tf.gather(self._records, indices)
         return tf.map_fn(views_of_one, (records, draws), fn_output_signature=tf.float32)
+
+
+def _require_label_of_each(argument: str, values: Any, labels: Any) -> None:
+    if len(values) != len(labels):
+        raise ValueError(
+            f"`{argument}` and `labels` must have the same length. "
+            f"Received: {len(values)} {argument}, {len(labels)} labels"
+        )
 
 
 def _views(images: tf.Tensor, draws: tf.Tensor, num_views: int, view: ViewFunction) -> tf.Tensor:

@@ -14,6 +14,10 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
     Nothing is downloaded. Images of one size are held decoded, others as their encoded bytes, in
     memory.
 
+    Examples:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_tfds("cifar10", "data")  # doctest: +SKIP
+
     Args:
         name: name of the data set, such as `"cifar10"`.
         data_dir: the directory given to TensorFlow Datasets when the data set was prepared.
@@ -25,13 +29,21 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
     Raises:
         ImportError: if tensorflow-datasets is not installed.
         FileNotFoundError: if the data set is not prepared in `data_dir`.
-        ValueError: if it has no feature `image` or no integer class feature `label`.
+        ValueError: if there is no such data set, or it has no feature `image` or no integer class
+            feature `label`.
     """
     with needs("load_tfds", "tensorflow-datasets"):
         import tensorflow_datasets as tfds
     if not os.path.isdir(data_dir):
         raise FileNotFoundError(f"`data_dir` must exist. Received: data_dir={str(data_dir)!r}")
-    builder = tfds.builder(name, data_dir=data_dir)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except ValueError as error:
+        raise ValueError(
+            "`name` must be that of a data set of TensorFlow Datasets, such as 'cifar10' "
+            "(https://www.tensorflow.org/datasets/catalog/overview), or of one that is prepared in "
+            f"`data_dir`. Received: {name!r} ({error})"
+        ) from error
     if not builder.is_prepared():
         raise FileNotFoundError(
             f"`data_dir` must hold {name!r}, prepared: run `tfds build {name} --data_dir "

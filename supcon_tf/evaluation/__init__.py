@@ -1,4 +1,13 @@
-"""How good representations and classifiers are: functions of arrays, after a training."""
+"""How good representations and classifiers are: functions of arrays, after a training.
+
+- Representations: `knn_accuracy` and `knn_predict`, `linear_probe`, `logistic_regression`,
+  `recall_at_k`, `map_at_r`.
+- Predictions: `mean_per_class_accuracy`, `voc_mean_average_precision`.
+- Calibration: `expected_calibration_error`, and `reliability_curve`, which returns a
+  `ReliabilityCurve`.
+- Robustness: `mean_corruption_error` and `relative_mean_corruption_error`, relative to the errors
+  `ALEXNET_ERRORS` and `ALEXNET_CLEAN_ERROR`.
+"""
 
 from supcon_tf.evaluation.calibration import (
     ReliabilityCurve,

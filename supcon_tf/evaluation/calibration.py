@@ -9,7 +9,19 @@ from supcon_tf.evaluation.checks import class_ids, matrix, require_column, requi
 
 
 class ReliabilityCurve(NamedTuple):
-    """What `reliability_curve` returns, one entry per bin."""
+    """What `reliability_curve` returns, one entry per bin.
+
+    Examples:
+        >>> from supcon_tf import evaluation
+        >>> curve = evaluation.reliability_curve([[0.9, 0.1], [0.2, 0.8]], [0, 0], bins=2)
+        >>> curve.count.tolist()
+        [0, 2]
+
+    Attributes:
+        confidence: `[bins]` float64, the mean confidence, NaN where there are no rows.
+        accuracy: `[bins]` float64, the mean accuracy, NaN where there are no rows.
+        count: `[bins]` int64, how many rows.
+    """
 
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from supcon_tf._arguments import integer
 from supcon_tf.similarity.rows import UNLABELLED
 
 
@@ -61,9 +62,7 @@ def require_column(argument: str, ids: NDArray[np.int64], columns: int) -> None:
 
 def require_count(argument: str, value: Any, most: int | None = None) -> None:
     """Raises `ValueError` if the value of an argument is not an integer from 1 to `most`."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{argument}` must be an integer above 0. Received: {value!r}")
-    if most is not None and value > most:
+    if integer(argument, value) > (value if most is None else most):
         raise ValueError(
             f"`{argument}` must be at most {most}, as many rows as there are to choose from. "
             f"Received: {value!r}"

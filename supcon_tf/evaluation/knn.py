@@ -78,6 +78,12 @@ def knn_accuracy(
 ) -> float:
     """The fraction of rows whose class `knn_predict` finds.
 
+    Examples:
+        >>> from supcon_tf import evaluation
+        >>> train = [[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]
+        >>> evaluation.knn_accuracy(train, [4, 4, 7], [[0.1, 2.0], [3.0, 0.2]], [7, 7], k=2)
+        0.5
+
     Args:
         train_features: as of `knn_predict`.
         train_labels: as of `knn_predict`.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 from numpy.typing import ArrayLike
 
 from supcon_tf._requirements import needs
@@ -124,6 +125,12 @@ def logistic_regression(
         from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
     features = matrix("features", features)
     labels = class_ids("labels", labels, len(features))
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2 or counts.min() < 2:
+        raise ValueError(
+            "`labels` must hold two classes at least, and each of them twice. Received: "
+            f"{len(classes)} classes, {counts.min()} rows of class {classes[counts.argmin()]}"
+        )
     if not len(penalties) or not min(penalties) > 0:
         raise ValueError(f"`penalties` must be above 0. Received: {penalties}")
     search = GridSearchCV(

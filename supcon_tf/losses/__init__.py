@@ -1,4 +1,8 @@
-"""Keras losses: contrastive learning, and the baselines of metric learning."""
+"""Keras losses: contrastive learning, and the baselines of metric learning.
+
+- `SupConLoss`: of class ids; `GeneralizedSupConLoss`: of label distributions.
+- `NPairsLoss`, `TripletLoss`, `MaxMarginLoss`: the baselines.
+"""
 
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.losses.metric_learning import MaxMarginLoss, NPairsLoss, TripletLoss

@@ -1,10 +1,10 @@
 """What the contrastive losses share: temperatures, anchors and tiles."""
 
-import math
 from typing import Any
 
 import tensorflow as tf
 
+from supcon_tf._arguments import integer, one_of, positive
 from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.similarity.replicas import replica_context
 
@@ -44,11 +44,7 @@ class ContrastiveLoss(EmbeddingLoss):
         self.base_temperature = (
             None if base_temperature is None else positive("base_temperature", base_temperature)
         )
-        if block_size is not None and not (isinstance(block_size, int) and block_size > 0):
-            raise ValueError(
-                f"`block_size` must be None or an integer above 0. Received: {block_size!r}"
-            )
-        self.block_size = block_size
+        self.block_size = None if block_size is None else integer("block_size", block_size)
         self.product_dtype = one_of("product_dtype", product_dtype, (None, "bfloat16"))
 
     def contrast(
@@ -79,15 +75,23 @@ class ContrastiveLoss(EmbeddingLoss):
 
         Returns:
             One loss per sample, `[batch]`, not reduced: see `reduce`.
+
+        Raises:
+            ValueError: if a shape or the dtype of the labels is not as described.
         """
         anchors, contrasts = (
             tf.cast(tf.convert_to_tensor(x), self.dtype) for x in (anchors, contrasts)
         )
         contrast_labels, sample_ids = map(tf.convert_to_tensor, (contrast_labels, sample_ids))
-        if contrasts.shape.rank != 2 or sample_ids.shape.rank != 1:
+        if (
+            contrasts.shape.rank != 2
+            or sample_ids.shape.rank != 1
+            or not contrasts.shape[-1:].is_compatible_with(anchors.shape[-1:])
+        ):
             raise ValueError(
-                "`contrasts` must have the shape [contrasts, dim], and `sample_ids` [contrasts]. "
-                f"Received: contrasts.shape={contrasts.shape}, sample_ids.shape={sample_ids.shape}"
+                "`contrasts` must have the shape [contrasts, dim], with the dim of `anchors`, and "
+                f"`sample_ids` [contrasts]. Received: contrasts.shape={contrasts.shape}, "
+                f"anchors.shape={anchors.shape}, sample_ids.shape={sample_ids.shape}"
             )
         first, samples = 0, tf.shape(anchors)[0]
         replica = replica_context()
@@ -153,18 +157,3 @@ class ContrastiveLoss(EmbeddingLoss):
             "block_size": self.block_size,
             "product_dtype": self.product_dtype,
         }
-
-
-def one_of(argument: str, value: Any, choices: tuple[Any, ...]) -> Any:
-    """Returns the value of an argument, or raises `ValueError` if it is none of the choices."""
-    if value not in choices:
-        raise ValueError(f"`{argument}` must be one of {choices}. Received: {value!r}")
-    return value
-
-
-def positive(argument: str, value: float) -> float:
-    """Returns the value of an argument, or raises `ValueError` if it is no number above 0."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value > 0):
-        raise ValueError(f"`{argument}` must be a finite number above 0. Received: {value!r}")
-    return float(value)

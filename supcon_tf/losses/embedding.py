@@ -47,6 +47,11 @@ class EmbeddingLoss(keras.losses.Loss):
         Keras would cast `y_true` to floating point first, where ids above 2^24 collide; here the
         labels keep their dtype.
         """
+        if y_true is None:
+            raise ValueError(
+                "`y_true` must hold a label of every sample; where there are none pass class id -1 "
+                "for each, which leaves it its own other views as positives. Received: None"
+            )
         y_pred = tf.cast(tf.convert_to_tensor(y_pred), self.dtype)
         return self.reduce(self.call(tf.convert_to_tensor(y_true), y_pred), sample_weight)
 

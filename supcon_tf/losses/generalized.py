@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts, one_of
+from supcon_tf._arguments import one_of
+from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
 from supcon_tf.losses.labels import label_distributions
 from supcon_tf.similarity.losses import WEIGHTINGS, generalized_supcon
 from supcon_tf.similarity.replicas import gather_rows

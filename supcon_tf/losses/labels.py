@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from supcon_tf._arguments import integer
 from supcon_tf.similarity.rows import UNLABELLED
 
 
@@ -34,15 +35,13 @@ def class_ids(labels: Any) -> tf.Tensor:
     if labels.shape.rank == 1 or columns == 1:
         if not labels.dtype.is_integer:
             raise ValueError(
-                "Class ids in `y_true` must be integers, since floating point ids collide when "
-                "they are large; cast them to int64, or pass one-hot rows with two or more columns."
-                f" Received: dtype={labels.dtype.name}, shape={labels.shape}"
+                "Class ids in `y_true` must be integers: cast floating point ids, which collide "
+                "when they are large, to int64; number names with `np.unique(names, "
+                "return_inverse=True)[1]`; or pass one-hot rows with two or more columns. "
+                f"Received: dtype={labels.dtype.name}, shape={labels.shape}"
             )
         return tf.cast(tf.reshape(labels, [-1]), tf.int64)
-    if not (labels.dtype.is_integer or labels.dtype.is_floating or labels.dtype.is_bool):
-        raise ValueError(
-            f"One-hot rows in `y_true` must be numbers. Received: dtype={labels.dtype.name}"
-        )
+    _require_numbers(labels)
     rows = labels if labels.dtype.is_floating else tf.cast(labels, tf.int64)
     with tf.control_dependencies(_require_one_hot(rows)):
         labelled = tf.reduce_any(rows > 0, axis=1)
@@ -71,6 +70,7 @@ def label_distributions(labels: Any, views: int | tf.Tensor) -> tf.Tensor:
             "classes], with a known number of two or more classes; class ids belong to SupConLoss, "
             f"or become rows with tf.one_hot. Received: shape={labels.shape}"
         )
+    _require_numbers(labels)
     if labels.dtype != tf.float64:
         labels = tf.cast(labels, tf.float32)
     valid = tf.reduce_all((labels >= 0) & (labels < labels.dtype.max))
@@ -86,6 +86,29 @@ def label_distributions(labels: Any, views: int | tf.Tensor) -> tf.Tensor:
             f"Received: y_true.shape={labels.shape}, views={views}"
         )
     return tf.reshape(labels, [-1, labels.shape[-1]])
+
+
+def ids_below(labels: Any, num_classes: int) -> tf.Tensor:
+    """Turns labels into class ids of a known number of classes.
+
+    Args:
+        labels: as of `class_ids`.
+        num_classes: the number of classes.
+
+    Returns:
+        `[batch]` int64 class ids, -1 for samples without a label.
+
+    Raises:
+        ValueError: as `class_ids` does, or if an id is out of range, looked at as in `class_ids`.
+    """
+    ids = class_ids(labels)
+    checks = _require(
+        tf.reduce_all((ids >= UNLABELLED) & (ids < num_classes)),
+        f"Class ids must be from -1 (no label) and below `num_classes`={num_classes}.",
+        ids,
+    )
+    with tf.control_dependencies(checks):
+        return tf.identity(ids)
 
 
 def label_rows(labels: Any, num_classes: int, label_smoothing: float = 0.0) -> tf.Tensor:
@@ -112,14 +135,7 @@ def label_rows(labels: Any, num_classes: int, label_smoothing: float = 0.0) -> t
     require_rows_arguments(num_classes, label_smoothing)
     labels = tf.convert_to_tensor(labels)
     if labels.shape.rank == 1 or (labels.shape.rank == 2 and labels.shape[1] == 1):
-        ids = class_ids(labels)
-        checks = _require(
-            tf.reduce_all((ids >= UNLABELLED) & (ids < num_classes)),
-            f"Class ids must be from -1 (no label) and below `num_classes`={num_classes}.",
-            ids,
-        )
-        with tf.control_dependencies(checks):
-            rows = tf.one_hot(ids, num_classes)
+        rows = tf.one_hot(ids_below(labels, num_classes), num_classes)
     elif labels.shape.rank == 2 and labels.shape[1] == num_classes:
         rows = label_distributions(labels, views=1)
     else:
@@ -135,14 +151,16 @@ def label_rows(labels: Any, num_classes: int, label_smoothing: float = 0.0) -> t
 
 def require_rows_arguments(num_classes: Any, label_smoothing: Any) -> None:
     """Raises `ValueError` if arguments of `label_rows` are out of range."""
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(
-            f"`num_classes` must be an integer of at least 2. Received: {num_classes!r}"
-        )
+    integer("num_classes", num_classes, least=2)
     if not isinstance(label_smoothing, (int, float)) or not 0 <= label_smoothing < 1:
         raise ValueError(
             f"`label_smoothing` must be a number from 0 and below 1. Received: {label_smoothing!r}"
         )
+
+
+def _require_numbers(rows: tf.Tensor) -> None:
+    if not (rows.dtype.is_integer or rows.dtype.is_floating or rows.dtype.is_bool):
+        raise ValueError(f"Rows of `y_true` must be numbers. Received: dtype={rows.dtype.name}")
 
 
 def _require_one_hot(rows: tf.Tensor) -> list[tf.Operation]:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.contrastive import one_of, positive
+from supcon_tf._arguments import one_of, positive
 from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.similarity.pairs import (
     hard_triplets,

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts, one_of
+from supcon_tf._arguments import integer, one_of
+from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
 from supcon_tf.similarity.losses import DENOMINATORS, SUMMATIONS, supcon
 from supcon_tf.similarity.replicas import gather_rows
 from supcon_tf.similarity.rows import describe, describe_square
@@ -114,13 +115,9 @@ class SupConLoss(ContrastiveLoss):
         )
         self.summation = one_of("summation", summation, SUMMATIONS)
         self.denominator = one_of("denominator", denominator, DENOMINATORS)
-        if positives_cap is not None and not (
-            isinstance(positives_cap, int) and positives_cap >= 0
-        ):
-            raise ValueError(
-                f"`positives_cap` must be None or an integer from 0. Received: {positives_cap!r}"
-            )
-        self.positives_cap = positives_cap
+        self.positives_cap = (
+            None if positives_cap is None else integer("positives_cap", positives_cap, least=0)
+        )
 
     def row_losses(
         self,

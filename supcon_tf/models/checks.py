@@ -9,14 +9,26 @@ def require_representations(encoder: keras.Model) -> int:
     """Returns the width of an encoder's output.
 
     Raises:
-        ValueError: if the encoder is not built, or its output is not one tensor `[batch, dim]`.
+        ValueError: if the encoder is no model, is not built, or its output is not one tensor
+            `[batch, dim]`.
     """
+    if not isinstance(encoder, keras.Model):
+        raise ValueError(
+            "`encoder` must be a Keras model from images to representations, such as "
+            f"`supcon_tf.encoders.resnet(50)`. Received: {encoder!r}"
+        )
     if not encoder.built:
         raise ValueError(
             "`encoder` must be built: give it an `Input`, or call it once on images. "
             f"Received: encoder={encoder}"
         )
-    shape = encoder.output_shape
+    # Keras knows it of functional and Sequential models only.
+    shape = getattr(encoder, "output_shape", None)
+    if shape is None:
+        raise ValueError(
+            "`encoder` must be a functional or Sequential model, or have an `output_shape`; of a "
+            f"trained SupConModel take its `encoder`. Received: encoder={encoder}"
+        )
     if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
         raise ValueError(
             "`encoder` must turn images into representations of shape [batch, dim]; end it with "
@@ -25,18 +37,10 @@ def require_representations(encoder: keras.Model) -> int:
     return shape[1]
 
 
-def require_positive_integer(argument: str, value: Any) -> None:
-    """Raises `ValueError` if the value of an argument is not an integer above 0."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{argument}` must be an integer above 0. Received: {value!r}")
-
-
-def require_classes(num_classes: Any) -> None:
-    """Raises `ValueError` if a number of classes is not an integer of at least 2."""
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(
-            f"`num_classes` must be an integer of at least 2. Received: {num_classes!r}"
-        )
+def require_layer(argument: str, value: Any, advice: str = "") -> None:
+    """Raises `ValueError`, with advice, if an argument is neither `None` nor a layer or model."""
+    if value is not None and not isinstance(value, keras.layers.Layer):
+        raise ValueError(f"`{argument}` must be a Keras layer or model{advice}. Received: {value}")
 
 
 def require_momentum(momentum: Any) -> None:

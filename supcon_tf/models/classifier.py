@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.checks import require_classes, require_representations
+from supcon_tf._arguments import integer
+from supcon_tf.models.checks import require_representations
 from supcon_tf.models.replicated import ReplicatedModel
 
 
@@ -36,7 +37,7 @@ class CrossEntropyModel(ReplicatedModel):
         self, encoder: keras.Model, num_classes: int, *, name: str | None = None, **kwargs: Any
     ):
         dim = require_representations(encoder)
-        require_classes(num_classes)
+        num_classes = integer("num_classes", num_classes, least=2)
         super().__init__(name=name, **kwargs)
         self.encoder = encoder
         self.num_classes = num_classes

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from supcon_tf._arguments import integer
+
 
 def projection_head(
     widths: Sequence[int] = (2048, 128),
@@ -43,9 +45,11 @@ def projection_head(
     Raises:
         ValueError: if there are no widths or one is not a positive integer.
     """
-    widths = tuple(widths)
-    if not widths or any(not isinstance(width, int) or width < 1 for width in widths):
-        raise ValueError(f"`widths` must be positive integers, at least one. Received: {widths}")
+    if not isinstance(widths, Sequence) or not widths:
+        raise ValueError(
+            f"`widths` must be a sequence of widths, such as (512, 128). Received: {widths!r}"
+        )
+    widths = [integer("widths", width) for width in widths]
     head = keras.Sequential(name=name or "projection_head")
     for i, width in enumerate(widths[:-1], start=1):
         head.add(layers.Dense(width, use_bias=not batch_norm, name=f"hidden{i}"))

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.labels import class_ids
-from supcon_tf.models.checks import require_classes
+from supcon_tf._arguments import integer
+from supcon_tf.losses.labels import ids_below
 from supcon_tf.models.supcon import SupConModel
 from supcon_tf.similarity.rows import UNLABELLED
 
@@ -47,7 +47,7 @@ class JointSupConModel(SupConModel):
 
     Raises:
         ValueError: as `SupConModel` does, for any of its other arguments, or if `num_classes` is
-            not an integer of at least 2.
+            not an integer of at least 2; in training, if class ids are not below it.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class JointSupConModel(SupConModel):
         name: str | None = None,
         **kwargs: Any,
     ):
-        require_classes(num_classes)
+        num_classes = integer("num_classes", num_classes, least=2)
         for argument in ("micro_batch_size", "mixing", "teacher"):
             if kwargs.get(argument) is not None:
                 raise ValueError(
@@ -121,7 +121,7 @@ class JointSupConModel(SupConModel):
     def _cross_entropy(self, representations: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Computes the classifier's loss, this replica's share of it, and updates its metrics."""
         logits = self.classifier(representations)
-        ids = class_ids(labels)
+        ids = ids_below(labels, self.num_classes)
         ids = tf.repeat(ids, tf.shape(logits)[0] // tf.shape(ids)[0])
         labelled = tf.cast(ids != UNLABELLED, logits.dtype)
         losses = labelled * tf.nn.sparse_softmax_cross_entropy_with_logits(

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from supcon_tf._arguments import integer
 from supcon_tf.losses.contrastive import ContrastiveLoss
-from supcon_tf.models.checks import require_momentum, require_positive_integer
+from supcon_tf.models.checks import require_momentum
 from supcon_tf.models.copies import copy_of, follow
 from supcon_tf.models.gradient_cache import map_in_pieces
 from supcon_tf.models.supcon import SupConModel
@@ -137,16 +138,15 @@ class MomentumSupConModel(SupConModel):
         name: str | None = None,
         **kwargs: Any,
     ):
-        require_positive_integer("queue_size", queue_size)
+        queue_size = integer("queue_size", queue_size)
         if num_classes is not None:
-            require_positive_integer("num_classes", num_classes)
+            num_classes = integer("num_classes", num_classes, least=2)
         elif teacher is not None:
             raise ValueError(
                 "`num_classes` must be the number of classes of the label distributions where "
                 f"there is a `teacher`. Received: num_classes=None, teacher={teacher.name}"
             )
-        require_positive_integer("num_views", num_views)
-        _require_key("num_views", num_views)
+        _require_key("num_views", integer("num_views", num_views))
         require_momentum(momentum)
         super().__init__(
             encoder,
@@ -337,7 +337,8 @@ class MomentumSupConModel(SupConModel):
             raise ValueError(
                 "`queue_size` must be a multiple of the global batch size, which must be static: "
                 "use `dataset.batch(size, drop_remainder=True)`. Received: "
-                f"queue_size={self.queue_size}, a batch of {batch} on each of {replicas} replicas"
+                f"queue_size={self.queue_size}, a global batch of "
+                f"{'an unknown size' if batch is None else batch * replicas}"
             )
 
     def _as_queue_labels(self, labels: tf.Tensor) -> tf.Tensor:

@@ -194,7 +194,15 @@ class ReplicatedModel(keras.Model):
 
         Args:
             dataset: what to train or to evaluate on; nothing is read from it.
+
+        Raises:
+            ValueError: if the model is not compiled.
         """
+        if not self.compiled:
+            raise ValueError(
+                "The model must be compiled first: `model.compile(optimizer, loss=...)`. "
+                f"Received: {self.name}, which is not"
+            )
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=self._symbols(self._batch_spec(dataset)))
 

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.contrastive import one_of, positive
+from supcon_tf._arguments import integer, one_of, positive
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
-from supcon_tf.models.checks import require_positive_integer, require_representations
+from supcon_tf.models.checks import require_layer, require_representations
 from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.replicated import ReplicatedModel
@@ -104,9 +104,18 @@ class SupConModel(ReplicatedModel):
         **kwargs: Any,
     ):
         dim = require_representations(encoder)
-        require_positive_integer("num_views", num_views)
+        require_layer("projection_head", projection_head, ", as of `supcon_tf.projection_head`")
+        require_layer(
+            "augmentation",
+            augmentation,
+            "; transforms of `supcon_tf.augmentation` make views in the data pipeline, by "
+            "`supcon_tf.data.multi_view_batches`",
+        )
+        require_layer("mixing", mixing, ", such as `supcon_tf.MixingLayer`")
+        require_layer("teacher", teacher)
+        num_views = integer("num_views", num_views)
         if micro_batch_size is not None:
-            require_positive_integer("micro_batch_size", micro_batch_size)
+            micro_batch_size = integer("micro_batch_size", micro_batch_size)
         if distillation_weight != math.inf:
             positive("distillation_weight", distillation_weight)
         positive("teacher_temperature", teacher_temperature)
@@ -139,14 +148,28 @@ class SupConModel(ReplicatedModel):
         optimizer: Any = "rmsprop",
         loss: Any = None,
         loss_weights: Any = None,
+        metrics: Any = None,
         *args: Any,
         **kwargs: Any,
     ) -> None:
         """Configures the training, as `keras.Model.compile` does.
 
         Raises:
-            ValueError: with a teacher, if `loss` does not take label distributions, or is weighed.
+            ValueError: if `loss` or one of the `metrics` is the name of one of Keras's, none of
+                which takes projections; with a teacher, if `loss` does not take label
+                distributions, or is weighed.
         """
+        if isinstance(loss, str):
+            raise ValueError(
+                "`loss` must be a contrastive loss as an object, such as `supcon_tf.SupConLoss()`. "
+                f"Received: loss={loss!r}"
+            )
+        if any(isinstance(metric, str) for metric in tf.nest.flatten(metrics)):
+            raise ValueError(
+                "`metrics` must take labels and projections, as those of `supcon_tf.metrics` do; "
+                "accuracy is that of a classifier, of `JointSupConModel` or `LinearClassifier`. "
+                f"Received: metrics={metrics}"
+            )
         if self.teacher is not None and not (
             isinstance(loss, GeneralizedSupConLoss) and loss_weights is None
         ):
@@ -154,7 +177,7 @@ class SupConModel(ReplicatedModel):
                 "`loss` must be a GeneralizedSupConLoss, without `loss_weights`, where a `teacher` "
                 f"gives label distributions. Received: loss={loss}, loss_weights={loss_weights}"
             )
-        super().compile(optimizer, loss, loss_weights, *args, **kwargs)
+        super().compile(optimizer, loss, loss_weights, metrics, *args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model as it was before; Keras leaves that to models with `compile`."""
@@ -387,7 +410,16 @@ class SupConModel(ReplicatedModel):
 
 
 def flatten_views(images: tf.Tensor) -> tuple[tf.Tensor, Any]:
-    """Makes `[batch, ...]` of `[batch, views, ...]`, and a function that undoes it on outputs."""
+    """Makes `[batch, ...]` of `[batch, views, ...]`, and a function that undoes it on outputs.
+
+    Raises:
+        ValueError: if `images` are not one tensor of rank 4, or of rank 5 with static views.
+    """
+    if isinstance(images, (tuple, list, dict)):
+        raise ValueError(
+            "`images` must be one array: put the views of a sample together by `tf.stack(views, "
+            f"axis=1)`. Received: a {type(images).__name__} of {len(images)}"
+        )
     rank = len(images.shape)
     if rank == 4:
         return images, lambda outputs: outputs

@@ -17,6 +17,9 @@ class GradientDecay(keras.optimizers.Optimizer):
     That is the gradient of `weight_decay / 2 * |w|^2`, so that momentum and adaptive scales act
     on it too. Keras's own `weight_decay` shrinks the weights after the step instead: with a
     momentum of 0.9 a tenth of this in effect.
+
+    Raises:
+        ValueError: if `weight_decay` is negative, or `exclude` is a string.
     """
 
     def __init__(
@@ -24,6 +27,11 @@ class GradientDecay(keras.optimizers.Optimizer):
     ):
         if not weight_decay >= 0:
             raise ValueError(f"`weight_decay` must not be negative. Received: {weight_decay!r}")
+        if isinstance(exclude, str):  # its letters would each exclude what they are found in
+            raise ValueError(
+                "`exclude` must be a sequence of regular expressions, such as ['bias']. "
+                f"Received: {exclude!r}"
+            )
         super().__init__(*args, weight_decay=None, **kwargs)
         self.gradient_decay = weight_decay
         self.exclude = tuple(exclude)
@@ -78,7 +86,7 @@ class SGD(GradientDecay, keras.optimizers.SGD):
         **kwargs: as of `keras.optimizers.SGD`.
 
     Raises:
-        ValueError: if `weight_decay` is negative.
+        ValueError: if `weight_decay` is negative, or `exclude` is a string.
     """
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
@@ -106,7 +114,7 @@ class RMSprop(GradientDecay, keras.optimizers.RMSprop):
         **kwargs: as of `keras.optimizers.RMSprop`.
 
     Raises:
-        ValueError: if `weight_decay` is negative.
+        ValueError: if `weight_decay` is negative, or `exclude` is a string.
     """
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:

@@ -44,7 +44,8 @@ class LARS(GradientDecay):
         **kwargs: clipping, averaging and gradient accumulation, see `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: if `momentum`, `eta` or `weight_decay` is out of range.
+        ValueError: if `momentum`, `eta` or `weight_decay` is out of range, or `exclude` is a
+            string.
     """
 
     def __init__(

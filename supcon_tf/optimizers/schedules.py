@@ -27,7 +27,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         name: name of the schedule.
 
     Raises:
-        ValueError: if `steps` is negative.
+        ValueError: if `schedule` is not one, or `steps` is negative.
     """
 
     def __init__(
@@ -38,6 +38,11 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         start: float = 0.0,
         name: str = "warm_up",
     ):
+        if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            raise ValueError(
+                "`schedule` must be a learning rate schedule, such as "
+                f"`keras.optimizers.schedules.CosineDecay(0.1, 1000)`. Received: {schedule!r}"
+            )
         if steps < 0:
             raise ValueError(f"`steps` must not be negative. Received: {steps!r}")
         super().__init__()

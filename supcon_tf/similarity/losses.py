@@ -102,7 +102,8 @@ def supcon(
     else:
         among = OTHERS if denominator == "all" else NEGATIVES
         log_denominator, positive, count = reductions(("logsumexp", among), *positives)
-    defined = (count > 0) & (log_denominator.log_total > count.dtype.min)
+    # NaN is not an empty sum: where training has diverged the loss must say so.
+    defined = (count > 0) & ~(log_denominator.log_total <= count.dtype.min)
     count = tf.maximum(count, 1)
     # The maxima meet each other, or the similarities, before the smaller logarithms are added.
     if outside:

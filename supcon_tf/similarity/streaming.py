@@ -425,7 +425,8 @@ def _shift_and_total(
     if len(state) == 1:
         return tf.ones_like(state[0]) * (0 if shift is None else shift), state[0]
     maximum, total = state
-    empty = maximum <= HIDDEN
+    # The maximum of NaN alone may be below all numbers too; the sum tells.
+    empty = (maximum <= HIDDEN) & ~tf.math.is_nan(total)
     zeros = tf.zeros_like(total)
     return tf.where(empty, zeros, maximum), tf.where(empty, zeros, total)
 

@@ -148,7 +148,7 @@ def test_rand_augment_applies_its_operations_in_turn():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_ops": 0}, "`num_ops` must be at least 1. Received: 0"),
+        ({"num_ops": 0}, "`num_ops` must be an integer of at least 1. Received: 0"),
         ({"magnitude": 10.5}, "`magnitude` must be between 0 and 10. Received: 10.5"),
     ],
 )

@@ -204,3 +204,23 @@ def test_crops_of_images_of_unknown_size_are_the_same(size):
         tf.TensorSpec([None, None, None, 3]), tf.TensorSpec([6, 4])
     )
     np.testing.assert_allclose(crop(images, drawn), unknown(tf.constant(images), drawn), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"size": 0}, "`size` must be an integer.*Received: 0"),
+        ({"size": (8, 8)}, r"`size` must be an integer.*Received: \(8, 8\)"),
+        ({"area": (1.0, 0.2)}, r"`area`.*Received: \(1.0, 0.2\)"),
+        ({"area": (0.2, 2.0)}, r"`area`.*at most 1.0.*Received: \(0.2, 2.0\)"),
+        ({"aspect": (0.0, 1.0)}, r"`aspect`.*Received: \(0.0, 1.0\)"),
+    ],
+)
+def test_crops_that_cannot_be(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        aug.RandomResizedCrop(**{"size": 8, **arguments})
+
+
+def test_a_square_larger_than_the_short_side():
+    with pytest.raises(ValueError, match="`short_side`.*at least 8. Received: 4"):
+        aug.resize(random_images(), 8, short_side=4)

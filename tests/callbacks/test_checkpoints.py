@@ -177,5 +177,5 @@ def test_a_full_disk_is_an_error_before_the_first_step(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("arguments", [{"every": 0}, {"keep": 0}])
 def test_bad_numbers(tmp_path, arguments):
-    with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be at least 1. Received"):
+    with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be an integer"):
         Checkpoints(tmp_path, **arguments)

@@ -43,5 +43,5 @@ def test_does_not_warn_otherwise(arguments):
 
 @pytest.mark.parametrize("arguments", [{"contrasts": 1}, {"contrasts": 5, "patience": 0}])
 def test_bad_numbers(arguments):
-    with pytest.raises(ValueError, match="must be at least [12]. Received"):
+    with pytest.raises(ValueError, match="must be an integer of at least [12]. Received"):
         CollapseWarning(**arguments)

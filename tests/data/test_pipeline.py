@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentation
-from supcon_tf.data import ArrayImages, flatten_views, multi_view_batches, pipeline
+from supcon_tf.data import ArrayImages, flatten_views, image_batches, multi_view_batches, pipeline
 
 
 def indexed_images(images=10):
@@ -247,13 +247,26 @@ def test_flatten_views_of_which_each_has_its_label():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batch_size": 0}, "`batch_size` must be at least 1. Received: 0"),
+        ({"batch_size": 0}, "`batch_size` must be an integer of at least 1. Received: 0"),
         ({"batch_size": 11}, "`batch_size`.*Received: batch_size=11, 10 images"),
         ({"epochs": 0}, "`epochs`"),
         ({"num_views": 0}, "`num_views`"),
         ({"start_step": -1}, "`start_step`"),
+        (
+            {"source": np.zeros([10, 4, 4, 1], "uint8")},
+            "`source`.*ArrayImages.*Received: .*ndarray",
+        ),
+        ({"transform": "sim_augment"}, "`transform`.*sim_augment.*Received: 'sim_augment'"),
+        ({"transform": tf.identity}, "`transform`.*Received: <function"),
     ],
 )
 def test_bad_arguments(arguments, message):
+    good = {"source": indexed_images(), "transform": POLICY, "batch_size": 5, "epochs": 1}
     with pytest.raises(ValueError, match=message):
-        multi_view_batches(indexed_images(), POLICY, **{"batch_size": 5, "epochs": 1, **arguments})
+        multi_view_batches(**{**good, **arguments})
+
+
+@pytest.mark.parametrize("argument", ["size", "batch_size"])
+def test_bad_image_batches(argument):
+    with pytest.raises(ValueError, match=f"`{argument}` must be an integer.*Received: 0"):
+        image_batches(indexed_images(), **{"size": 4, "batch_size": 2, argument: 0})

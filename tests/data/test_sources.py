@@ -72,3 +72,20 @@ def test_views_of_encoded_images_are_those_of_the_decoded_ones(crops):
         image = tf.cast(decoded, tf.float32)[None] / 255
         for actual, row in zip(of_image, drawn, strict=True):
             np.testing.assert_allclose(actual, view(image, row[None])[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": [0.0, 1.0]}, r"`labels` must be integer.*shape=\(2,\), dtype=float64"),
+        ({"labels": [[0], [1]]}, r"`labels` must be integer.*shape=\(2, 1\)"),
+        ({"labels": [0, 2]}, "positions in `class_names`.*from 0 to 2, 2 class names"),
+        ({"labels": [-2, 1]}, "positions in `class_names`.*from -2 to 1"),
+        ({"labels": [0]}, "`records` and `labels` must have the same length.*2 records, 1 labels"),
+        ({"channels": 4}, "`channels` must be one of.*Received: 4"),
+    ],
+)
+def test_bad_encoded_images(arguments, message):
+    good = {"records": [b"", b""], "labels": [0, 1], "class_names": ["cat", "dog"]}
+    with pytest.raises(ValueError, match=message):
+        EncodedImages(**{**good, **arguments})

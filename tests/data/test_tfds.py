@@ -62,6 +62,9 @@ def test_reads_a_prepared_data_set(tmp_path, builder):
 def test_bad_input(tmp_path):
     with pytest.raises(FileNotFoundError, match="`data_dir` must exist.*nowhere"):
         load_tfds("fixed_size_images", tmp_path / "nowhere")
+    for name in ("no_such_data_set", "cifar-10"):
+        with pytest.raises(ValueError, match=f"`name` must be.*TensorFlow Datasets.*'{name}'"):
+            load_tfds(name, tmp_path)
     with pytest.raises(FileNotFoundError, match="tfds build fixed_size_images"):
         load_tfds("fixed_size_images", tmp_path)
     prepare(NumberedImages, tmp_path)

@@ -55,7 +55,7 @@ def test_bins_hold_their_upper_edge(confidence, expected):
         ({"probabilities": PROBABILITIES * 1.1}, "`probabilities` must be.*sums from 1.1 to 1.1"),
         ({"labels": LABELS + 1}, "`labels` must be from 0 to 3.*Received: ids from 1 to 4"),
         ({"labels": LABELS[:9]}, "`labels` must be integer class ids"),
-        ({"bins": 0}, "`bins` must be an integer above 0. Received: 0"),
+        ({"bins": 0}, "`bins` must be an integer of at least 1. Received: 0"),
     ],
 )
 def test_bad_arguments(changes, message):

@@ -57,8 +57,8 @@ def test_length_does_not_count_and_rows_of_zeros_do_no_harm():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"k": 0}, "`k` must be an integer above 0. Received: 0"),
-        ({"k": 2.5}, "`k` must be an integer above 0. Received: 2.5"),
+        ({"k": 0}, "`k` must be an integer of at least 1. Received: 0"),
+        ({"k": 2.5}, "`k` must be an integer of at least 1. Received: 2.5"),
         ({"k": 301}, "`k` must be at most 300.*Received: 301"),
         ({"temperature": 0}, "`temperature` must be above 0. Received: 0"),
         ({"temperature": math.nan}, "`temperature` must be above 0. Received: nan"),

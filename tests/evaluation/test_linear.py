@@ -26,9 +26,9 @@ def test_linear_probe_finds_the_least_cross_entropy():
     ("changes", "message"),
     [
         ({"num_classes": 2}, "`labels` must be from 0 to 1.*Received: ids from 0 to 2"),
-        ({"num_classes": 0}, "`num_classes` must be an integer above 0. Received: 0"),
-        ({"epochs": 0}, "`epochs` must be an integer above 0. Received: 0"),
-        ({"batch_size": None}, "`batch_size` must be an integer above 0. Received: None"),
+        ({"num_classes": 0}, "`num_classes` must be an integer of at least 1. Received: 0"),
+        ({"epochs": 0}, "`epochs` must be an integer of at least 1. Received: 0"),
+        ({"batch_size": None}, "`batch_size` must be an integer of at least 1. Received: None"),
         ({"labels": LABELS - 1}, "`labels` must not hold -1"),
     ],
 )
@@ -66,5 +66,11 @@ def test_logistic_regression_of_bad_arguments():
     for penalties in ([], [1.0, 0.0], [-1.0]):
         with pytest.raises(ValueError, match=r"`penalties` must be above 0. Received: \["):
             evaluation.logistic_regression(FEATURES, LABELS, penalties=penalties)
+    for labels, found in (
+        (0 * LABELS, "1 classes.*300 rows"),
+        (LABELS * 0 + (np.arange(300) == 7), "1 rows"),
+    ):
+        with pytest.raises(ValueError, match=f"`labels` must hold two classes.*{found} of class"):
+            evaluation.logistic_regression(FEATURES, labels)
     with pytest.raises(ValueError, match="`labels` must be integer"):
         evaluation.logistic_regression(FEATURES, LABELS / 2)

@@ -120,6 +120,7 @@ def test_config_round_trip():
         (np.array([[np.inf, 1], [0, 1]]), "finite"),
         (np.ones([2, 3, 4]), "as many views"),
         (np.ones([3, 4]), "same batch size"),
+        (np.array([["a", "b"], ["c", "d"]]), "must be numbers.*dtype=string"),
     ],
 )
 def test_bad_labels(labels, message):

@@ -188,6 +188,7 @@ def test_config_round_trip():
         ({"denominator": "none"}, "`denominator`.*Received: 'none'"),
         ({"positives_cap": -1}, "`positives_cap`.*Received: -1"),
         ({"positives_cap": 2.0}, "`positives_cap`.*Received: 2.0"),
+        ({"block_size": 0}, "`block_size`.*Received: 0"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -198,5 +199,7 @@ def test_bad_arguments(arguments, message):
 def test_bad_calls():
     with pytest.raises(ValueError, match="multiple of the number of views.*3.*views=2"):
         SupConLoss(positives_cap=3)(np.array([0, 0, 1]), FEATURES)
+    with pytest.raises(ValueError, match=r"dim of `anchors`.*\(3, 2\), anchors.shape=\(3, 3\)"):
+        SupConLoss().contrast(np.eye(3), np.arange(3), np.eye(3)[:, 1:], np.arange(3), -np.ones(3))
     with pytest.raises(ValueError, match="`contrasts`.*shape"):
         SupConLoss().contrast(np.eye(3), np.arange(3), FEATURES, np.arange(3), np.full(3, -1))

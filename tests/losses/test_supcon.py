@@ -129,6 +129,7 @@ def test_config_round_trip():
     ("arguments", "message"),
     [
         ({"temperature": 0}, "`temperature`.*above 0.*Received: 0"),
+        ({"temperature": True}, "`temperature`.*above 0.*Received: True"),
         ({"temperature": -0.1}, "`temperature`"),
         ({"temperature": float("nan")}, "`temperature`"),
         ({"temperature": "0.1"}, "`temperature`"),
@@ -148,7 +149,8 @@ def test_bad_arguments(arguments, message):
         (np.array([0, 1]), np.zeros([2, 2, 2, 2]), "`y_pred`.*shape="),
         (np.array([0, 1, 2]), np.zeros([2, 4]), "same batch size.*3.*2"),
         (np.array([0.0, 1.0]), np.zeros([2, 4]), "must be integers"),
-        (np.array(["a", "b"]), np.zeros([2, 4]), "must be integers"),
+        (np.array(["a", "b"]), np.zeros([2, 4]), "must be integers.*np.unique"),
+        (None, np.zeros([2, 4]), "`y_true`.*class id -1.*Received: None"),
     ],
 )
 def test_bad_input(labels, features, message):

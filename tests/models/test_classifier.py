@@ -102,6 +102,11 @@ def test_bad_number_of_classes(num_classes):
         LinearClassifier(small_encoder(), num_classes)
 
 
+def test_a_number_of_classes_that_numpy_counted():
+    model = LinearClassifier(small_encoder(), np.array([0, 2, 1]).max() + 1)
+    assert type(model.get_config()["num_classes"]) is int
+
+
 def test_bad_encoder():
     inputs = keras.Input((8, 8, 1))
     with pytest.raises(ValueError, match=r"`encoder`.*\[batch, dim\]"):

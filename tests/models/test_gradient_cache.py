@@ -100,5 +100,5 @@ def test_pieces_must_divide_the_batch():
     model.compile("sgd", loss=supcon_tf.SupConLoss())
     with pytest.raises(ValueError, match="must divide.*micro_batch_size=5.*16, 2, 8, 8, 1"):
         model.fit(tf.data.Dataset.from_tensors((views, ids)), verbose=0)
-    with pytest.raises(ValueError, match="must be an integer above 0. Received: 0"):
+    with pytest.raises(ValueError, match="must be an integer of at least 1. Received: 0"):
         make_model(micro_batch_size=0)

@@ -38,7 +38,7 @@ def test_the_projection_is_float32_under_every_policy(policy):
     assert head.layers[0].compute_dtype == policy.removeprefix("mixed_")
 
 
-@pytest.mark.parametrize("widths", [(), (0,), (128, -1), (128.0,)])
+@pytest.mark.parametrize("widths", [(), (0,), (128, -1), (128.0,), 128])
 def test_bad_widths(widths):
     with pytest.raises(ValueError, match="`widths`.*Received"):
         projection_head(widths)

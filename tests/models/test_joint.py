@@ -122,3 +122,11 @@ def test_replicas_train_as_one(two_replicas):
 def test_bad_number_of_classes(num_classes):
     with pytest.raises(ValueError, match="`num_classes` must be an integer of at least 2"):
         JointSupConModel(small_encoder(), num_classes)
+
+
+@pytest.mark.parametrize("ids", [[0, 1, 2, 3], [0, 1, 2, -2]])
+def test_class_ids_out_of_range(ids):
+    model = JointSupConModel(small_encoder(), 3, head())
+    model.compile("sgd", loss=SupConLoss(), run_eagerly=True)
+    with pytest.raises(ValueError, match="Class ids must be from -1.*`num_classes`=3.*Received"):
+        model.train_step((np.zeros([4, 2, 8, 8, 1], "float32"), np.array(ids)))

@@ -335,7 +335,7 @@ def test_bad_losses(arguments):
 @pytest.mark.parametrize(
     ("arguments", "loss", "change", "message"),
     [
-        ({"queue_size": 10}, SupConLoss(), {}, "`queue_size`.*queue_size=10, a batch of 4"),
+        ({"queue_size": 10}, SupConLoss(), {}, "`queue_size`.*queue_size=10, a global batch of 4"),
         ({}, SupConLoss(), {"views": slice(0, 1)}, r"`images`.*Received: 1 view"),
         ({}, SupConLoss(), {"views": 0}, r"`images`.*Received: 1 view"),
         ({"num_classes": 3}, SupConLoss(), {}, r"`num_classes`.*num_classes=3.*\(4,\)"),
@@ -359,6 +359,6 @@ def test_bad_batches_change_nothing(arguments, loss, change, message, run_eagerl
 def test_batches_of_an_unknown_size_are_refused():
     images, ids = samples(steps=2)
     model = compiled(small_model(), SupConLoss())
-    with pytest.raises(ValueError, match="`queue_size`.*drop_remainder=True.*a batch of None"):
+    with pytest.raises(ValueError, match="`queue_size`.*drop_remainder=True.*of an unknown size"):
         model.fit(images[:7], ids[:7], batch_size=BATCH, verbose=0)
     assert np.isfinite(model.evaluate(images[:7], ids[:7], batch_size=BATCH, verbose=0))

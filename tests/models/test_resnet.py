@@ -106,6 +106,8 @@ def test_save_and_load(tmp_path):
     [
         ({"depth": 20}, "`depth`.*Received: 20"),
         ({"depth": 50, "stem": "tiny"}, "`stem`.*Received: 'tiny'"),
+        ({"depth": 50, "input_shape": (32, 32)}, r"\(height, width, channels\).*\(32, 32\)"),
+        ({"depth": 50, "input_shape": 32}, r"\(height, width, channels\). Received: 32"),
         ({"depth": 50, "width": 0}, "`width`.*Received: 0"),
         ({"depth": 50, "input_shape": (28, 32, 3)}, "at least 32 pixels.*28, 32, 3"),
         ({"depth": 50, "stem": "cifar", "input_shape": (8, 7, 1)}, "at least 8 pixels.*8, 7, 1"),

@@ -230,6 +230,31 @@ def two_headed_encoder():
         (lambda: SupConModel(unpooled_encoder()), r"`encoder`.*\[batch, dim\].*6, 6, 4"),
         (lambda: SupConModel(two_headed_encoder()), r"`encoder`.*\[batch, dim\]"),
         (lambda: SupConModel(keras.Sequential([keras.layers.Dense(2)])), "`encoder` must be built"),
+        (lambda: SupConModel("resnet50"), "`encoder` must be a Keras model.*Received: 'resnet50'"),
+        (lambda: SupConModel(small_model()), "`encoder`.*of a trained SupConModel take its"),
+        (lambda: SupConModel(small_encoder(), 128), "`projection_head` must be.*Received: 128"),
+        (
+            lambda: small_model(augmentation=supcon_tf.augmentation.crop_flip(8)),
+            "`augmentation` must be a Keras layer.*multi_view_batches.*Received: Compose",
+        ),
+        (
+            lambda: small_model(mixing=supcon_tf.augmentation.Mixing("mixup")),
+            "`mixing` must be a Keras layer.*MixingLayer.*Received: Mixing",
+        ),
+        (lambda: small_model(teacher="resnet50"), "`teacher` must be.*Received: resnet50"),
+        (lambda: small_model().compile("sgd", "mse"), "`loss`.*as an object.*Received: loss='mse'"),
+        (
+            lambda: small_model().compile("sgd", SupConLoss(), metrics=["accuracy"]),
+            "`metrics` must take labels and projections.*JointSupConModel.*Received: .*'accuracy'",
+        ),
+        (
+            lambda: small_model().fit(tf.data.Dataset.from_tensors((np.zeros([2, 8, 8, 1]), [0]))),
+            "must be compiled first",
+        ),
+        (
+            lambda: small_model().project((np.zeros([2, 8, 8, 1]),) * 2, None, None, False),
+            "one array.*tf.stack.*Received: a tuple of 2",
+        ),
         (lambda: small_model(num_views=0), "`num_views`.*Received: 0"),
         (lambda: small_model()(np.zeros([8, 8, 1])), r"`images`.*shape=\(8, 8, 1\)"),
     ],

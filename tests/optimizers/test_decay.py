@@ -81,3 +81,10 @@ def test_no_warm_up_and_bad_steps():
         assert float(WarmUp(decay, 0)(step)) == pytest.approx(0.97 ** (step // 5), rel=1e-6)
     with pytest.raises(ValueError, match="`steps` must not be negative. Received: -1"):
         WarmUp(decay, -1)
+    with pytest.raises(ValueError, match="`schedule` must be a learning rate sched.*Received: 0.1"):
+        WarmUp(0.1, 10)
+
+
+def test_a_pattern_that_is_not_in_a_sequence():
+    with pytest.raises(ValueError, match=r"`exclude` must be a sequence.*\['bias'\].*'bias'"):
+        SGD(exclude="bias")

@@ -286,3 +286,13 @@ def test_float64_rows():
     actual, gradient = value_and_gradient(streamed(ids, samples, 0.1), z, upstream.astype("f8"))
     assert relative(actual, expected) <= 1e-12
     assert relative(gradient, naive.gradients(slopes, upstream, z, c, 0.1, True)) <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("temperature", "mode"),  # a fixed shift, and a running maximum
+    [(0.1, {}), (0.01, {}), (0.01, {"summation": "inside", "denominator": "only_negatives"})],
+)
+def test_nan_is_not_taken_for_an_anchor_without_positives(temperature, mode):
+    z, ids, samples, _ = rows("random", 12, 2)
+    function = streamed(ids, samples, temperature, unit_length=True, **mode)
+    assert np.isnan(function(np.full_like(z, np.nan))).all()

@@ -1,4 +1,8 @@
-"""Encoders: images to representations."""
+"""Encoders: images to representations.
+
+- `resnet`: ResNet-10 to ResNet-200, for photos or for images of about 32 pixels.
+- `efficientnet_v2`: EfficientNetV2, the teacher of the generalized loss.
+"""
 
 from supcon_tf.models.encoders.efficientnet import efficientnet_v2
 from supcon_tf.models.encoders.resnet import resnet

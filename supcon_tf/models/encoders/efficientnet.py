@@ -2,6 +2,8 @@
 
 import keras
 
+from supcon_tf._arguments import one_of
+
 _VARIANTS = {
     "b0": keras.applications.EfficientNetV2B0,
     "b1": keras.applications.EfficientNetV2B1,
@@ -48,10 +50,8 @@ def efficientnet_v2(
         ValueError: if `variant` or `stem` is not one of the above, or images are smaller than 32
             pixels.
     """
-    if variant not in _VARIANTS:
-        raise ValueError(f"`variant` must be one of {list(_VARIANTS)}. Received: {variant!r}")
-    if stem not in _STEM_STRIDES:
-        raise ValueError(f"`stem` must be one of {list(_STEM_STRIDES)}. Received: {stem!r}")
+    one_of("variant", variant, tuple(_VARIANTS))
+    one_of("stem", stem, tuple(_STEM_STRIDES))
     side = 224 if stem == "imagenet" else 32
     model = _VARIANTS[variant](
         include_top=False,

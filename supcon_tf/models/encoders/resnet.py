@@ -1,9 +1,12 @@
 """Residual networks, version 1, as the SupCon paper uses them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
 from keras import layers
+
+from supcon_tf._arguments import one_of
 
 
 class _Architecture(NamedTuple):
@@ -73,10 +76,8 @@ def resnet(
         ValueError: if `depth`, `stem` or `width` is not one of the above, or images are smaller
             than 8 pixels (CIFAR stem) or 32 (ImageNet stem).
     """
-    if depth not in _ARCHITECTURES:
-        raise ValueError(f"`depth` must be one of {list(_ARCHITECTURES)}. Received: {depth!r}")
-    if stem not in _REDUCTIONS:
-        raise ValueError(f"`stem` must be one of {list(_REDUCTIONS)}. Received: {stem!r}")
+    one_of("depth", depth, tuple(_ARCHITECTURES))
+    one_of("stem", stem, tuple(_REDUCTIONS))
     base = round(64 * width)
     if base < 1:
         raise ValueError(
@@ -84,6 +85,10 @@ def resnet(
         )
     if input_shape is None:
         input_shape = (224, 224, 3) if stem == "imagenet" else (32, 32, 3)
+    if not isinstance(input_shape, Sequence) or len(input_shape) != 3:
+        raise ValueError(
+            f"`input_shape` must be (height, width, channels). Received: {input_shape!r}"
+        )
     if any(side is not None and side < _REDUCTIONS[stem] for side in input_shape[:2]):
         raise ValueError(
             f"`input_shape` must have sides of at least {_REDUCTIONS[stem]} pixels for the {stem} "
