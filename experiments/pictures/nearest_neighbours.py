@@ -71,7 +71,8 @@ def nearest_neighbours(
                 _show(axis, images[neighbour])
                 if labels[neighbour] != labels[query]:
                     _name(axis, class_names[labels[neighbour]])
-                    axis.spines[:].set(visible=True, color=_WRONG, linewidth=2.5, linestyle="--")
+                    for side in axis.spines.values():
+                        side.set(visible=True, color=_WRONG, linewidth=2.5, linestyle="--")
     save(path, figure)
 
 

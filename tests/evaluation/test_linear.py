@@ -40,13 +40,14 @@ def test_linear_probe_of_bad_arguments(changes, message):
 
 def test_logistic_regression_chooses_on_held_out_rows_and_fits_all():
     """More columns than rows, most of them noise: the penalty matters."""
-    features = np.concatenate([FEATURES, RNG.normal(size=[300, 400])], axis=1)
-    penalties = [1e-2, 1e1, 1e3, 1e6]
+    noise = np.random.default_rng(3).normal(size=[300, 400])
+    features = np.concatenate([FEATURES, noise], axis=1)
+    penalties = [1e-2, 3e1, 1e3, 1e6]
     actual = evaluation.logistic_regression(
         features, LABELS * 2 - 9, penalties=penalties, validation_fraction=0.25, seed=3
     )
-    assert actual.best_params_ == {"C": 0.1}
-    truth = LogisticRegression(C=0.1, max_iter=1000).fit(features, LABELS)
+    assert actual.best_params_ == {"C": 1 / 3e1}
+    truth = LogisticRegression(C=1 / 3e1, max_iter=1000).fit(features, LABELS)
     np.testing.assert_allclose(
         actual.predict_proba(features), truth.predict_proba(features), atol=1e-3
     )
