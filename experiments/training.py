@@ -54,6 +54,9 @@ def share_batches(
 def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
     """Makes the directory of a run and writes the recipe there.
 
+    A run that ended before its first checkpoint, such as by an error in its first step, leaves
+    nothing to go on with, and its directory to other settings.
+
     Args:
         directory: where the run's files go.
         config: the recipe.
@@ -63,7 +66,7 @@ def claim(directory: pathlib.Path, config: ConfigDict, *, chief: bool) -> None:
         ValueError: if a run of another recipe is there.
     """
     path = directory / "config.json"
-    if path.exists():
+    if path.exists() and any(directory.glob("checkpoints/*.index")):
         before, now = json.loads(path.read_text()), json.loads(config.to_json())
         names = {*before, *now} - MAY_CHANGE
         changed = {name for name in names if before.get(name) != now.get(name)}

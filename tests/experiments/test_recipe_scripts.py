@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ml_collections import ConfigDict
 
 import supcon_tf
+from experiments import training
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
 TINY = (
@@ -116,12 +118,20 @@ def test_a_teacher_and_an_encoder_that_it_teaches(run_script, tmp_path):
 
 def test_another_recipe_in_the_same_directory_is_refused(run_script, tmp_path):
     (tmp_path / "config.json").write_text('{"batch_size": 64}')
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "checkpoint-7.index").touch()
     with pytest.raises(
         ValueError, match="holds a run with other settings .*batch_size.*choose"
     ) as e:
         run_script("pretrain", *TINY, f"--output_dir={tmp_path}")
     assert "data_dir" not in str(e.value)  # which may change
-    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "checkpoints"}
+
+
+def test_a_run_without_a_checkpoint_leaves_its_directory_to_another_recipe(tmp_path):
+    training.claim(tmp_path / "run", ConfigDict({"micro_batch_size": 7}), chief=True)
+    training.claim(tmp_path / "run", ConfigDict({"micro_batch_size": 8}), chief=True)
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {"micro_batch_size": 8}
 
 
 @pytest.mark.parametrize(
