@@ -112,7 +112,7 @@ with strategy.scope():
         loss=supcon_tf.SupConLoss(TEMPERATURE),
         steps_per_execution=STEPS_PER_EXECUTION,
     )
-history = model.fit(views, epochs=EPOCHS, steps_per_epoch=steps_per_epoch, shuffle=False, verbose=2)
+history = model.fit(views, epochs=EPOCHS, steps_per_epoch=steps_per_epoch, verbose=2)
 
 plt.plot(1 + np.arange(EPOCHS), history.history["loss"])
 plt.xlabel("epoch")

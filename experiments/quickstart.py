@@ -172,7 +172,6 @@ def train_and_test(
         views,
         epochs=settings.epochs,
         steps_per_epoch=total_steps // settings.epochs,
-        shuffle=False,
     ).history
 
     # The same weights outside of the strategy, where images need not come in equal batches.

@@ -172,7 +172,6 @@ def fit(
                 epochs=epoch + 1 if within else epochs,
                 steps_per_epoch=steps_per_epoch - within,
                 callbacks=[*callbacks, *writers, checkpoints, interruption],
-                shuffle=False,  # the pipeline has shuffled
                 verbose=0 if not chief else 1 if sys.stdout.isatty() else 2,
             )
 

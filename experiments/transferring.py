@@ -187,7 +187,7 @@ def fine_tune(
         ),
         loss(from_logits=True),
     )
-    model.fit(batches, shuffle=False, verbose=0)
+    model.fit(batches, verbose=0)
     return model
 
 

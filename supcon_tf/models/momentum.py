@@ -257,7 +257,7 @@ class MomentumSupConModel(SupConModel):
             Anchors `[batch, views - 1, ...]`, their labels and the teacher's, and the keys of this
             replica.
         """
-        _require_key("images", views.shape[1] if len(views.shape) == 5 else 1)
+        _require_key("images", views.shape[1] if self.has_views(views) else 1)
         if training:
             replicas = self.distribute_strategy.num_replicas_in_sync
             self._require_place(views.shape[0], replicas)
@@ -376,6 +376,6 @@ def _require_key(argument: str, views: int) -> None:
     if views < 2:
         raise ValueError(
             f"`{argument}` must give two or more views of each sample, the last of which is its "
-            "key: pass [batch, views, height, width, channels], or an `augmentation` that makes "
-            f"them. Received: {views} view(s)"
+            "key: pass [batch, views, ...], or an `augmentation` that makes them. "
+            f"Received: {views} view(s)"
         )

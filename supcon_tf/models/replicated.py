@@ -64,6 +64,7 @@ class ReplicatedModel(keras.Model):
                 self._train_rows, self.train_function = rows, None
         if isinstance(x, _DATASETS):
             self.build_from(x)
+            kwargs.setdefault("shuffle", False)  # Keras cannot, and says so if it is asked
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -25,10 +25,12 @@ class SupConModel(ReplicatedModel):
     projection head is thrown away.
 
     `fit`, `evaluate` and `predict` take images `[batch, height, width, channels]`, of which
-    `augmentation` makes views, or ready views `[batch, views, height, width, channels]`. Without
-    `augmentation` an image is its own single view. Random layers inside `augmentation` draw for
-    each replica on its own; where the same weights on 1 and on N replicas matter, make the views in
-    the data pipeline instead.
+    `augmentation` makes views, or ready views `[batch, views, height, width, channels]`. Images are
+    whatever the encoder takes: rows of numbers `[batch, columns]` or tokens `[batch, length]`, as
+    views `[batch, views, columns]` and so on, are told apart by the rank of the encoder's input.
+    Without `augmentation` an image is its own single view. Random layers inside `augmentation` draw
+    for each replica on its own; where the same weights on 1 and on N replicas matter, make the
+    views in the data pipeline instead.
 
     A `teacher` is a classifier whose probabilities for the views, mixed if they are, become further
     labels (distillation). With the projections $z$, the labels $y$ and the generalized loss $L$,
@@ -55,8 +57,8 @@ class SupConModel(ReplicatedModel):
         encoder: a built model from images to representations `[batch, dim]`.
         projection_head: a model from representations to projections `[batch, dim]`; by default one
             hidden layer as wide as the representation and 128 outputs.
-        augmentation: a layer that turns images `[batch, height, width, channels]` into random views
-            of them, called with `training=True` once for each view, also in `evaluate`.
+        augmentation: a layer that turns images `[batch, ...]` into random views of them, called
+            with `training=True` once for each view, also in `evaluate`.
         num_views: how many views `augmentation` makes of each image.
         mixing: a layer from views and labels to mixed ones, as `MixingLayer`, called after
             `augmentation` with `training=True`, and in `evaluate` with `training=False`. The loss
@@ -207,7 +209,7 @@ class SupConModel(ReplicatedModel):
         self, images: tf.Tensor, encoder: keras.Model, head: keras.Layer, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Representations `[batch * views, dim]` and projections, as `call` gives them."""
-        flat, restore = flatten_views(images)
+        flat, restore = self._flatten(images)
         representations = encoder(flat, training=training)
         projections = head(representations, training=training)
         return representations, restore(self.normalization(tf.cast(projections, tf.float32)))
@@ -222,12 +224,44 @@ class SupConModel(ReplicatedModel):
         Returns:
             `[batch, dim]` or `[batch, views, dim]` outputs of the encoder.
         """
-        flat, restore = flatten_views(tf.convert_to_tensor(images))
+        flat, restore = self._flatten(tf.convert_to_tensor(images))
         return restore(self.encoder(flat, training=False))
+
+    def has_views(self, images: tf.Tensor) -> bool:
+        """Tells views `[batch, views, ...]` from images `[batch, ...]` as the encoder takes them.
+
+        Raises:
+            ValueError: if `images` are neither.
+        """
+        if isinstance(images, (tuple, list, dict)):
+            raise ValueError(
+                "`images` must be one array: put the views of a sample together by `tf.stack(views,"
+                f" axis=1)`. Received: a {type(images).__name__} of {len(images)}"
+            )
+        expected = self.encoder.input_shape
+        axes = len(images.shape) - len(expected)
+        if axes not in (0, 1):
+            raise ValueError(
+                "`images` must be [batch, ...] as the encoder takes them, or [batch, views, ...]. "
+                f"Received: shape={images.shape} for an encoder of {expected}"
+            )
+        return axes == 1
+
+    def _flatten(self, images: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        """Makes `[batch, ...]` of `[batch, views, ...]`, and what undoes it on outputs."""
+        if not self.has_views(images):
+            return images, lambda outputs: outputs
+        views = images.shape[1]
+        if views is None:
+            raise ValueError(
+                f"The number of views must be known statically. Received: shape={images.shape}"
+            )
+        flat = keras.ops.reshape(images, (-1, *images.shape[2:]))
+        return flat, lambda outputs: keras.ops.reshape(outputs, (-1, views, *outputs.shape[1:]))
 
     def make_views(self, images: tf.Tensor) -> tf.Tensor:
         """Makes `num_views` views of each image; ready views stay as they are."""
-        if self.augmentation is None or len(images.shape) == 5:
+        if self.augmentation is None or self.has_views(images):
             return images
         return tf.stack(
             [self.augmentation(images, training=True) for _ in range(self.num_views)], axis=1
@@ -244,7 +278,7 @@ class SupConModel(ReplicatedModel):
 
     def _as_seen_by_metrics(self, specs: Any) -> Any:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(specs)
-        if self.augmentation is not None and len(images.shape) < 5:
+        if self.augmentation is not None and not self.has_views(images):
             view = self.augmentation.compute_output_spec(images)
             shape = (view.shape[0], self.num_views, *view.shape[1:])
             images = keras.KerasTensor(shape, view.dtype)
@@ -312,7 +346,7 @@ class SupConModel(ReplicatedModel):
             return None
 
         def ask(piece: tf.Tensor) -> tf.Tensor:
-            flat, restore = flatten_views(piece)
+            flat, restore = self._flatten(piece)
             gives, temperature = self.teacher_gives, self.teacher_temperature
             return restore(label_distributions_of(self.teacher, flat, gives, temperature))
 
@@ -407,31 +441,3 @@ class SupConModel(ReplicatedModel):
             for part in parts
         }
         return cls(**{**config, **deserialized})
-
-
-def flatten_views(images: tf.Tensor) -> tuple[tf.Tensor, Any]:
-    """Makes `[batch, ...]` of `[batch, views, ...]`, and a function that undoes it on outputs.
-
-    Raises:
-        ValueError: if `images` are not one tensor of rank 4, or of rank 5 with static views.
-    """
-    if isinstance(images, (tuple, list, dict)):
-        raise ValueError(
-            "`images` must be one array: put the views of a sample together by `tf.stack(views, "
-            f"axis=1)`. Received: a {type(images).__name__} of {len(images)}"
-        )
-    rank = len(images.shape)
-    if rank == 4:
-        return images, lambda outputs: outputs
-    if rank != 5:
-        raise ValueError(
-            "`images` must have shape [batch, height, width, channels], or [batch, views, height, "
-            f"width, channels]. Received: shape={images.shape}"
-        )
-    views = images.shape[1]
-    if views is None:
-        raise ValueError(
-            f"The number of views must be known statically. Received: shape={images.shape}"
-        )
-    flat = keras.ops.reshape(images, (-1, *images.shape[2:]))
-    return flat, lambda outputs: keras.ops.reshape(outputs, (-1, views, *outputs.shape[1:]))

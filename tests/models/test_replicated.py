@@ -109,3 +109,8 @@ def test_evaluation_of_an_incomplete_batch_is_exact(two_replicas):
     np.testing.assert_allclose(
         model.predict(data.map(lambda x, y: x), verbose=0), make()(images), atol=1e-6
     )
+
+
+def test_a_dataset_trains_without_a_warning(recwarn):
+    make_model().fit(batches(), verbose=0)
+    assert not [str(warning.message) for warning in recwarn if "shuffle" in str(warning.message)]

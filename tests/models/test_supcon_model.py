@@ -116,6 +116,50 @@ def test_augmentation_makes_the_views():
     assert np.isfinite(history["loss"] + history["val_loss"]).all()
 
 
+ENCODERS = {
+    "rows": (
+        [keras.Input((5,)), keras.layers.Dense(4)],
+        np.random.default_rng(0).normal(size=[6, 5]),
+    ),
+    "tokens": (
+        [
+            keras.Input((7,), dtype="int32"),
+            keras.layers.Embedding(9, 4),
+            keras.layers.GlobalAveragePooling1D(),
+        ],
+        np.random.default_rng(0).integers(0, 9, size=[6, 7]),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_encoders_of_other_things_than_images(kind):
+    layers, samples = ENCODERS[kind]
+    encoder = keras.Sequential(layers)
+    model = SupConModel(encoder, supcon_tf.projection_head((8,)))
+    views = np.stack([samples, samples[::-1]], axis=1)
+    projections = model(views)
+    assert projections.shape == (6, 2, 8)
+    np.testing.assert_allclose(projections[:, 1], model(samples[::-1]), atol=1e-6)
+    np.testing.assert_allclose(model.encode(views)[:, 0], encoder(samples), atol=1e-6)
+    model.compile("sgd", loss=SupConLoss())
+    labels = np.arange(6) % 2
+    expected = float(SupConLoss()(labels, projections))
+    assert model.evaluate(views, labels, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_augmentation_of_rows():
+    encoder = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4)])
+    model = SupConModel(encoder, augmentation=keras.layers.GaussianNoise(0.5, seed=1))
+    model.compile("sgd", loss=SupConLoss())
+    rows = np.random.default_rng(0).normal(size=[6, 5]).astype("float32")
+    views = model.make_views(tf.constant(rows))
+    assert views.shape == (6, 2, 5)
+    assert np.abs(views[:, 0] - views[:, 1]).mean() > 0.1
+    # Each row is of a class of its own: single views would have no positives, and loss 0.
+    assert model.fit(rows, np.arange(6), verbose=0).history["loss"][0] > 0.1
+
+
 def test_images_without_augmentation_are_single_views():
     images, labels = striped_images(6, views=1)
     model = small_model()
@@ -257,6 +301,7 @@ def two_headed_encoder():
         ),
         (lambda: small_model(num_views=0), "`num_views`.*Received: 0"),
         (lambda: small_model()(np.zeros([8, 8, 1])), r"`images`.*shape=\(8, 8, 1\)"),
+        (lambda: small_model()(np.zeros([1, 1, 2, 8, 8, 1])), r"`images`.*shape=\(1, 1, 2, 8"),
     ],
 )
 def test_bad_input(make, message):

@@ -1,0 +1,76 @@
+"""Rare classes: batches with equally many images of each class, and a classifier that weighs them.
+
+    python examples/imbalanced.py
+
+The images are scikit-learn's handwritten digits, with ever fewer of each digit: 100 zeros, 72 ones,
+and so on down to 5 nines. It takes 15 seconds on one core, and prints
+
+    ordinary batches, ordinary classifier: per class 0.835
+    ordinary batches, balanced classifier: per class 0.897
+    balanced batches, ordinary classifier: per class 0.869
+    balanced batches, balanced classifier: per class 0.889
+
+which are mean accuracies per class. The classifier is what needs the remedy: with seeds 1 and 2 too
+its weights gain 4 to 5 points, while the batches lose up to 2. The same was found with
+cross-entropy (Kang et al., 2020, https://arxiv.org/abs/1910.09217).
+"""
+
+import keras
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
+
+import supcon_tf
+from supcon_tf import data, evaluation
+
+
+def load_long_tail():
+    """Loads the first `100 * 0.05 ** (c / 9)` training images of each class c."""
+    digits = data.load_digits("train")
+    counts = np.round(100 * 0.05 ** (np.arange(10) / 9)).astype(int)
+    kept = [np.flatnonzero(digits.labels == c)[:count] for c, count in enumerate(counts)]
+    return digits.take(np.concatenate(kept))
+
+
+def train_encoder(source, images_per_class):
+    """Trains an encoder with SupCon, on ordinary batches (`None`) or on balanced ones."""
+    keras.utils.set_random_seed(0)
+    encoder = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
+            keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu"),
+        ]
+    )
+    views = data.multi_view_batches(
+        source,
+        supcon_tf.augmentation.sim_augment(8, area=(0.5, 1), flip=False),
+        batch_size=40,
+        epochs=30,
+        images_per_class=images_per_class,
+    )
+    model = supcon_tf.SupConModel(encoder)
+    model.compile(keras.optimizers.Adam(1e-3), loss=supcon_tf.SupConLoss(0.1))
+    model.fit(views, verbose=0)
+    return encoder
+
+
+def main():
+    """Balances the batches, the linear classifier, both or neither."""
+    train, test = load_long_tail(), data.load_digits("test")
+    for batches, images_per_class in (("ordinary", None), ("balanced", 4)):
+        encoder = train_encoder(train, images_per_class)
+        features, test_features = (
+            normalize(encoder.predict(part.images / 255, verbose=0)) for part in (train, test)
+        )
+        for classifier, class_weight in (("ordinary", None), ("balanced", "balanced")):
+            linear = LogisticRegression(C=10, max_iter=1000, class_weight=class_weight)
+            predictions = linear.fit(features, train.labels).predict(test_features)
+            accuracy = evaluation.mean_per_class_accuracy(predictions, test.labels)
+            print(f"{batches} batches, {classifier} classifier: per class {accuracy:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Few labels: most class ids are -1, and two views of each image do the rest.
+
+    python examples/semi_supervised.py
+
+The images are scikit-learn's handwritten digits, of which 3 of each class are labelled and 1,407
+are not. It takes 17 seconds on one core, and prints
+
+    labelled images: accuracy 0.839
+    all images: accuracy 0.889
+
+which are those of the nearest labelled image's class. With seeds 1 and 2 it is 0.831 and 0.875,
+0.817 and 0.861.
+"""
+
+import keras
+import numpy as np
+
+import supcon_tf
+from supcon_tf import data, evaluation
+
+
+def train_encoder(source, batch_size, steps):
+    """Trains an encoder with SupCon, for as many steps of whatever images there are."""
+    keras.utils.set_random_seed(0)
+    encoder = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
+            keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu"),
+        ]
+    )
+    views = data.multi_view_batches(
+        source,
+        supcon_tf.augmentation.sim_augment(8, area=(0.5, 1), flip=False),
+        batch_size=batch_size,
+        epochs=steps // (len(source) // batch_size),
+    )
+    model = supcon_tf.SupConModel(encoder)
+    model.compile(keras.optimizers.Adam(2e-3), loss=supcon_tf.SupConLoss(0.5))
+    model.fit(views, verbose=0)
+    return encoder
+
+
+def main():
+    """Compares a training on the labelled images with one on all of them."""
+    train, test = data.load_digits("train"), data.load_digits("test")
+    known = np.concatenate([np.flatnonzero(train.labels == c)[:3] for c in range(10)])
+    labelled = train.take(known)
+    ids = np.full(len(train), -1)
+    ids[known] = train.labels[known]
+    all_images = data.ArrayImages(train.images, ids, train.class_names)
+
+    for name, source, batch_size in (
+        ("labelled images", labelled, len(labelled)),
+        ("all images", all_images, 256),
+    ):
+        encoder = train_encoder(source, batch_size, steps=150)
+        features = encoder.predict(labelled.images / 255, verbose=0)
+        test_features = encoder.predict(test.images / 255, verbose=0)
+        accuracy = evaluation.knn_accuracy(
+            features, labelled.labels, test_features, test.labels, k=1
+        )
+        print(f"{name}: accuracy {accuracy:.3f}")
+
+
+if __name__ == "__main__":
+    main()
