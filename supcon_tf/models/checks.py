@@ -22,12 +22,13 @@ def require_representations(encoder: keras.Model) -> int:
             "`encoder` must be built: give it an `Input`, or call it once on images. "
             f"Received: encoder={encoder}"
         )
-    # Keras knows it of functional and Sequential models only.
+    # Keras knows them of functional and Sequential models only.
     shape = getattr(encoder, "output_shape", None)
-    if shape is None:
+    if shape is None or getattr(encoder, "input_shape", None) is None:
         raise ValueError(
-            "`encoder` must be a functional or Sequential model, or have an `output_shape`; of a "
-            f"trained SupConModel take its `encoder`. Received: encoder={encoder}"
+            "`encoder` must be a functional or Sequential model, or have an `input_shape` and an "
+            "`output_shape`; of a trained SupConModel take its `encoder`. "
+            f"Received: encoder={encoder}"
         )
     if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
         raise ValueError(
