@@ -88,8 +88,7 @@ class Part:
 
     def take(self, indices: np.ndarray) -> "Part":
         """Returns the images at the given positions."""
-        images = self.images.take(indices)
-        images.labels = np.arange(len(indices))
+        images = _numbered(self.images.take(indices))
         difficult = None if self.difficult is None else self.difficult[indices]
         return Part(images, self.targets[indices], difficult)
 
@@ -164,9 +163,15 @@ def _has_classes(name: str, data_dir: str) -> bool:
 
 def _of_ids(source: data.ImageSource) -> Part:
     targets = np.eye(len(source.class_names), dtype=np.float32)[source.labels]
+    return Part(_numbered(source), targets)
+
+
+def _numbered(source: data.ImageSource) -> data.ImageSource:
+    """Makes positions the labels of images, by which a pipeline finds their targets."""
     images = copy.copy(source)
     images.labels = np.arange(len(source))
-    return Part(images, targets)
+    images.class_names = tuple(map(str, images.labels))
+    return images
 
 
 def _load_multi_label(entry: TransferSet, data_dir: str, split: str) -> Part:
@@ -188,5 +193,5 @@ def _load_multi_label(entry: TransferSet, data_dir: str, split: str) -> Part:
         shown[i, labels] = True
         certain[i, labels_no_difficult] = True
     records = [image for image, _, _ in examples]
-    images = data.EncodedImages(records, np.arange(len(records)), names)
-    return Part(images, shown.astype(np.float32), shown & ~certain)
+    images = data.EncodedImages(records, np.full(len(records), -1), names)
+    return Part(_numbered(images), shown.astype(np.float32), shown & ~certain)

@@ -93,8 +93,8 @@ class ArrayImages(ImageSource):
         class_names: one name per class.
 
     Raises:
-        ValueError: if the images are not uint8 of rank 4 there is not one label for each,
-            or labels are not positions in `class_names` or -1.
+        ValueError: if the images are not uint8 of rank 4, there is not one label for each, or
+            labels are not positions in `class_names` or -1.
     """
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[Any], class_names: Sequence[str]):
