@@ -127,7 +127,8 @@ def test_fine_tuning_chooses_settings_and_trains_all_weights(
 def train_part(labels):
     labels = np.array(labels)
     pixels = np.broadcast_to((60 + 100 * labels)[:, None, None, None], [len(labels), 8, 8, 3])
-    images = supcon_tf.data.ArrayImages(pixels.astype(np.uint8), np.arange(len(labels)), "ab")
+    names = [str(position) for position in range(len(labels))]
+    images = supcon_tf.data.ArrayImages(pixels.astype(np.uint8), np.arange(len(labels)), names)
     return transfer_sets.Part(images, np.eye(2, dtype=np.float32)[labels])
 
 
