@@ -1,7 +1,6 @@
 """Grids of trainings that go on where they were stopped."""
 
 import ast
-import datetime
 import hashlib
 import json
 import pathlib
@@ -22,7 +21,7 @@ from experiments.classifiers import train_cross_entropy, train_linear, train_tea
 from experiments.files import write_json_lines
 from experiments.grids import Row
 from experiments.pretraining import pretrain
-from experiments.training import MAY_CHANGE
+from experiments.training import MAY_CHANGE, time_left
 
 # Fields whose own fields are arguments, of which a recipe need not name all.
 _ARGUMENTS = ("loss", "augmentation", "encoder", "projection_head", "optimizer.arguments")
@@ -80,8 +79,7 @@ def run_grid(
         row, config, directory, line = trainings[key]
         print(f"--- {row.name}, seed {config.seed}: {made + 1} of {len(missing)}", end="")
         if made:
-            seconds = (time.monotonic() - start) / made * (len(missing) - made)
-            print(f", about {datetime.timedelta(seconds=round(seconds))} left", end="")
+            print(f", {time_left(start, made, len(missing) - made)}", end="")
         print(flush=True)
         if equal := [done for done in lines.values() if _is_equal(done, line)]:
             line = {**equal[0], **line}

@@ -223,9 +223,20 @@ class TimeLeft(keras.callbacks.Callback):
         """Prints the time left."""
         self._steps_made += self.params["steps"]
         self._steps_left -= self.params["steps"]
-        seconds = (time.monotonic() - self._start) / self._steps_made * self._steps_left
         if self._steps_left:
-            print(f"about {datetime.timedelta(seconds=round(seconds))} left", flush=True)
+            print(time_left(self._start, self._steps_made, self._steps_left), flush=True)
+
+
+def time_left(start: float, made: int, left: int) -> str:
+    """Says how long the rest of something takes at the pace so far.
+
+    Args:
+        start: what `time.monotonic` gave when it began.
+        made: how many parts were made since, at least one.
+        left: how many are left.
+    """
+    seconds = (time.monotonic() - start) / made * left
+    return f"about {datetime.timedelta(seconds=round(seconds))} left"
 
 
 def _read_log(path: pathlib.Path) -> list[dict[str, str]]:

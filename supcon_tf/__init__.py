@@ -30,7 +30,7 @@ Data and augmentation:
 
 Evaluation:
 
-- `evaluation`: k-NN, linear probe, retrieval, calibration, corruptions, transfer;
+- `evaluation`: k-NN, linear probe, retrieval, calibration, corruptions;
 - `metrics`: the health of a training, for `compile(metrics=...)`.
 
 Training helpers:
