@@ -1,8 +1,10 @@
 """Health of a contrastive training: metrics that `compile(metrics=[...])` takes.
 
-Each takes labels and projections of unit length, as `SupConModel` makes them, and compares at most
-the first 512 samples of a batch (of a replica's part of it): enough to see a collapse coming, at a
-small part of a step's cost.
+Each takes labels and projections of unit length, as `SupConModel` makes them, and returns one value
+per sample, so that sample weights apply. Metrics that compare samples compare them with the first
+512 of the batch (of a replica's part of it): enough to see a collapse coming, in linear memory and
+at a small part of a step's cost. Where projections are not finite, so are the metrics that compare
+them.
 
 Examples:
     >>> import supcon_tf
@@ -14,7 +16,7 @@ Examples:
 import tensorflow as tf
 
 from supcon_tf.similarity.replicas import is_dry_run, replica_context
-from supcon_tf.similarity.rows import UNLABELLED
+from supcon_tf.similarity.rows import UNLABELLED, dense_rank
 
 _MOST_SAMPLES = 512
 
@@ -50,13 +52,14 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 
     $$\log \frac{1}{n (n - 1)} \sum_{i \ne j} \exp(-2 |z_i - z_j|^2)$$
 
-    0 if all samples are mapped to one point, about -4 if they are spread over the sphere.
+    over the first n = 512 samples, or all of a smaller batch. 0 if all samples are mapped to
+    one point, about -4 if they are spread over the sphere.
 
     Examples:
         >>> import numpy as np, supcon_tf
         >>> views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
-        >>> float(supcon_tf.metrics.uniformity(np.array([3, 3]), views))
-        0.0
+        >>> supcon_tf.metrics.uniformity(np.array([3, 3]), views).numpy().tolist()
+        [0.0, 0.0]
 
     Reference: Wang and Isola, 2020, section 4.1, with t = 2 (https://arxiv.org/abs/2005.10242).
 
@@ -65,18 +68,20 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         y_pred: `[batch, views, dim]` or `[batch, dim]` projections.
 
     Returns:
-        A scalar; 0 for a batch of one.
+        `[batch]`, the same for every sample; 0 for a batch of one.
     """
-    similarities = _similarities(y_pred)
-    count = tf.cast(tf.shape(similarities)[0], similarities.dtype)
-    potential = tf.exp(4 * (similarities - 1))  # |a - b|^2 = 2 - 2 a.b
+    first = _views(y_pred)[:, 0]
+    compared = first[:_MOST_SAMPLES]
+    potential = tf.exp(4 * (tf.matmul(compared, compared, transpose_b=True) - 1))
     total = tf.reduce_sum(potential) - tf.reduce_sum(tf.linalg.diag_part(potential))
-    mean = total / (count * tf.maximum(count - 1, 1))
-    return tf.where(count > 1, tf.math.log(tf.maximum(mean, 1e-30)), 0.0)
+    count = tf.cast(tf.shape(compared)[0], total.dtype)
+    alone = count <= 1
+    mean = tf.where(alone, 1.0, total / (count * tf.maximum(count - 1, 1)))
+    return tf.fill(tf.shape(first)[:1], tf.math.log(mean))
 
 
 def nearest_neighbour_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-    """Whether the sample whose first view is the most similar has the same class.
+    """Whether the other sample with the most similar first view has the same class.
 
     Examples:
         >>> import numpy as np, supcon_tf
@@ -90,13 +95,21 @@ def nearest_neighbour_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tenso
         y_pred: `[batch, views, dim]` or `[batch, dim]` projections.
 
     Returns:
-        `[batch]`, 1 or 0; 0 for a sample without a label.
+        `[batch]`, 1 or 0; 0 for a sample without a label or without others; NaN where a projection
+        is not finite.
     """
-    ids = _ids(y_true)[:_MOST_SAMPLES]
-    similarities = _similarities(y_pred)
-    others = tf.linalg.set_diag(similarities, tf.fill(tf.shape(similarities)[:1], -2.0))
-    neighbours = tf.gather(ids, tf.argmax(others, axis=1))
-    return tf.cast((neighbours == ids) & (ids != UNLABELLED), tf.float32)
+    ids = _ids(y_true)
+    first = _views(y_pred)[:, 0]
+    similarities = tf.matmul(first, first[:_MOST_SAMPLES], transpose_b=True)
+    samples, compared = tf.unstack(tf.shape(similarities))
+    itself = tf.range(samples)[:, None] == tf.range(compared)[None, :]
+    # Cosines are above -2: the last column is chosen only where there is no other sample.
+    others = tf.pad(tf.where(itself, -3.0, similarities), [[0, 0], [0, 1]], constant_values=-2.0)
+    classes = tf.pad(ids[:_MOST_SAMPLES], [[0, 1]], constant_values=UNLABELLED)
+    neighbors = tf.gather(classes, tf.argmax(others, axis=1))
+    right = tf.cast((neighbors == ids) & (ids != UNLABELLED), tf.float32)
+    finite = tf.reduce_all(tf.math.is_finite(similarities), axis=1)
+    return tf.where(finite, right, float("nan"))
 
 
 def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
@@ -123,11 +136,14 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     replica = replica_context()
     if replica is not None and not is_dry_run():
         everyones = replica.all_gather(ids, axis=0)
-    classes, place, counts = tf.unique_with_counts(tf.concat([ids, everyones], axis=0))
-    # Each of the batch is counted here and among everyone.
-    own = tf.math.unsorted_segment_sum(tf.ones_like(ids), place[: tf.size(ids)], tf.size(classes))
-    several = tf.cast(counts, ids.dtype) - own > 1
-    return tf.cast(tf.gather(several, place[: tf.size(ids)]) & (ids != UNLABELLED), tf.float32)
+    size = tf.size(ids)
+    classes = dense_rank(tf.concat([ids, everyones], axis=0))
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(classes), classes, tf.size(classes))
+    # Each sample of the batch is counted once here and once in the global batch.
+    mine = classes[:size]
+    own = tf.math.unsorted_segment_sum(tf.ones_like(mine), mine, tf.size(classes))
+    several = tf.gather(counts - own, mine) > 1
+    return tf.cast(several & (ids != UNLABELLED), tf.float32)
 
 
 # What is worth logging in every pretraining.
@@ -135,17 +151,14 @@ HEALTH = [alignment, uniformity, nearest_neighbour_accuracy, positive_fraction]
 
 
 def _views(y_pred: tf.Tensor) -> tf.Tensor:
-    views = y_pred if len(y_pred.shape) == 3 else y_pred[:, None]
-    return tf.cast(views[:_MOST_SAMPLES], tf.float32)
-
-
-def _similarities(y_pred: tf.Tensor) -> tf.Tensor:
-    first = _views(y_pred)[:, 0]
-    return tf.matmul(first, first, transpose_b=True)
+    return tf.cast(y_pred if len(y_pred.shape) == 3 else y_pred[:, None], tf.float32)
 
 
 def _ids(y_true: tf.Tensor) -> tf.Tensor:
     """Class ids `[batch]` of labels of any kind."""
+    y_true = tf.convert_to_tensor(y_true)
+    if y_true.dtype.is_bool:
+        y_true = tf.cast(y_true, tf.int64)
     if len(y_true.shape) == 3:
         y_true = tf.reduce_sum(y_true, axis=1)
     if len(y_true.shape) == 2 and y_true.shape[1] != 1:

@@ -30,15 +30,15 @@ def test_uniformity_against_the_definition(views):
         if i != j
     ]
     expected = np.log(np.mean(potentials))
-    assert float(metrics.uniformity(None, tf.constant(z))) == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(metrics.uniformity(None, tf.constant(z)), [expected] * 7, rtol=1e-5)
 
 
 def test_uniformity_of_one_point_and_of_one_sample():
-    assert float(metrics.uniformity(None, tf.ones([4, 1]))) == pytest.approx(0, abs=1e-6)
-    assert float(metrics.uniformity(None, tf.ones([1, 1]))) == 0
+    np.testing.assert_allclose(metrics.uniformity(None, tf.ones([4, 1])), np.zeros(4), atol=1e-6)
+    np.testing.assert_array_equal(metrics.uniformity(None, tf.ones([1, 1])), [0])
 
 
-@pytest.mark.parametrize("kind", ["ids", "column", "one-hot", "per view"])
+@pytest.mark.parametrize("kind", ["ids", "column", "one-hot", "bool", "per view", "bool per view"])
 def test_labels_of_every_kind(kind):
     ids = np.array([4, 4, 7, 7, 7, 2, -1, -1])
     z = np.eye(8)[:, :4] + 0.01 * unit_rows(8, 4)
@@ -49,6 +49,8 @@ def test_labels_of_every_kind(kind):
         "ids": ids,
         "column": ids[:, None],
         "one-hot": one_hot,
+        "bool": one_hot > 0,
+        "bool per view": np.stack([one_hot > 0, one_hot > 0], axis=1),
         "per view": np.stack([one_hot, 0.5 * one_hot], axis=1),
     }[kind]
     labels = tf.constant(labels)
@@ -61,11 +63,35 @@ def test_labels_of_every_kind(kind):
     np.testing.assert_array_equal(actual, expected)
 
 
-def test_large_batches_are_sampled():
+def test_large_batches_are_compared_with_their_first_512_samples():
     z, ids = unit_rows(700, 3), np.arange(700) % 5
-    assert metrics.alignment(ids, tf.constant(z)).shape == (512,)
-    assert metrics.nearest_neighbour_accuracy(tf.constant(ids), tf.constant(z)).shape == (512,)
+    similarities = z @ z[:512].T
+    similarities[np.arange(512), np.arange(512)] = -9
+    expected = ids[similarities.argmax(1)] == ids
+    actual = metrics.nearest_neighbour_accuracy(tf.constant(ids), tf.constant(z))
+    np.testing.assert_array_equal(actual, expected)
+    potential = np.exp(-2 * (2 - 2 * z[:512] @ z[:512].T))[~np.eye(512, dtype=bool)]
+    uniformity = metrics.uniformity(None, tf.constant(z))
+    np.testing.assert_allclose(uniformity, np.full(700, np.log(potential.mean())), rtol=1e-5)
+    assert metrics.alignment(ids, tf.constant(z)).shape == (700,)
     assert metrics.positive_fraction(tf.constant(ids), tf.constant(z)).shape == (700,)
+
+
+@pytest.mark.parametrize("compiled", [None, False, True])
+def test_projections_that_are_not_finite_have_no_figures(compiled):
+    z = tf.constant(np.full([4, 2, 3], np.nan), tf.float32)
+    ids = tf.constant([0, 0, 1, 1])
+    for metric in metrics.HEALTH[:3]:
+        function = metric if compiled is None else tf.function(metric, jit_compile=compiled)
+        assert np.isnan(function(ids, z)).all()
+
+
+@pytest.mark.parametrize("samples", [0, 1])
+def test_batches_without_other_samples(samples):
+    """A replica may get no sample of the last batch of an evaluation."""
+    z, ids = tf.ones([samples, 2, 3]), tf.zeros([samples], tf.int64)
+    for metric in metrics.HEALTH:
+        np.testing.assert_array_equal(metric(ids, z), np.zeros(samples))
 
 
 def encoder():
@@ -85,6 +111,26 @@ def test_in_fit_with_an_augmentation_layer():
     logs = model.fit(data, verbose=0).history
     assert {metric.__name__ for metric in metrics.HEALTH} < set(logs)
     assert logs["positive_fraction"] == [1.0]
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_sample_weights_apply(jit_compile):
+    model = supcon_tf.SupConModel(encoder())
+    model.compile(
+        "sgd",
+        loss=supcon_tf.SupConLoss(),
+        weighted_metrics=metrics.HEALTH,
+        jit_compile=jit_compile,
+    )
+    views, ids = unit_rows(8, 2, 8, 8, 1), np.array([0, 1, 2, 3, 0, 1, 2, 5])
+    weights = np.array([1.0, 0, 0, 2, 0, 0, 0, 1])
+    logs = model.evaluate(views, ids, sample_weight=weights, verbose=0, return_dict=True)
+    assert logs["positive_fraction"] == pytest.approx(1 / 4)
+    z = model(views).numpy()
+    distances = ((z[:, 0] - z[:, 1]) ** 2).sum(-1)
+    assert logs["alignment"] == pytest.approx((distances * weights).sum() / 4, rel=1e-5)
+    uniformity = float(metrics.uniformity(None, z)[0])
+    assert logs["uniformity"] == pytest.approx(uniformity, rel=1e-5)
 
 
 def test_positives_are_looked_for_on_all_replicas(two_replicas):
