@@ -10,18 +10,21 @@ from supcon_tf.similarity.rows import UNLABELLED
 
 
 def matrix(argument: str, values: ArrayLike) -> NDArray[Any]:
-    """Returns an argument as an array.
+    """Returns an argument as an array of float32, or of float64 where float32 is too narrow.
 
     Raises:
-        ValueError: if it is not numbers `[rows, columns]` with at least one of each, all finite.
+        ValueError: if it is not numbers `[rows, columns]` with at least one of each, all
+            finite.
     """
     values = np.asarray(values)
-    numeric = np.issubdtype(values.dtype, np.number) or values.dtype == bool
-    if values.ndim != 2 or not values.size or not numeric:
+    # Not `np.issubdtype`, which does not know bfloat16 and the other types of ml_dtypes.
+    real = np.can_cast(values.dtype, np.float64)
+    if values.ndim != 2 or not values.size or not real:
         raise ValueError(
             f"`{argument}` must be numbers of shape [rows, columns], one of each at least. "
             f"Received: shape={values.shape}, dtype={values.dtype}"
         )
+    values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         raise ValueError(

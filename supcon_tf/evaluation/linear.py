@@ -1,5 +1,6 @@
 """Linear classifiers on features that were computed beforehand."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from supcon_tf._arguments import positive
 from supcon_tf._requirements import needs
 from supcon_tf.evaluation.checks import class_ids, matrix, require_column, require_count
 
@@ -64,6 +66,7 @@ def linear_probe(
     }.items():
         require_count(argument, value)
     require_column("labels", labels, num_classes)
+    positive("learning_rate", learning_rate)
     probe = keras.Sequential(
         [keras.Input(features.shape[1:]), keras.layers.Dense(num_classes, dtype="float32")]
     )
@@ -131,8 +134,12 @@ def logistic_regression(
             "`labels` must hold two classes at least, and each of them twice. Received: "
             f"{len(classes)} classes, {counts.min()} rows of class {classes[counts.argmin()]}"
         )
-    if not len(penalties) or not min(penalties) > 0:
-        raise ValueError(f"`penalties` must be above 0. Received: {penalties}")
+    if not len(penalties) or not all(0 < penalty < math.inf for penalty in penalties):
+        raise ValueError(f"`penalties` must be finite numbers above 0. Received: {penalties}")
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            f"`validation_fraction` must be between 0 and 1. Received: {validation_fraction!r}"
+        )
     search = GridSearchCV(
         LogisticRegression(max_iter=max_iterations),
         {"C": [1 / penalty for penalty in penalties]},

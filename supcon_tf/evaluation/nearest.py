@@ -49,4 +49,7 @@ def nearest(
 
 
 def _unit(rows: NDArray[Any]) -> tf.Tensor:
+    """Scales rows to unit length, in float32; rows of zeros stay."""
+    # Divided by its largest number, no row is too long or too short for its squares.
+    rows = tf.math.divide_no_nan(rows, tf.reduce_max(tf.abs(rows), axis=1, keepdims=True))
     return tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=1)

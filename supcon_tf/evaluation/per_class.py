@@ -31,7 +31,7 @@ def mean_per_class_accuracy(predictions: ArrayLike, labels: ArrayLike) -> float:
     Raises:
         ValueError: if shapes or labels are not as above, or there are no rows.
     """
-    rows = len(np.asarray(predictions))
+    rows = np.size(predictions)
     if not rows:
         raise ValueError("`predictions` must have rows. Received: none")
     predictions = class_ids("predictions", predictions, rows)
@@ -71,16 +71,19 @@ def voc_mean_average_precision(
     """
     scores = matrix("scores", scores)
     targets = matrix("targets", targets)
-    counted = np.ones_like(targets, bool) if difficult is None else ~np.asarray(difficult, bool)
-    if not scores.shape == targets.shape == counted.shape:
+    difficult = matrix("difficult", np.zeros_like(targets) if difficult is None else difficult)
+    if not scores.shape == targets.shape == difficult.shape:
         raise ValueError(
             "`scores`, `targets` and `difficult` must have the same shape. "
-            f"Received: {scores.shape}, {targets.shape}, {counted.shape}"
+            f"Received: {scores.shape}, {targets.shape}, {difficult.shape}"
         )
-    if not np.isin(targets, (0, 1)).all():
-        raise ValueError(
-            f"`targets` must be 0 or 1. Received: numbers from {targets.min()} to {targets.max()}"
-        )
+    for argument, values in (("targets", targets), ("difficult", difficult)):
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(
+                f"`{argument}` must be 0 or 1. "
+                f"Received: numbers from {values.min()} to {values.max()}"
+            )
+    counted = difficult == 0
     empty = np.flatnonzero(~np.any((targets == 1) & counted, axis=0))
     if len(empty):
         raise ValueError(

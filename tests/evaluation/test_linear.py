@@ -30,6 +30,7 @@ def test_linear_probe_finds_the_least_cross_entropy():
         ({"epochs": 0}, "`epochs` must be an integer of at least 1. Received: 0"),
         ({"batch_size": None}, "`batch_size` must be an integer of at least 1. Received: None"),
         ({"labels": LABELS - 1}, "`labels` must not hold -1"),
+        ({"learning_rate": np.nan}, "`learning_rate` must be a finite number above 0"),
     ],
 )
 def test_linear_probe_of_bad_arguments(changes, message):
@@ -64,9 +65,12 @@ def test_logistic_regression_chooses_on_held_out_rows_and_fits_all():
 
 
 def test_logistic_regression_of_bad_arguments():
-    for penalties in ([], [1.0, 0.0], [-1.0]):
-        with pytest.raises(ValueError, match=r"`penalties` must be above 0. Received: \["):
+    for penalties in ([], [1.0, 0.0], [-1.0], [1.0, np.nan], [np.inf]):
+        with pytest.raises(ValueError, match=r"`penalties` must be finite.*above 0. Received: \["):
             evaluation.logistic_regression(FEATURES, LABELS, penalties=penalties)
+    for fraction in (0, 1.0, np.nan):
+        with pytest.raises(ValueError, match=f"`validation_fraction`.*Received: {fraction}"):
+            evaluation.logistic_regression(FEATURES, LABELS, validation_fraction=fraction)
     for labels, found in (
         (0 * LABELS, "1 classes.*300 rows"),
         (LABELS * 0 + (np.arange(300) == 7), "1 rows"),

@@ -28,6 +28,8 @@ def test_mean_per_class_accuracy_of_bad_arguments():
         evaluation.mean_per_class_accuracy([0, 1, 1], [0, 1])
     with pytest.raises(ValueError, match="`predictions` must have rows. Received: none"):
         evaluation.mean_per_class_accuracy([], [])
+    with pytest.raises(ValueError, match=r"`predictions` must be integer.*shape=\(\)"):
+        evaluation.mean_per_class_accuracy(1, 1)
 
 
 def interpolated(scores, targets):
@@ -70,6 +72,8 @@ def test_voc_by_hand():
         ((SCORES, 2 * TARGETS - 1.0), "`targets` must be 0 or 1. Received: numbers from -1"),
         ((SCORES, TARGETS & (np.arange(4) > 0)), r"a row of every class.*classes \[0\]"),
         ((SCORES, TARGETS, np.arange(4) + 0 * DIFFICULT == 2), r"a row of every.*classes \[2\]"),
+        ((SCORES, TARGETS, np.where(DIFFICULT, np.nan, 0)), "`difficult` must be finite"),
+        ((SCORES, TARGETS, 2 * DIFFICULT), "`difficult` must be 0 or 1. Received: .*to 2"),
         ((SCORES / np.where(TARGETS, 1, np.nan), TARGETS), "`scores` must be finite"),
     ],
 )
