@@ -22,9 +22,19 @@ def positive(argument: str, value: Any) -> float:
     Raises:
         ValueError: if it is not a finite number above 0.
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value > 0):
+    if not (_is_finite_number(value) and value > 0):
         raise ValueError(f"`{argument}` must be a finite number above 0. Received: {value!r}")
+    return float(value)
+
+
+def not_negative(argument: str, value: Any) -> float:
+    """Returns the value of an argument, of Python's or of NumPy's types, as a Python number.
+
+    Raises:
+        ValueError: if it is not a finite number from 0.
+    """
+    if not (_is_finite_number(value) and value >= 0):
+        raise ValueError(f"`{argument}` must be a finite number from 0. Received: {value!r}")
     return float(value)
 
 
@@ -39,3 +49,8 @@ def integer(argument: str, value: Any, least: int = 1) -> int:
             f"`{argument}` must be an integer of at least {least}. Received: {value!r}"
         )
     return int(value)
+
+
+def _is_finite_number(value: Any) -> bool:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and math.isfinite(value)

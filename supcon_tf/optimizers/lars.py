@@ -36,10 +36,11 @@ class LARS(GradientDecay):
             of the batch.
         momentum: m, from 0 and below 1.
         eta: the trust coefficient, above 0.
-        weight_decay: beta, from 0: added to the gradient before the ratio is taken, unlike that of
-            Keras's optimizers.
+        weight_decay: beta, from 0, or `None` for 0: added to the gradient before the ratio is
+            taken, unlike that of Keras's optimizers.
         exclude: regular expressions; variables in whose path one is found are neither scaled nor
-            decayed. By default scales and offsets of normalisations; biases are scaled.
+            decayed. By default scales and offsets of normalisations; biases are scaled. What
+            `exclude_from_weight_decay` excludes is scaled all the same.
         name: name of the optimizer.
         **kwargs: clipping, averaging and gradient accumulation, see `keras.optimizers.Optimizer`.
 
@@ -54,7 +55,7 @@ class LARS(GradientDecay):
         *,
         momentum: float = 0.9,
         eta: float = 0.001,
-        weight_decay: float = 0.0,
+        weight_decay: float | None = None,
         exclude: Sequence[str] = NORMALIZATIONS,
         name: str = "lars",
         **kwargs: Any,

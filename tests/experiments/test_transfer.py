@@ -110,7 +110,7 @@ def test_fine_tuning_chooses_settings_and_trains_all_weights(
     assert [len(train.targets) for _, _, train, _ in trained] == [64, 64, 80]
     before, model, _, settings = trained[-1]
     assert int(model.optimizer.iterations) == 30
-    assert model.optimizer.gradient_decay == pytest.approx(1e-3)
+    assert model.optimizer.weight_decay == pytest.approx(1e-3)
     assert model.optimizer.nesterov
     for old, new in zip(before, model.encoder.get_weights(), strict=True):
         assert not np.allclose(old, new)
