@@ -13,6 +13,7 @@ Examples:
     >>> model.compile("sgd", loss=supcon_tf.SupConLoss(), metrics=supcon_tf.metrics.HEALTH)
 """
 
+import keras
 import tensorflow as tf
 
 from supcon_tf.similarity.replicas import is_dry_run, replica_context
@@ -21,6 +22,7 @@ from supcon_tf.similarity.rows import UNLABELLED, dense_rank
 _MOST_SAMPLES = 512
 
 
+@keras.saving.register_keras_serializable(package="supcon_tf")
 def alignment(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     r"""Mean squared distance between the first and the second view of a sample.
 
@@ -47,6 +49,7 @@ def alignment(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.square(views[:, 0] - views[:, min(1, views.shape[1] - 1)]), axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="supcon_tf")
 def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     r"""Logarithm of the mean potential between the first views of different samples.
 
@@ -80,6 +83,7 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     return tf.fill(tf.shape(first)[:1], tf.math.log(mean))
 
 
+@keras.saving.register_keras_serializable(package="supcon_tf")
 def nearest_neighbour_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Whether the other sample with the most similar first view has the same class.
 
@@ -112,6 +116,7 @@ def nearest_neighbour_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tenso
     return tf.where(finite, right, float("nan"))
 
 
+@keras.saving.register_keras_serializable(package="supcon_tf")
 def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Whether another sample of the global batch has the same class.
 

@@ -38,6 +38,16 @@ def require_representations(encoder: keras.Model) -> int:
     return shape[1]
 
 
+def symbolic_inputs(encoder: keras.Model) -> Any:
+    """Returns the symbolic inputs of an encoder, in the structure that it is called with."""
+    if isinstance(encoder, keras.Sequential):
+        return encoder.inputs[0]
+    if not hasattr(encoder, "inputs"):  # of a subclass that knows its shapes
+        return keras.KerasTensor(encoder.input_shape, encoder.input_dtype)
+    inputs = encoder.input
+    return inputs[0] if isinstance(inputs, (list, tuple)) and len(inputs) == 1 else inputs
+
+
 def require_layer(argument: str, value: Any, advice: str = "") -> None:
     """Raises `ValueError`, with advice, if an argument is neither `None` nor a layer or model."""
     if value is not None and not isinstance(value, keras.layers.Layer):

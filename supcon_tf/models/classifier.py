@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from supcon_tf._arguments import integer
 from supcon_tf.models.checks import require_representations
-from supcon_tf.models.replicated import ReplicatedModel
+from supcon_tf.models.encoder_model import EncoderModel
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class CrossEntropyModel(ReplicatedModel):
+class CrossEntropyModel(EncoderModel):
     """An encoder and a linear layer on top, trained together: the baseline of the paper.
 
     Examples:

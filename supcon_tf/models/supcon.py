@@ -10,14 +10,14 @@ import tensorflow as tf
 from supcon_tf._arguments import integer, one_of, positive
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.models.checks import require_layer, require_representations
+from supcon_tf.models.encoder_model import EncoderModel
 from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
-from supcon_tf.models.replicated import ReplicatedModel
 from supcon_tf.models.teacher import GIVES, label_distributions_of, resolve_output
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class SupConModel(ReplicatedModel):
+class SupConModel(EncoderModel):
     r"""An encoder and a projection head, trained with a contrastive loss.
 
     `model(images)` gives projections of unit length, in float32 under every dtype policy;

@@ -1,0 +1,120 @@
+"""Compiled models that together hold everything public that can be a part of a model."""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+import supcon_tf
+from supcon_tf.optimizers import LARS, SGD, RMSprop, WarmUp
+
+CLASSES = 4
+RNG = np.random.default_rng(0)
+VIEWS = RNG.normal(size=[16, 2, 8, 8, 1]).astype("float32")
+IDS = np.arange(16) % CLASSES
+
+
+def encoder():
+    return keras.Sequential(
+        [
+            keras.Input([8, 8, 1]),
+            layers.Conv2D(8, 3),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.GlobalAveragePooling2D(),
+        ]
+    )
+
+
+def head():
+    return supcon_tf.projection_head((8,))
+
+
+def contrastive(model, loss, optimizer="sgd"):
+    model.compile(optimizer, loss=loss, metrics=supcon_tf.metrics.HEALTH)
+    return model
+
+
+def classifier(model, optimizer="sgd"):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss=loss, metrics=["accuracy"])
+    return model
+
+
+def distilled():
+    teacher = keras.Sequential(
+        [keras.Input([8, 8, 1]), layers.Flatten(), layers.Dense(CLASSES, "softmax")]
+    )
+    mixing = supcon_tf.MixingLayer("mixup", CLASSES, seed=0)
+    return supcon_tf.SupConModel(encoder(), head(), mixing=mixing, teacher=teacher)
+
+
+def warm_up():
+    cosine = keras.optimizers.schedules.CosineDecay(0.1, decay_steps=10)
+    return WarmUp(cosine, steps=2)
+
+
+CASES = {
+    "supcon": lambda: contrastive(
+        supcon_tf.SupConModel(encoder(), head()),
+        supcon_tf.SupConLoss(0.2, summation="inside"),
+        LARS(warm_up(), momentum=0.8, weight_decay=1e-3),
+    ),
+    "distilled": lambda: contrastive(
+        distilled(), supcon_tf.GeneralizedSupConLoss(0.2), SGD(0.1, momentum=0.8, weight_decay=1e-3)
+    ),
+    "momentum": lambda: contrastive(
+        supcon_tf.MomentumSupConModel(encoder(), head(), queue_size=32, momentum=0.5),
+        supcon_tf.SupConLoss(0.2),
+        RMSprop(0.01, weight_decay=1e-3),
+    ),
+    "joint": lambda: contrastive(
+        supcon_tf.JointSupConModel(encoder(), CLASSES, head()), supcon_tf.SupConLoss(0.2)
+    ),
+    "n_pairs": lambda: contrastive(
+        supcon_tf.SupConModel(encoder(), head()), supcon_tf.NPairsLoss(normalize=True)
+    ),
+    "triplet": lambda: contrastive(
+        supcon_tf.SupConModel(encoder(), head()), supcon_tf.TripletLoss(margin=0.5)
+    ),
+    "max_margin": lambda: contrastive(
+        supcon_tf.SupConModel(encoder(), head()), supcon_tf.MaxMarginLoss(margin=0.5)
+    ),
+    "cross_entropy": lambda: classifier(supcon_tf.CrossEntropyModel(encoder(), CLASSES)),
+    "linear": lambda: classifier(
+        supcon_tf.LinearClassifier(encoder(), CLASSES, batch_statistics=True)
+    ),
+    "averaged": lambda: classifier(
+        supcon_tf.AveragedCrossEntropyModel(encoder(), CLASSES, momentum=0.5)
+    ),
+}
+
+
+def inputs(model):
+    return VIEWS if isinstance(model, supcon_tf.SupConModel) else VIEWS[:, 0]
+
+
+@contextlib.contextmanager
+def operation_by_operation():
+    """Compiles nothing, which takes longer than all else here."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(before)
+
+
+def train(model):
+    with operation_by_operation():
+        model.fit(inputs(model), IDS, batch_size=16, shuffle=False, verbose=0)
+
+
+def behavior(model):
+    """What a model gives, and what it gives after another step of training."""
+    with operation_by_operation():
+        logs = model.evaluate(inputs(model), IDS, batch_size=16, return_dict=True, verbose=0)
+        outputs = model.predict(VIEWS[:, 0], verbose=0)
+        train(model)
+        later = model.predict(VIEWS[:, 0], verbose=0)
+    return {**logs, "outputs": outputs, "outputs_later": later}
