@@ -39,7 +39,7 @@ class Interruption(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Ends the training if that was asked for; at the end of an epoch after its logs."""
-        if self._asked and batch + 1 < self.params["steps"]:
+        if self._asked and self.checkpoints.within_epoch:
             self._end(within_epoch=True)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -28,6 +28,9 @@ class Checkpoints(keras.callbacks.Callback):
     ends with bitwise the weights of one that was not (on CPU; other devices as far as they repeat
     themselves).
 
+    Given to another `fit`, this callback goes on with the model that it knows; another model, or a
+    new optimizer, begins with the newest checkpoint.
+
     A checkpoint is complete or not there: `tf.train.CheckpointManager` names it last. A damaged one
     is reported by name, and the one before it is used.
 
@@ -48,7 +51,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     Attributes:
         step: how many steps have been made: those of the newest checkpoint that is not damaged, and
-            0 without one. It is restored when `fit` begins.
+            0 without one. It is restored when `fit` begins. With `steps_per_execution` above 1 the
+            optimizer counts, as the last execution of an epoch may make fewer or more steps than
+            the epoch has left.
 
     Raises:
         ValueError: if `every` or `keep` is below 1.
@@ -63,7 +68,8 @@ class Checkpoints(keras.callbacks.Callback):
         self._newest = _newest_sound(self.directory)
         self.step = 0 if self._newest is None else _step(self._newest)
         self._saved = self.step
-        self._manager: tf.train.CheckpointManager | None = None
+        self._restored: tuple[keras.Model, keras.Optimizer] | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def restore(self, model: keras.Model) -> None:
         """Restores the newest checkpoint, or makes sure that new ones can be written.
@@ -88,7 +94,7 @@ class Checkpoints(keras.callbacks.Callback):
         chief = is_chief(model.distribute_strategy)
         if chief:
             self._require_room(size)
-        else:
+        elif self._scratch is None:
             # Workers save together, since values may be spread over them; one copy is kept.
             self._scratch = tempfile.TemporaryDirectory()
         self._checkpoint = tf.train.Checkpoint(
@@ -99,35 +105,44 @@ class Checkpoints(keras.callbacks.Callback):
         )
         self._manager = tf.train.CheckpointManager(
             self._checkpoint,
-            str(self.directory) if chief else self._scratch.name,
+            str(self.directory) if self._scratch is None else self._scratch.name,
             max_to_keep=self.keep,
             checkpoint_name=_NAME,
         )
         if self._newest is not None:
             self._read(self._newest)
+        self.step = self._saved
+        self._restored = model, model.optimizer
         self._restored_metrics = [
             tf.identity(value) if self._checkpoint.within_epoch else tf.zeros_like(value)
             for value in self._checkpoint.metrics
         ]
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Restores the newest checkpoint, unless that was done."""
-        if self._manager is None:
+        """Restores the newest checkpoint, unless that was done.
+
+        Raises:
+            ValueError: if the steps cannot be counted, see `steps_per_execution`.
+        """
+        if self._restored != (self.model, self.model.optimizer):
             self.restore(self.model)
+        self._require_countable_steps()
+        self._not_counted = self.step - self._counted_steps()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Puts back the running means of an epoch that goes on, which `fit` has reset."""
         for variable, value in zip(self._checkpoint.metrics, self._restored_metrics, strict=True):
             variable.assign(value)
         self._restored_metrics = [tf.zeros_like(value) for value in self._restored_metrics]
-        self._last_batch = -1
+        self._first_step = self.step
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves if a checkpoint is due; at the end of an epoch after its logs are written."""
-        self.step += batch - self._last_batch
-        self._last_batch = batch
-        steps = self.params["steps"]
-        if steps is None or batch + 1 < steps:
+        if self.model.steps_per_execution == 1 or _skips_steps(self.model.optimizer):
+            self.step += self.model.steps_per_execution
+        else:
+            self.step = self._not_counted + self._counted_steps()
+        if self.within_epoch:
             self._save_if_due(within_epoch=True)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -137,6 +152,12 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Saves the end of the training."""
         self.save(within_epoch=False)
+
+    @property
+    def within_epoch(self) -> bool:
+        """Whether the epoch of `fit` goes on after the last step."""
+        steps = self.params["steps"]
+        return steps is None or self.step - self._first_step < steps
 
     def save(self, *, within_epoch: bool) -> None:
         """Saves the state now, unless this step's is saved already.
@@ -148,12 +169,26 @@ class Checkpoints(keras.callbacks.Callback):
             return
         self._checkpoint.step.assign(self.step)
         self._checkpoint.within_epoch.assign(within_epoch)
-        self._manager.save(checkpoint_number=self.step)  # type: ignore[union-attr]  # after `restore`
+        self._newest = self._manager.save(checkpoint_number=self.step)
         self._saved = self.step
 
     def _save_if_due(self, within_epoch: bool) -> None:
         if self.step // self.every > self._saved // self.every:
             self.save(within_epoch=within_epoch)
+
+    def _counted_steps(self) -> int:
+        # `iterations` is how often gradients were applied, which may be every so many steps.
+        return int(self.model.optimizer._iterations)
+
+    def _require_countable_steps(self) -> None:
+        execution, steps = self.model.steps_per_execution, self.params["steps"]
+        uneven = steps is None or steps % execution
+        if execution > 1 and uneven and _skips_steps(self.model.optimizer):
+            raise ValueError(
+                "With a LossScaleOptimizer, as of mixed_float16, which does not count the steps "
+                "that it skips, `steps_per_execution` must divide the steps of an epoch. Received: "
+                f"steps_per_execution={execution}, {steps} steps"
+            )
 
     def _read(self, path: str) -> None:
         try:
@@ -178,6 +213,10 @@ class Checkpoints(keras.callbacks.Callback):
                 f"{free / 1e6:.0f} MB left",
                 str(self.directory),
             )
+
+
+def _skips_steps(optimizer: keras.Optimizer) -> bool:
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 def _all(directory: pathlib.Path) -> list[str]:

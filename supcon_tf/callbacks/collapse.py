@@ -11,7 +11,7 @@ from supcon_tf.losses.contrastive import ContrastiveLoss
 
 
 class CollapseWarning(keras.callbacks.Callback):
-    """Warns once if the loss stays at the value that it has when all projections are equal.
+    """Warns once in a `fit` if the loss stays at its value for projections that are all equal.
 
     Every row is then as similar to all others, and the loss is the logarithm of how many a row is
     compared with, times `temperature / base_temperature` if the loss has a base temperature.
@@ -35,6 +35,10 @@ class CollapseWarning(keras.callbacks.Callback):
         self.contrasts = integer("contrasts", contrasts, least=2)
         self.patience = integer("patience", patience)
         self.tolerance = tolerance
+        self._epochs = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forgets the epochs of another `fit`."""
         self._epochs = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

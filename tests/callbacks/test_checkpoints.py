@@ -1,10 +1,12 @@
 import collections
 import pathlib
 import shutil
+import warnings
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import supcon_tf
 from supcon_tf.callbacks import Checkpoints
@@ -179,3 +181,106 @@ def test_a_full_disk_is_an_error_before_the_first_step(tmp_path, monkeypatch):
 def test_bad_numbers(tmp_path, arguments):
     with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be an integer"):
         Checkpoints(tmp_path, **arguments)
+
+
+def regression(optimizer="sgd", seed=0, **arguments):
+    """A small compiled model of Keras."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(optimizer, loss="mse", **arguments)
+    return model
+
+
+def rows(count):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=[count, 2]), rng.normal(size=[count, 1])
+
+
+@pytest.mark.versions
+@pytest.mark.parametrize("execution", [1, 4])
+@pytest.mark.parametrize("accumulation", [None, 3])
+def test_steps_are_counted_where_executions_do_not_divide_an_epoch(
+    tmp_path, execution, accumulation
+):
+    """Also by an optimizer that counted before, and that applies every third gradient alone."""
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=accumulation)
+    model = regression(optimizer, steps_per_execution=execution)
+    model.fit(*rows(5), batch_size=1, verbose=0)
+    checkpoints = Checkpoints(tmp_path, every=8, keep=9)
+    model.fit(*rows(14), batch_size=1, epochs=2, callbacks=[checkpoints], verbose=0)
+    assert checkpoints.step == 28
+    assert saved(tmp_path) == ([8, 16, 24, 28] if execution == 1 else [8, 18, 26, 28])
+
+
+@pytest.mark.versions
+def test_a_training_whose_executions_reach_into_the_next_epoch_goes_on(tmp_path):
+    """Keras makes 16 steps in an epoch of 14, where the data is that of all epochs."""
+
+    def train(directory, epochs):
+        checkpoints = Checkpoints(directory, every=100)
+        model = regression(keras.optimizers.SGD(0.1, momentum=0.9), steps_per_execution=4)
+        data = tf.data.Dataset.from_tensor_slices(rows(42)).batch(1).skip(checkpoints.step)
+        arguments = {"steps_per_epoch": 14, "callbacks": [checkpoints], "verbose": 0}
+        model.fit(data, epochs=epochs, **arguments)
+        return checkpoints.step, model.get_weights()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras: the data ends within the third epoch
+        assert train(tmp_path / "stopped", epochs=1)[0] == 16
+        step, weights = train(tmp_path / "stopped", epochs=2)
+        expected_step, expected = train(tmp_path / "undisturbed", epochs=3)
+    assert step == expected_step == 42
+    for weight, other in zip(weights, expected, strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+@pytest.mark.versions
+def test_steps_that_loss_scaling_skips(tmp_path):
+    """The inner optimizer does not count them."""
+    inner = keras.optimizers.SGD(1e-3)
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=np.inf)
+    checkpoints = Checkpoints(tmp_path)
+    model = regression(optimizer)
+    model.fit(*rows(5), batch_size=1, callbacks=[checkpoints], verbose=0)
+    assert (checkpoints.step, int(inner.iterations)) == (5, 0)
+    model.compile(optimizer, loss="mse", steps_per_execution=2)
+    with pytest.raises(ValueError, match="must divide the steps of an epoch. Received: steps_per"):
+        model.fit(*rows(5), batch_size=1, callbacks=[checkpoints], verbose=0)
+
+
+@pytest.mark.versions
+def test_another_fit_saves_its_own_model(tmp_path):
+    """And begins it from what the directory holds, as another process would."""
+    checkpoints = Checkpoints(tmp_path)
+    data = rows(4)
+    first, second = regression(), regression(seed=1)
+    first.fit(*data, batch_size=1, callbacks=[checkpoints], verbose=0)
+    saved_weights = first.get_weights()
+    first.fit(*data, batch_size=1, verbose=0)  # is not saved
+    begun = []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: begun.extend(second.get_weights())
+    )
+    second.fit(*data, batch_size=1, callbacks=[checkpoints, watch], verbose=0)
+    assert saved(tmp_path) == [4, 8]
+    again = regression(seed=2)
+    Checkpoints(tmp_path).restore(again)
+    for start, kept, end, loaded in zip(
+        begun, saved_weights, second.get_weights(), again.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(start, kept)
+        np.testing.assert_array_equal(end, loaded)
+
+
+def test_the_same_model_goes_on_with_a_new_optimizer_from_the_newest_checkpoint(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    model = regression()
+    model.fit(*rows(4), batch_size=1, callbacks=[checkpoints], verbose=0)
+    model.fit(*rows(4), batch_size=1, callbacks=[checkpoints], verbose=0)
+    assert checkpoints.step == 8
+    model.compile("sgd", loss="mse")
+    model.fit(*rows(4), batch_size=1, callbacks=[checkpoints], verbose=0)
+    assert (checkpoints.step, int(model.optimizer.iterations)) == (12, 12)
+    model.compile("adam", loss="mse")
+    with pytest.raises(ValueError, match="is not a checkpoint of this model and optimizer"):
+        model.fit(*rows(4), batch_size=1, callbacks=[checkpoints], verbose=0)

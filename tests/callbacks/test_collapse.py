@@ -41,6 +41,19 @@ def test_does_not_warn_otherwise(arguments):
         epochs_of(supcon_tf.SupConLoss(), **arguments)
 
 
+def test_another_fit_starts_to_count_anew():
+    """Two epochs of one fit and two of the next are not four of one."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss=lambda y, outputs: 0.0 * outputs + math.log(11))
+    callback = CollapseWarning(11)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for _ in range(2):
+            model.fit(np.ones([2, 1]), np.ones([2, 1]), epochs=2, callbacks=[callback], verbose=0)
+    with pytest.warns(UserWarning, match="For 3 epochs the loss has stayed at"):
+        model.fit(np.ones([2, 1]), np.ones([2, 1]), epochs=3, callbacks=[callback], verbose=0)
+
+
 @pytest.mark.parametrize("arguments", [{"contrasts": 1}, {"contrasts": 5, "patience": 0}])
 def test_bad_numbers(arguments):
     with pytest.raises(ValueError, match="must be an integer of at least [12]. Received"):
