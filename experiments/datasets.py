@@ -86,7 +86,8 @@ def load_both(
         Two sources without a common image.
 
     Raises:
-        ValueError: if `hold_out` leaves no images to train on.
+        ValueError: if `hold_out` leaves no images to train on, or a class of the test images is not
+            the same of the training images.
     """
     train = load(name, data_dir, "train")
     if hold_out >= len(train):
@@ -98,6 +99,12 @@ def load_both(
         train, test = train.take(order[hold_out:]), train.take(order[:hold_out])
     else:
         test = load(name, data_dir, "test")
+        # Idx files do not say how many classes there are: the last ones may be missing.
+        if test.class_names != train.class_names[: len(test.class_names)]:
+            raise ValueError(
+                f"{name!r} must have the same classes to train and to test on. Received: only in "
+                f"one of them {sorted(set(train.class_names) ^ set(test.class_names))}"
+            )
     if train_images is not None and train_images < len(train):
         sorted_by_class = np.all(np.diff(train.labels) >= 0)
         spread = len(train) if sorted_by_class else train_images

@@ -14,7 +14,7 @@ from absl import app, flags, logging
 
 _ENCODER = flags.DEFINE_string("encoder", None, "A .keras file that experiments.pretrain wrote.")
 _IMAGES = flags.DEFINE_string(
-    "images", None, "A directory of JPEG, PNG, BMP and GIF files, at any depth."
+    "images", None, "A directory of files that TensorFlow reads as images, at any depth."
 )
 _DATASET = flags.DEFINE_string(
     "dataset", None, "A data set by its name, see experiments/datasets.py, instead of a directory."
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> None:
 
 
 def unlabelled_images(directory: pathlib.Path, channels: int):
-    """Lists the images of a directory.
+    """Lists the images of a directory, and prints how many other files there are.
 
     Args:
         directory: where they are, at any depth; hidden files and directories are left out.
@@ -75,31 +75,31 @@ def unlabelled_images(directory: pathlib.Path, channels: int):
 
     Raises:
         FileNotFoundError: if there are none.
+        ValueError: if one cannot be read.
     """
     import numpy as np
     import tensorflow as tf
 
     from supcon_tf.data import IMAGE_SUFFIXES, EncodedImages
+    from supcon_tf.data.folder import describe_left_out, find_images, require_readable
 
-    paths = sorted(
-        path.relative_to(directory)
-        for path in directory.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    )
+    paths, others = find_images(directory)
     if not paths:
         raise FileNotFoundError(
             f"`images` must be a directory of images ({', '.join(sorted(IMAGE_SUFFIXES))}). "
-            f"Received: {str(directory)!r}"
+            f"Received: {str(directory)!r} with {len(others)} other files"
         )
+    if others:
+        print(describe_left_out(others, directory))
+    require_readable(paths, channels)
     source = EncodedImages(
-        [str(directory / path) for path in paths],
+        [str(path) for path in paths],
         np.full(len(paths), -1),
         (),
         read=tf.io.read_file,
         channels=channels,
     )
-    return source, [str(path) for path in paths]
+    return source, [str(path.relative_to(directory)) for path in paths]
 
 
 if __name__ == "__main__":

@@ -137,7 +137,8 @@ class EncodedImages(ImageSource):
         TensorShape([2, 6, 6, 3])
 
     Args:
-        records: one entry per image, which `read` turns into the bytes of a JPEG, PNG, BMP or GIF.
+        records: one entry per image, which `read` turns into the bytes of a JPEG, PNG, BMP, GIF
+            (its first frame) or, with TensorFlow 2.21, WebP or JPEG XL.
         labels: `[images]` integer class ids.
         class_names: one name per class.
         read: makes bytes of a record; `tf.io.read_file` if the records are file names, the default
@@ -210,14 +211,49 @@ def _views(images: tf.Tensor, draws: tf.Tensor, num_views: int, view: ViewFuncti
 
 
 def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes the bytes of a JPEG, PNG, BMP or GIF (its first frame).
+    """Decodes the bytes of an image of any format that TensorFlow reads.
+
+    Of a GIF this is the first frame. TensorFlow 2.19 reads neither WebP nor JPEG XL.
 
     Args:
         contents: scalar string.
-        channels: 1 or 3.
+        channels: 1 or 3. Every format is decoded to RGB first, as some cannot be decoded to grey.
 
     Returns:
         `[height, width, channels]` uint8, height and width not known statically.
+
+    Raises:
+        tf.errors.InvalidArgumentError: if TensorFlow cannot read the image.
     """
-    image = tf.io.decode_image(contents, channels=channels, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, channels])
+    image = tf.cond(
+        _keeps_its_channels(contents),
+        lambda: _decode_own_channels(contents),
+        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
+    )
+    image = tf.ensure_shape(image, [None, None, 3])
+    return image if channels == 3 else tf.image.rgb_to_grayscale(image)
+
+
+def _keeps_its_channels(contents: tf.Tensor) -> tf.Tensor:
+    """Whether TensorFlow decodes an image to as many channels as it has and to no other number.
+
+    An animated WebP is not among them: decoded so, it ends the process in TensorFlow 2.21, where
+    three channels are an error.
+    """
+    header = tf.io.decode_raw(contents, tf.uint8, fixed_length=21)
+
+    def has(mark: bytes, position: int) -> tf.Tensor:
+        return tf.reduce_all(header[position : position + len(mark)] == list(mark))
+
+    # https://developers.google.com/speed/webp/docs/riff_container
+    animated = has(b"VP8X", 12) & (tf.bitwise.bitwise_and(header[20], 2) > 0)
+    webp = has(b"RIFF", 0) & has(b"WEBP", 8) & ~animated
+    jpeg_xl = has(b"\xff\x0a", 0) | has(b"\x00\x00\x00\x0cJXL ", 0)
+    return webp | jpeg_xl
+
+
+def _decode_own_channels(contents: tf.Tensor) -> tf.Tensor:
+    """Decodes grey or RGB, with alpha or without, and makes it RGB."""
+    image = tf.io.decode_image(contents, channels=0, expand_animations=False)
+    grey = tf.shape(image)[-1] < 3
+    return tf.gather(image, tf.where(grey, [0, 0, 0], [0, 1, 2]), axis=-1)

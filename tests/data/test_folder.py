@@ -1,13 +1,16 @@
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from supcon_tf import augmentation
 from supcon_tf.data import image_batches, load_folder, multi_view_batches
 
 
 def write_png(path, height, width, value):
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     image = np.full([height, width, 3], value, np.uint8)
     path.write_bytes(tf.io.encode_png(image).numpy())
 
@@ -17,7 +20,6 @@ def folder(tmp_path):
     write_png(tmp_path / "dog" / "b.png", 20, 30, 200)
     write_png(tmp_path / "cat" / "a.png", 16, 16, 50)
     write_png(tmp_path / "cat" / "c.PNG", 40, 12, 100)
-    (tmp_path / "cat" / "notes.txt").write_text("not an image")
     (tmp_path / "cat" / ".hidden.png").write_text("not an image")
     (tmp_path / ".cache").mkdir()
     return tmp_path
@@ -68,3 +70,101 @@ def test_unreadable_image(folder, contents):
     with pytest.raises(ValueError, match=r"dog/bad\.png cannot be read.*replace or remove"):
         load_folder(folder)
     assert len(load_folder(folder, verify=False)) == 4
+
+
+def test_nested_images_are_read_and_the_rest_is_counted(folder):
+    write_png(folder / "dog" / "puppy" / "today" / "a.png", 9, 9, 150)
+    write_png(folder / "dog" / ".thumbnails" / "a.png", 9, 9, 0)
+    write_png(folder / "linked", 9, 9, 250)  # a file, beside the classes
+    (folder / "elsewhere").symlink_to(folder / "dog" / "puppy")
+    for name in ("cat/x.tif", "cat/deep/y.TIF", "dog/notes.txt", "overview.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"")
+    match = (
+        "^5 files of .* are left out: 1 .png, 2 .tif, 1 .txt, 1 without an ending; .bmp, .*.png.* "
+        "are read from class directories$"
+    )
+    with pytest.warns(UserWarning, match=match) as warnings:
+        source = load_folder(folder)
+    assert len(warnings) == 1
+    assert warnings[0].filename == __file__
+    np.testing.assert_array_equal(source.labels, [0, 0, 1, 1, 2])
+    assert source.class_names == ("cat", "dog", "elsewhere")
+    names = [record.decode().removeprefix(f"{folder}/") for record in source.records]
+    assert names[2:] == ["dog/b.png", "dog/puppy/today/a.png", "elsewhere/today/a.png"]
+
+
+# Smooth, so that the fast decoding of JPEG is near to Pillow's.
+PIXELS = np.fromfunction(lambda y, x, c: 20 * y + 9 * x + 30 * c, [6, 5, 4]).astype(np.uint8)
+READS_WEBP = pytest.mark.skipif(not hasattr(tf.io, "decode_webp"), reason="needs TensorFlow 2.21")
+# Two pixels, [10, 20, 30] and [40, 50, 60] with alpha, and 10 and 40, without loss, as libjxl 0.11
+# writes them.
+TWO_PIXELS = np.array([[[10, 20, 30], [40, 50, 60]]])
+JPEG_XL = {
+    "RGBA": bytes.fromhex("ff0a0070b0120800100054004b188b154219764cf22e200200245f2108b33f4801"),
+    "grey": bytes.fromhex("ff0a0070101437020800010024004b188b1542b1ea4139"),
+}
+
+
+def encoded(mode, kind, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def decoded(directory, name, contents, channels):
+    """What the pipeline makes of a file, 0 to 255."""
+    (directory / "dog").mkdir()
+    (directory / "dog" / name).write_bytes(contents)
+    source = load_folder(directory, channels=channels)
+    draws = tf.zeros([1, 1, 0])
+    views = tf.function(lambda: source.views(tf.constant([0]), draws, lambda images, _: images))()
+    return 255 * views[0, 0].numpy()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("mode", "kind", "options", "tolerance"),
+    [
+        ("RGB", "PNG", {}, 0),
+        ("RGBA", "PNG", {}, 0),
+        ("L", "PNG", {}, 0),
+        ("RGB", "BMP", {}, 0),
+        ("L", "BMP", {}, 0),
+        ("L", "GIF", {}, 0),
+        ("P", "GIF", {}, 0),
+        ("RGB", "JPEG", {"quality": 100, "subsampling": 0}, 6),
+        ("CMYK", "JPEG", {"quality": 100, "subsampling": 0}, 6),
+        pytest.param("RGB", "WEBP", {"lossless": True}, 0, marks=READS_WEBP),
+        pytest.param("RGBA", "WEBP", {"lossless": True, "exact": True}, 0, marks=READS_WEBP),
+    ],
+)
+def test_formats(tmp_path, mode, kind, options, tolerance, channels):
+    """In grey too, to which TensorFlow decodes neither BMP, GIF, WebP nor a JPEG in CMYK."""
+    contents = encoded(mode, kind, **options)
+    expected = np.array(Image.open(io.BytesIO(contents)).convert("RGBA"), float)[..., :3]
+    if channels == 1:
+        expected = np.round(expected @ [[0.2989], [0.587], [0.114]])
+        tolerance += 1
+    actual = decoded(tmp_path, f"b.{kind.lower()}", contents, channels)
+    np.testing.assert_allclose(actual, expected, atol=tolerance + 1e-4)
+
+
+@READS_WEBP
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", JPEG_XL)
+def test_jpeg_xl(tmp_path, mode, channels):
+    expected = TWO_PIXELS if mode == "RGBA" else np.repeat(TWO_PIXELS[..., :1], 3, axis=-1)
+    if channels == 1:
+        expected = np.round(expected @ [[0.2989], [0.587], [0.114]])
+    actual = decoded(tmp_path, "b.jxl", JPEG_XL[mode], channels)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
+@READS_WEBP
+def test_an_animated_webp_is_an_error(tmp_path):
+    """Decoded to the channels it has, it would end the process."""
+    frames = [Image.fromarray(255 - PIXELS)]
+    contents = encoded("RGBA", "WEBP", save_all=True, append_images=frames, lossless=True)
+    with pytest.raises(ValueError, match=r"b\.webp cannot be read as an image"):
+        decoded(tmp_path, "b.webp", contents, 3)

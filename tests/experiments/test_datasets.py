@@ -2,6 +2,7 @@ import collections
 import gzip
 import os
 import pathlib
+import shutil
 import struct
 
 import numpy as np
@@ -38,6 +39,14 @@ def test_a_directory_of_classes(tmp_path, test_name):
     write_images(tmp_path / test_name, images=2)
     train, test = datasets.load_both("mine", str(tmp_path))
     assert (len(train), len(test)) == (12, 6)
+    shutil.rmtree(tmp_path / test_name / "class1")  # or class2 would be tested as class1
+    with pytest.raises(ValueError, match=r"'mine' must have the same classes.*\['class1'\]"):
+        datasets.load_both("mine", str(tmp_path))
+
+
+def test_a_part_of_a_directory_has_all_classes(tmp_path):
+    write_images(tmp_path / "train")
+    write_images(tmp_path / "test")
     # Sorted by class: a part of it has all classes.
     part, _ = datasets.load_both("mine", str(tmp_path), train_images=6)
     np.testing.assert_array_equal(np.bincount(part.labels), [2, 2, 2])

@@ -31,7 +31,7 @@ def test_a_data_set(run_script, tmp_path, encoder):
         assert list(written["class_names"]) == list(digits.class_names)
 
 
-def test_a_directory(run_script, tmp_path, encoder):
+def test_a_directory(run_script, tmp_path, encoder, capsys):
     rng = np.random.default_rng(0)
     images = {}
     for name in ("b.png", "deep/a.png", "deep/er/c.PNG"):
@@ -48,6 +48,8 @@ def test_a_directory(run_script, tmp_path, encoder):
         f"--images={tmp_path / 'images'}",
         f"--output={output}",
     )
+    left_out, _ = capsys.readouterr().out.splitlines()
+    assert left_out.startswith(f"1 files of {tmp_path / 'images'} are left out: 1 .txt; .bmp, .gif")
     with np.load(output) as written:
         assert list(written["paths"]) == ["b.png", "deep/a.png", "deep/er/c.PNG"]
         pixels = np.stack([images[name] for name in written["paths"]]) / np.float32(255)
@@ -80,6 +82,9 @@ def test_missing_encoder_and_images(run_script, tmp_path, encoder):
     (tmp_path / "empty").mkdir()
     path = f"--encoder={tmp_path / 'encoder.keras'}"
     with pytest.raises(FileNotFoundError, match="`images` must be a directory of images"):
+        run_script("embed", path, f"--images={tmp_path / 'empty'}", output)
+    (tmp_path / "empty" / "a.gif").write_bytes(b"GIF89a")
+    with pytest.raises(ValueError, match=r"empty/a\.gif cannot be read as an image"):
         run_script("embed", path, f"--images={tmp_path / 'empty'}", output)
     keras.Sequential([keras.Input((None, None, 1)), keras.layers.GlobalMaxPooling2D()]).save(
         tmp_path / "any_size.keras"
