@@ -93,6 +93,11 @@ class JointSupConModel(SupConModel):
         """
         return self.classifier(self.encode(images))
 
+    def check_batch(self, data: Any) -> list[tf.Tensor]:
+        """Checks the values of labels as the loss and the classifier do."""
+        _, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return [*super().check_batch(data), ids_below(labels, self.num_classes)]
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """Updates encoder and head by the contrastive loss, the classifier by cross-entropy."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -294,18 +294,18 @@ class MomentumSupConModel(SupConModel):
         sample_ids = tf.concat([tf.range(batch), tf.fill([self.queue_size], -1)], axis=0)
         present = tf.concat([tf.ones([batch], tf.bool), in_queue], axis=0)
 
-        def loss_against(labels: tuple[tf.Tensor, tf.Tensor, keras.Variable]) -> tf.Tensor:
+        def loss_against(labels: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
             of_anchors, of_keys, of_queue = labels
-            of_contrasts = tf.concat([of_keys, of_queue.value], axis=0)
+            of_contrasts = tf.concat([of_keys, of_queue], axis=0)
             losses = self.loss.contrast(
                 anchors, of_anchors, contrasts, of_contrasts, sample_ids, present
             )
             return self.loss.reduce(losses, sample_weight)
 
         anchor_labels, anchors_taught = targets
-        labels = anchor_labels, keys.labels, self.queue_labels
-        if self.teacher is not None:
-            taught = anchors_taught, keys.taught, self.queue_taught
+        labels = anchor_labels, keys.labels, self.queue_labels.value
+        if self.queue_taught is not None:
+            taught = anchors_taught, keys.taught, self.queue_taught.value
             return self._add_distillation(loss_against, labels, taught, anchors)
         replicas = self.distribute_strategy.num_replicas_in_sync
         return tf.add_n([loss_against(labels), *(penalty / replicas for penalty in self.losses)])

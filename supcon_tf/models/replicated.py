@@ -1,8 +1,9 @@
 """The training loop that all models share, on one replica and on many.
 
 Keras alone trains, evaluates and predicts wrongly or not at all with several workers, or with
-several steps in one execution on several replicas. This mends it in the places where Keras lets a
-model build its own step functions, and leaves everything else to Keras.
+several steps in one execution on several replicas. Where XLA compiles the step, no check inside of
+it runs. This mends both in the places where Keras lets a model build its own step functions, and
+leaves everything else to Keras.
 """
 
 from collections.abc import Callable
@@ -11,10 +12,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf.models.finite import nan_unless_finite
+
 Logs = dict[str, Any]
 
+# Makes a step with a batch, and returns the logs.
+_Step = Callable[[Any], Logs]
+
 # Draws the batches of one execution, makes their steps, and returns the logs.
-_Execution = Callable[[tf.distribute.DistributedIterator], Logs]
+_Execution = Callable[[Any], Logs]
 
 # What says of which shape batches are before there are any.
 _DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
@@ -27,6 +33,9 @@ class ReplicatedModel(keras.Model):
     compiled by XLA (`jit_compile=True`); the similarity core is compiled all the same. With several
     replicas the training batches have a static size that the replicas divide
     (`dataset.batch(size, drop_remainder=True)`).
+
+    The logged loss is NaN as soon as the images of a batch or the weights after its step hold NaN
+    or infinite numbers, whatever the loss function makes of them.
     """
 
     train_function: _Execution | None
@@ -77,17 +86,13 @@ class ReplicatedModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> None:
         """Builds the function that `fit` calls for every execution."""
-        if not self._is_distributed():
-            super().make_train_function(force)
-        elif self.train_function is None or force:
-            self.train_function = self._on_replicas(self.train_step, self._train_rows)
+        if self.train_function is None or force:
+            self.train_function = self._execution(self.train_step, self._train_rows)
 
     def make_test_function(self, force: bool = False) -> None:
         """Builds the function that `evaluate` calls for every execution."""
-        if not self._is_distributed():
-            super().make_test_function(force)
-        elif self.test_function is None or force:
-            self.test_function = self._on_replicas(self.test_step, self._test_rows)
+        if self.test_function is None or force:
+            self.test_function = self._execution(self.test_step, self._test_rows)
 
     def make_predict_function(self, force: bool = False) -> None:
         """Builds the function that `predict` calls for every execution."""
@@ -95,6 +100,20 @@ class ReplicatedModel(keras.Model):
             super().make_predict_function(force)
         elif self.predict_function is None or force:
             self.predict_function = self._predict_on_replicas()
+
+    def check_batch(self, data: Any) -> list[tf.Tensor]:
+        """Checks the values of a batch before anything is written, where XLA compiles nothing.
+
+        Inside a compiled step no check runs. Inside a graph the checks of a loss run beside the
+        step.
+
+        Args:
+            data: what `train_step` and `test_step` take.
+
+        Returns:
+            Tensors that come to be only if the batch is valid. The step waits for them.
+        """
+        return []
 
     def compute_loss(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Computes the loss; 0 on a replica that got nothing of an incomplete batch."""
@@ -137,8 +156,76 @@ class ReplicatedModel(keras.Model):
 
         return tf.nest.map_structure(of_all_replicas, dataset.element_spec)
 
-    def _on_replicas(self, step: Callable[[Any], Logs], rows: int | None) -> _Execution:
-        """Runs `step` on every replica, up to `steps_per_execution` times for each call."""
+    def _execution(self, step: _Step, rows: int | None) -> _Execution:
+        """Makes up to `steps_per_execution` steps for each call."""
+        step = self._reporting(step)
+        on_devices = self._on_replicas(step, rows) if self._is_distributed() else self._alone(step)
+
+        def make_step(batch: Any) -> Logs:
+            return on_devices(tf.nest.map_structure(_or_none, batch))
+
+        def logs_after(logs: Logs) -> Logs:
+            # Out here metrics are added up over the replicas.
+            return self.get_metrics_result() if self._is_distributed() else logs
+
+        def execute_one(batch: Any) -> Logs:
+            return logs_after(make_step(batch))
+
+        def execute(iterator: tf.data.Iterator | tf.distribute.DistributedIterator) -> Logs:
+            logs = make_step(next(iterator))
+            if self.steps_per_execution > 1:  # the body of a loop takes time to trace
+                for _ in tf.range(self.steps_per_execution - 1):
+                    batch = iterator.get_next_as_optional()  # the data may end in between
+                    if batch.has_value():
+                        logs = make_step(batch.get_value())
+            return logs_after(logs)
+
+        if not self.run_eagerly:
+            execute_one = tf.function(execute_one, reduce_retracing=True)
+            execute = tf.function(execute, reduce_retracing=True)
+
+        def execute_next(batches: Any) -> Logs:
+            if isinstance(batches, (tf.data.Iterator, tf.distribute.DistributedIterator)):
+                return execute(batches)
+            return execute_one(next(batches))  # of train_on_batch and test_on_batch
+
+        return execute_next
+
+    def _reporting(self, step: _Step) -> _Step:
+        """Makes the loss NaN where images, or weights after the step, are not finite."""
+
+        def reporting_step(batch: Any) -> Logs:
+            logs = step(batch)
+            images, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+            nan_or_0 = nan_unless_finite(images, [weight.value for weight in self.weights])
+            for metric in self.metrics:
+                if metric.name == "loss":
+                    metric.total.assign_add(nan_or_0)
+            return {name: x + nan_or_0 if name == "loss" else x for name, x in logs.items()}
+
+        return reporting_step
+
+    def _alone(self, step: _Step) -> _Step:
+        """Makes a step on one device, compiled if `jit_compile` says so, once its batch is checked.
+
+        As in Keras, AutoGraph does not convert it.
+        """
+        step = tf.autograph.experimental.do_not_convert(step)
+        if not self.run_eagerly:
+            step = tf.function(step, reduce_retracing=True, jit_compile=self.jit_compile)
+        return tf.autograph.experimental.do_not_convert(self._checked(step))
+
+    def _checked(self, step: _Step) -> _Step:
+        """Makes a step that waits for the checks of its batch."""
+
+        def checked_step(batch: Any) -> Logs:
+            with tf.control_dependencies(self.check_batch(batch)):
+                return step(batch)
+
+        return checked_step
+
+    def _on_replicas(self, step: _Step, rows: int | None) -> _Step:
+        """Makes a step on every replica."""
         if self.jit_compile is True:
             raise ValueError(
                 "`jit_compile=True` cannot compile a whole step under a strategy; leave it at "
@@ -146,22 +233,17 @@ class ReplicatedModel(keras.Model):
                 f"under {type(self.distribute_strategy).__name__}"
             )
         strategy = self.distribute_strategy
+        step = self._checked(step)
 
         def replica_step(batch: Any) -> None:
             # Distribution forgets static sizes, with several workers and with optional batches.
             step(tf.nest.map_structure(lambda x: tf.ensure_shape(x, [rows, *x.shape[1:]]), batch))
 
-        def execute(iterator: tf.distribute.DistributedIterator) -> Logs:
-            strategy.run(replica_step, (next(iterator),))
-            if self.steps_per_execution > 1:  # the body of a loop takes time to trace
-                for _ in tf.range(self.steps_per_execution - 1):
-                    batch = iterator.get_next_as_optional()  # the data may end in between
-                    if batch.has_value():
-                        strategy.run(replica_step, (batch.get_value(),))
-            # Out here metrics are added up over the replicas.
-            return self.get_metrics_result()
+        def step_on_all(batch: Any) -> Logs:
+            strategy.run(replica_step, (batch,))
+            return {}
 
-        return execute if self.run_eagerly else tf.function(execute)
+        return step_on_all
 
     def _predict_on_replicas(self) -> Callable[[list[Any]], Any]:
         strategy = self.distribute_strategy
@@ -232,3 +314,8 @@ class ReplicatedModel(keras.Model):
                 break
             iterator = None
         super()._maybe_symbolic_build(iterator, data_batch)
+
+
+def _or_none(x: Any) -> Any:
+    """Gives back the None of a generator, which Keras hands over as an optional tensor."""
+    return None if isinstance(x, tf.experimental.Optional) else x

@@ -8,11 +8,15 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._arguments import integer, one_of, positive
+from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
+from supcon_tf.losses.labels import label_rows
 from supcon_tf.models.checks import require_layer, require_representations
 from supcon_tf.models.encoder_model import EncoderModel
+from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
+from supcon_tf.models.mixing import MixingLayer
 from supcon_tf.models.teacher import GIVES, label_distributions_of, resolve_output
 
 
@@ -286,6 +290,19 @@ class SupConModel(EncoderModel):
             images, labels = self.mixing(images, labels)
         return images, labels, sample_weight
 
+    def check_batch(self, data: Any) -> list[tf.Tensor]:
+        """Checks the values of labels as the loss, or the mixing before it, does."""
+        _, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if labels is None:
+            return []
+        labels = tf.convert_to_tensor(labels)
+        if isinstance(self.mixing, MixingLayer):
+            return [label_rows(labels, self.mixing.num_classes)]
+        if self.mixing is None and isinstance(self.loss, EmbeddingLoss):
+            views = labels.shape[1] if labels.shape.rank == 3 else 1
+            return [self.loss.row_labels(labels, views)]
+        return []
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """Makes views, compares their projections and updates encoder and head."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -394,7 +411,9 @@ class SupConModel(EncoderModel):
             loss = loss_against(targets)
             return tf.where(rows > 0, loss, tf.zeros_like(loss))
 
-        distillation = loss_or_nothing(taught)
+        # A teacher of NaN images gives no valid labels.
+        known = tf.nest.map_structure(lambda x: tf.where(tf.math.is_finite(x), x, 0.0), taught)
+        distillation = loss_or_nothing(known) + nan_unless_finite(taught)
         self.distillation_loss.update_state(distillation * replicas, sample_weight=rows)
         terms = [distillation]
         if not math.isinf(self.distillation_weight):

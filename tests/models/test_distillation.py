@@ -378,7 +378,7 @@ def test_bad_arguments(arguments, message):
     ("teacher", "labels", "message"),
     [
         (lambda: classifier(classes=4), None, r"as many classes.*\(12, 2, 3\), a teacher of 4"),
-        (classifier, np.arange(12) % 3, r"distributions.*\(12,\), a teacher of 3"),
+        (classifier, np.arange(12) % 3, r"label distributions.*class ids.*\(12,\)"),
         (two_headed, None, r"one output of shape \[batch, classes\]"),
         (lambda: keras.Sequential(
             [keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 3)]), None, "must classify"),

@@ -1,0 +1,154 @@
+"""NaN and infinity in images and weights make the loss NaN, whatever the step computes of them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import supcon_tf
+
+
+def encoder():
+    # On CPU a plain graph fuses both layers, and their ReLU turns NaN into 0.
+    return keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, activation="relu")])
+
+
+def head():
+    return keras.Sequential([keras.layers.Dense(4)])
+
+
+def teacher():
+    return keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)])
+
+
+def supcon():
+    return supcon_tf.SupConModel(encoder(), head()), supcon_tf.SupConLoss()
+
+
+def joint():
+    return supcon_tf.JointSupConModel(encoder(), 2, head()), supcon_tf.SupConLoss()
+
+
+def momentum():
+    model = supcon_tf.MomentumSupConModel(
+        encoder(), head(), queue_size=16, num_classes=2, teacher=teacher()
+    )
+    return model, supcon_tf.GeneralizedSupConLoss()
+
+
+def cross_entropy(kind=supcon_tf.CrossEntropyModel):
+    return kind(encoder(), 2), keras.losses.CategoricalCrossentropy(from_logits=True)
+
+
+MODELS = {
+    "supcon": supcon,
+    "joint": joint,
+    "momentum": momentum,
+    "cross entropy": cross_entropy,
+    "averaged": lambda: cross_entropy(supcon_tf.AveragedCrossEntropyModel),
+    "linear": lambda: cross_entropy(supcon_tf.LinearClassifier),
+}
+
+
+def make(name, **compiled):
+    model, loss = MODELS[name]()
+    model.compile(keras.optimizers.SGD(0.1), loss=loss, **compiled)
+    rng = np.random.default_rng(0)
+    is_classifier = isinstance(model, supcon_tf.CrossEntropyModel)
+    images = rng.normal(size=[8, 6] if is_classifier else [8, 2, 6]).astype("float32")
+    return model, images, np.eye(2, dtype="float32")[np.arange(8) % 2]
+
+
+def batches(images, labels):
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(8, drop_remainder=True)
+
+
+def loss_of(logs):
+    return np.ravel(logs["loss"])[-1]
+
+
+def assert_tells(model, images, labels):
+    good, bad = (
+        batches(images, labels),
+        batches(np.where(images == images[3], np.nan, images), labels),
+    )
+    infinite = batches(np.where(images == images[3], np.inf, images), labels)
+    assert np.isfinite(loss_of(model.fit(good, verbose=0).history))
+    assert np.isfinite(loss_of(model.evaluate(good, verbose=0, return_dict=True)))
+    for data in (bad, infinite):
+        assert np.isnan(loss_of(model.evaluate(data, verbose=0, return_dict=True)))
+    before = model.get_weights()
+    assert np.isnan(loss_of(model.fit(bad, verbose=0).history))
+    model.set_weights(before)
+    assert np.isfinite(loss_of(model.fit(good, verbose=0).history))
+    kernel = model.encoder.weights[0]
+    kernel.assign(np.where(np.arange(8) == 2, np.nan, kernel))
+    assert np.isnan(loss_of(model.evaluate(good, verbose=0, return_dict=True)))
+    assert np.isnan(loss_of(model.fit(good, verbose=0).history))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_in_a_graph(name):
+    assert_tells(*make(name))
+
+
+@pytest.mark.parametrize("name", ["supcon", "averaged"])
+def test_eagerly(name):
+    assert_tells(*make(name, run_eagerly=True))
+
+
+@pytest.mark.parametrize("name", ["momentum", "averaged"])
+def test_compiled_by_xla(name):
+    assert_tells(*make(name, jit_compile=True))
+
+
+@pytest.mark.parametrize("name", ["supcon", "averaged"])
+def test_two_replicas(name, two_replicas):
+    with two_replicas.scope():
+        model, images, labels = make(name)
+    assert_tells(model, images, labels)
+
+
+def test_a_batch_alone():
+    model, images, labels = make("supcon")
+    assert np.isfinite(model.train_on_batch(images, labels))
+    images[0] = np.nan
+    assert np.isnan(model.test_on_batch(images, labels))
+    assert np.isnan(model.train_on_batch(images, labels))
+
+
+def test_terminate_on_nan_stops():
+    model, images, labels = make("supcon")
+    images[0] = np.nan
+    history = model.fit(
+        images, labels, epochs=3, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()]
+    )
+    assert len(history.epoch) == 1
+
+
+def test_skipped_updates_of_loss_scaling_are_no_nan():
+    keras.config.set_dtype_policy("mixed_float16")
+    model, images, labels = make("supcon")
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(), initial_scale=1e30)
+    model.compile(optimizer, loss=supcon_tf.SupConLoss())
+    before = model.get_weights()
+    assert np.isfinite(loss_of(model.fit(images, labels, verbose=0).history))
+    for actual, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_a_loss_of_a_training_step_of_ones_own():
+    class Own(supcon_tf.SupConModel):
+        def train_step(self, data):
+            return {"loss": tf.reduce_sum(super().train_step(data)["loss"]) + 1, "other": 2.0}
+
+    model = Own(encoder(), head())
+    model.compile("sgd", loss=supcon_tf.SupConLoss())
+    images = np.random.default_rng(0).normal(size=[8, 2, 6])
+    ids = np.arange(8) % 2
+    expected = model.evaluate(images, ids, verbose=0) + 1
+    logs = model.fit(images, ids, verbose=0).history
+    assert logs["loss"] == [pytest.approx(expected, rel=1e-5)]
+    assert logs["other"] == [2.0]
+    logs = model.fit(np.full_like(images, np.nan), ids, verbose=0).history
+    assert np.isnan(logs["loss"]) and logs["other"] == [2.0]
