@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments import result_lines
 from experiments.classifiers import train_cross_entropy, train_linear, train_teacher
+from experiments.divergence import Diverged
 from experiments.files import write_json_lines
 from experiments.grids import Row
 from experiments.pretraining import pretrain
@@ -180,7 +181,7 @@ def _timed(
     start = time.monotonic()
     try:
         outcome = _train(row, config, directory, strategy)
-    except Exception as error:  # the others shall have their turn
+    except (Exception, Diverged) as error:  # the others shall have their turn
         traceback.print_exc()
         outcome = {"error": f"{type(error).__name__}: {error}"}
     return {**outcome, "seconds": round(time.monotonic() - start, 1)}

@@ -117,10 +117,14 @@ def train_and_test(
 
     Returns:
         `results`, what results.json says of the method, and `representations` of the test images.
+
+    Raises:
+        Diverged: after the first step whose loss is not finite, or if the trained weights are not.
     """
     import keras
 
     import supcon_tf
+    from experiments import divergence
     from supcon_tf import evaluation
 
     start = time.monotonic()
@@ -172,7 +176,9 @@ def train_and_test(
         views,
         epochs=settings.epochs,
         steps_per_epoch=total_steps // settings.epochs,
+        callbacks=[divergence.StopIfDiverged()],
     ).history
+    divergence.require_finite_weights(model)
 
     # The same weights outside of the strategy, where images need not come in equal batches.
     trained = type(model).from_config(model.get_config())

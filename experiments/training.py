@@ -17,6 +17,11 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
+from experiments.divergence import (
+    StopIfDiverged,
+    divergence_as_a_sentence,
+    require_finite_weights,
+)
 from experiments.files import write_atomically, write_json
 from experiments.interruption import Interruption
 from supcon_tf.callbacks import Checkpoints
@@ -105,6 +110,9 @@ def train(
         strategy: the strategy of tf.distribute that the model was made under.
         callbacks: as of `fit`.
 
+    Raises:
+        Diverged: as `fit` does, and if the trained weights are not finite.
+
     Returns:
         The trained weights, to go on with outside of the strategy, where images need not come in
         equal batches; `None` on workers that write nothing.
@@ -122,6 +130,7 @@ def train(
         chief=chief,
         callbacks=callbacks,
     )
+    require_finite_weights(model)
     weights = model.get_weights()  # every worker takes part
     return weights if chief else None
 
@@ -148,6 +157,10 @@ def fit(
         config: `checkpoint_steps`, how many steps lie between checkpoints, and `checkpoints_kept`.
         chief: whether this process is the one that writes.
         callbacks: further callbacks.
+
+    Raises:
+        Diverged: after the first step whose loss is not finite, or where weights that are not
+            finite would be saved.
     """
     checkpoints = Checkpoints(
         directory / "checkpoints", every=config.checkpoint_steps, keep=config.checkpoints_kept
@@ -163,7 +176,9 @@ def fit(
             TimeLeft(epochs * steps_per_epoch, checkpoints.step),
         ]
     checkpoints.restore(model)
-    with Interruption(checkpoints, model.distribute_strategy) as interruption:
+    own = [StopIfDiverged(), *writers, checkpoints]
+    interruption = Interruption(checkpoints, model.distribute_strategy)
+    with divergence_as_a_sentence(model), interruption:
         while checkpoints.step < epochs * steps_per_epoch:
             epoch, within = divmod(checkpoints.step, steps_per_epoch)
             model.fit(
@@ -171,7 +186,7 @@ def fit(
                 initial_epoch=epoch,
                 epochs=epoch + 1 if within else epochs,
                 steps_per_epoch=steps_per_epoch - within,
-                callbacks=[*callbacks, *writers, checkpoints, interruption],
+                callbacks=[*callbacks, *own, interruption],
                 verbose=0 if not chief else 1 if sys.stdout.isatty() else 2,
             )
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import supcon_tf
 from experiments import representations
+from experiments.divergence import Diverged, StopIfDiverged, require_finite_weights
 from experiments.transfer_sets import METRICS, Part, TransferSet
 from supcon_tf import evaluation
 from supcon_tf.augmentation import crop_flip
@@ -91,6 +92,9 @@ def fine_tuned_scores(
 
     Returns:
         `[test images, classes]` logits, and the chosen settings.
+
+    Raises:
+        Diverged: if the training with the chosen settings does; others are not chosen.
     """
 
     def train_and_classify(train: Part, test: Part, settings: dict[str, float]) -> np.ndarray:
@@ -121,7 +125,10 @@ def fine_tuned_scores(
         held_out, rest = (train.take(part) for part in np.split(order, [len(order) // 5]))
 
         def figure(settings: dict[str, float]) -> float:
-            scores = train_and_classify(rest, held_out, settings)
+            try:
+                scores = train_and_classify(rest, held_out, settings)
+            except Diverged:
+                return -math.inf
             return METRICS[entry.metric](scores, held_out.targets, held_out.difficult)
 
         chosen = max(grid, key=figure)
@@ -156,6 +163,9 @@ def fine_tune(
 
     Returns:
         The trained model.
+
+    Raises:
+        Diverged: after the first step whose loss is not finite, or if the trained weights are not.
     """
     keras.utils.set_random_seed(seed)
     batch_size = min(batch_size, len(train.images))
@@ -187,7 +197,8 @@ def fine_tune(
         ),
         loss(from_logits=True),
     )
-    model.fit(batches, verbose=0)
+    model.fit(batches, callbacks=[StopIfDiverged()], verbose=0)
+    require_finite_weights(model)
     return model
 
 

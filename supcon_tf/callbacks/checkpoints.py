@@ -28,6 +28,8 @@ class Checkpoints(keras.callbacks.Callback):
     ends with bitwise the weights of one that was not (on CPU; other devices as far as they repeat
     themselves).
 
+    Weights that are not finite are not saved: the last good checkpoint remains.
+
     Given to another `fit`, this callback goes on with the model that it knows; another model, or a
     new optimizer, begins with the newest checkpoint.
 
@@ -58,6 +60,7 @@ class Checkpoints(keras.callbacks.Callback):
     Raises:
         ValueError: if `every` or `keep` is below 1.
         RuntimeError: if there are checkpoints and all are damaged.
+        FloatingPointError: in `fit`, if a checkpoint is due and weights are not finite.
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, every: int = 1000, keep: int = 2):
@@ -112,6 +115,7 @@ class Checkpoints(keras.callbacks.Callback):
         if self._newest is not None:
             self._read(self._newest)
         self.step = self._saved
+        self._trained = model.trainable_variables
         self._restored = model, model.optimizer
         self._restored_metrics = [
             tf.identity(value) if self._checkpoint.within_epoch else tf.zeros_like(value)
@@ -164,9 +168,13 @@ class Checkpoints(keras.callbacks.Callback):
 
         Args:
             within_epoch: whether the epoch goes on.
+
+        Raises:
+            FloatingPointError: if a weight that is trained is not finite.
         """
         if self.step == self._saved:
             return
+        self._require_finite_weights()
         self._checkpoint.step.assign(self.step)
         self._checkpoint.within_epoch.assign(within_epoch)
         self._newest = self._manager.save(checkpoint_number=self.step)
@@ -179,6 +187,14 @@ class Checkpoints(keras.callbacks.Callback):
     def _counted_steps(self) -> int:
         # `iterations` is how often gradients were applied, which may be every so many steps.
         return int(self.model.optimizer._iterations)
+
+    def _require_finite_weights(self) -> None:
+        for weight in self._trained:
+            if not tf.reduce_all(tf.math.is_finite(weight.value)):
+                raise FloatingPointError(
+                    f"{weight.path} is not finite after step {self.step}, which is not saved; the "
+                    f"newest checkpoint is {self._newest}"
+                )
 
     def _require_countable_steps(self) -> None:
         execution, steps = self.model.steps_per_execution, self.params["steps"]

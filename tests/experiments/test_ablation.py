@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from experiments import ablation, result_lines
 from experiments.configs import digits_small
+from experiments.divergence import Diverged
 from experiments.grids import Row, label_distributions
 
 ROWS = [
@@ -92,6 +93,16 @@ def test_trains_every_row_with_every_seed(recipe, tmp_path, trainings):
     assert lines[1]["teacher"]["changes"] == {"epochs": 3, "encoder.width": 0.5}
     assert lines[2]["error"] == "ValueError: a negative temperature"
     assert "test" not in lines[2]
+
+
+def test_a_training_that_diverges_does_not_stop_the_others(recipe, trainings, monkeypatch):
+    def diverge(config, directory, strategy):
+        raise Diverged("the loss is nan")
+
+    monkeypatch.setattr(ablation, "train_cross_entropy", diverge)
+    first, second = run([ROWS[3], ROWS[0]], recipe, seeds=[0])
+    assert first["error"] == "Diverged: the loss is nan"
+    assert second["test"] == {"accuracy": 0.03}
 
 
 def test_makes_what_is_missing_and_nothing_else(recipe, tmp_path, trainings):

@@ -1,0 +1,165 @@
+"""Trainings with a learning rate that no training survives."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+import supcon_tf
+from experiments import training, transfer_sets, transferring
+from experiments.divergence import Diverged
+
+STEPS, EPOCHS = 6, 2
+CONFIG = ConfigDict({"checkpoint_steps": 3, "checkpoints_kept": 2})
+CONFIGS = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
+RECIPE = """
+from experiments.configs import digits_small
+
+def get_config():
+    config = digits_small.get_config()
+    config.augmentation = config.linear.augmentation
+    config.label_smoothing = 0.0
+    config.optimizer.schedule.warmup_epochs = 0
+    return config
+"""
+TINY = (
+    "--config.train_images=96",
+    "--config.batch_size=16",
+    "--config.image_size=8",
+    "--config.encoder.width=0.25",
+    "--config.epochs=2",
+    "--config.checkpoint_steps=3",
+)
+
+
+def batches(start):
+    rng = np.random.default_rng(0)
+    features, targets = (rng.normal(size=[STEPS * EPOCHS, 8, width]) for width in (3, 1))
+    targets[-1] *= 1e3  # so that 1e38 times the gradient is infinite in the last step
+    return tf.data.Dataset.from_tensor_slices((features, targets)).skip(start)
+
+
+def train(directory, rate, execution=1):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(rate), loss="mse", steps_per_execution=execution)
+    return training.train(
+        model,
+        batches,
+        images=48,
+        epochs=EPOCHS,
+        steps_per_epoch=STEPS,
+        directory=directory,
+        config=CONFIG,
+        strategy=tf.distribute.get_strategy(),
+    )
+
+
+def contents(directory):
+    return {path.name: path.read_bytes() for path in (directory / "checkpoints").glob("*-*")}
+
+
+@pytest.mark.versions
+@pytest.mark.parametrize(("execution", "step"), [(1, 8), (3, 9)])
+def test_the_last_good_checkpoint_remains_before_and_after_a_resume(tmp_path, execution, step):
+    """The seventh step, after a good checkpoint, makes weights that the eighth cannot use."""
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([5.5], [0.1, 1e38])
+    text = rf"the loss is (nan|inf) after step {step}, at a learning rate of 1e\+38; try a smaller"
+    with pytest.raises(Diverged, match=text):
+        train(tmp_path, rate, execution)
+    good = contents(tmp_path)
+    assert {name.split(".")[0] for name in good} == {"checkpoint-3", "checkpoint-6"}
+    with pytest.raises(Diverged, match=text):
+        train(tmp_path, rate, execution)
+    assert contents(tmp_path) == good
+
+
+def test_weights_that_are_not_finite_are_not_saved_when_a_checkpoint_is_due(tmp_path):
+    """Here the loss cannot tell: the first step that makes such weights is the last."""
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
+    with pytest.raises(Diverged, match=r"is not finite after step 12, which is not saved; .*-9"):
+        train(tmp_path, rate)
+    assert {name.split(".")[0] for name in contents(tmp_path)} == {"checkpoint-6", "checkpoint-9"}
+
+
+def test_weights_that_are_not_finite_become_no_result_of_a_complete_training(tmp_path, monkeypatch):
+    """As from a checkpoint of an earlier version, which looked at none."""
+    with monkeypatch.context() as patch:
+        patch.setattr(supcon_tf.callbacks.Checkpoints, "_require_finite_weights", lambda _: None)
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
+        with pytest.raises(Diverged, match="is not finite at the end"):
+            train(tmp_path, rate)
+    with pytest.raises(Diverged, match="is not finite at the end"):
+        train(tmp_path, rate)
+
+
+@pytest.mark.parametrize(
+    ("script", "rate", "execution"), [("pretrain", 1e12, 1), ("cross_entropy", 1e6, 3)]
+)
+def test_a_recipe_writes_no_result(run_script, tmp_path, script, rate, execution):
+    """The loss of a contrastive training hardly sees how long weights are, and survives 1e6."""
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(RECIPE)
+    output_dir = tmp_path / "out"
+    with pytest.raises(
+        SystemExit, match=r"diverged: .* step \d+.* learning rate of .*; try a smaller"
+    ):
+        run_script(
+            script,
+            f"--config={recipe}",
+            *TINY,
+            f"--config.steps_per_execution={execution}",
+            f"--config.optimizer.learning_rate={rate}",
+            f"--output_dir={output_dir}",
+        )
+    names = {path.name for path in output_dir.iterdir()}
+    assert names <= {"config.json", "checkpoints", "tensorboard", "log.csv"}
+
+
+def test_the_quickstart_writes_no_result(run_script, tmp_path):
+    with pytest.raises(SystemExit, match=r"the loss is .* after step \d+, at a learning rate of"):
+        run_script(
+            "quickstart",
+            "--train_images=64",
+            "--batch_size=32",
+            "--epochs=3",
+            "--method=cross_entropy",
+            "--cross_entropy_learning_rate=1e38",
+            f"--output_dir={tmp_path}",
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_fine_tuning_does_not_choose_settings_that_diverge(tmp_path):
+    encoder = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4)]
+    )
+    encoder.save(tmp_path / "encoder.keras")
+    digits = supcon_tf.data.load_digits("train").take(np.arange(40))
+    images = supcon_tf.data.ArrayImages(
+        digits.images, np.arange(40), [str(position) for position in range(40)]
+    )
+    part = transfer_sets.Part(images, np.eye(10, dtype=np.float32)[digits.labels])
+
+    def choose(rates):
+        return transferring.fine_tuned_scores(
+            tmp_path / "encoder.keras",
+            transfer_sets.SETS["birdsnap"],
+            part,
+            part,
+            steps=6,
+            learning_rates=rates,
+            weight_decays=[0.0],
+            batch_size=16,
+            short_side=None,
+            seed=0,
+        )
+
+    scores, chosen = choose([1e38, 0.01])
+    assert np.isfinite(scores).all()
+    assert chosen["learning_rate"] == 0.01
+    with pytest.raises(Diverged, match="the loss is"):
+        choose([1e38])
