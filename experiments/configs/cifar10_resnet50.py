@@ -40,7 +40,9 @@ def get_config() -> ConfigDict:
             steps_per_execution=1,
             checkpoint_steps=1000,
             checkpoints_kept=2,
-            augmentation=dict(policy="sim_augment", area=(0.2, 1.0), flip=True, strength=0.5),
+            augmentation=dict(
+                policy="sim_augment", area=(0.2, 1.0), flip=True, crop="torchvision", strength=0.5
+            ),
             mixing=dict(kind="", alpha=1.0, per_sample=False),  # none
             teacher=dict(path="", weight=1.0, temperature=1.0, gives="auto"),  # none
             encoder=dict(
@@ -66,7 +68,9 @@ def get_config() -> ConfigDict:
                 batch_statistics=False,
                 label_smoothing=0.0,
                 mixing=dict(kind=""),  # none
-                augmentation=dict(policy="crop_flip", area=(0.2, 1.0), flip=True),
+                augmentation=dict(
+                    policy="crop_flip", area=(0.2, 1.0), flip=True, crop="torchvision"
+                ),
                 optimizer=dict(
                     name="sgd",
                     learning_rate=2.5,  # 5 for 512

@@ -32,7 +32,9 @@ def get_config() -> ConfigDict:
             steps_per_execution=1,
             checkpoint_steps=100,
             checkpoints_kept=2,
-            augmentation=dict(policy="sim_augment", area=(0.5, 1.0), flip=False, strength=0.5),
+            augmentation=dict(
+                policy="sim_augment", area=(0.5, 1.0), flip=False, crop="torchvision", strength=0.5
+            ),
             mixing=dict(kind="", alpha=1.0, per_sample=False),  # none
             teacher=dict(path="", weight=1.0, temperature=1.0, gives="auto"),  # none
             encoder=dict(
@@ -58,7 +60,9 @@ def get_config() -> ConfigDict:
                 batch_statistics=False,
                 label_smoothing=0.0,
                 mixing=dict(kind=""),  # none
-                augmentation=dict(policy="crop_flip", area=(0.5, 1.0), flip=False),
+                augmentation=dict(
+                    policy="crop_flip", area=(0.5, 1.0), flip=False, crop="torchvision"
+                ),
                 optimizer=dict(
                     name="adam",
                     learning_rate=0.02,

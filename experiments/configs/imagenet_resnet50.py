@@ -42,7 +42,9 @@ def get_config() -> ConfigDict:
             steps_per_execution=1,
             checkpoint_steps=1000,
             checkpoints_kept=2,
-            augmentation=dict(policy="auto_augment", area=(0.08, 1.0), flip=True),
+            augmentation=dict(
+                policy="auto_augment", area=(0.08, 1.0), flip=True, crop="tensorflow"
+            ),
             mixing=dict(kind="", alpha=1.0, per_sample=False),  # none
             teacher=dict(path="", weight=1.0, temperature=1.0, gives="auto"),  # none
             encoder=dict(
@@ -68,7 +70,9 @@ def get_config() -> ConfigDict:
                 batch_statistics=True,
                 label_smoothing=0.0,
                 mixing=dict(kind=""),  # none
-                augmentation=dict(policy="auto_augment", area=(0.08, 1.0), flip=True),
+                augmentation=dict(
+                    policy="auto_augment", area=(0.08, 1.0), flip=True, crop="tensorflow"
+                ),
                 optimizer=dict(
                     name="rmsprop",
                     learning_rate=0.05,  # 1.2 for 6144

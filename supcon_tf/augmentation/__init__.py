@@ -12,6 +12,7 @@
 from supcon_tf.augmentation.auto_augment import AutoAugment
 from supcon_tf.augmentation.base import Compose, ImageTransform, Transform
 from supcon_tf.augmentation.blur import RandomGaussianBlur
+from supcon_tf.augmentation.crop import RandomResizedCrop
 from supcon_tf.augmentation.mixing import Mixing
 from supcon_tf.augmentation.policies import (
     auto_augment,
@@ -26,7 +27,6 @@ from supcon_tf.augmentation.transforms import (
     ColorJitter,
     RandomGrayscale,
     RandomHorizontalFlip,
-    RandomResizedCrop,
 )
 from supcon_tf.augmentation.warp import RandomWarp
 

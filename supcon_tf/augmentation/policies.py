@@ -10,12 +10,12 @@ from supcon_tf._arguments import integer
 from supcon_tf.augmentation.auto_augment import AutoAugment
 from supcon_tf.augmentation.base import Compose, Transform
 from supcon_tf.augmentation.blur import RandomGaussianBlur
+from supcon_tf.augmentation.crop import RandomResizedCrop
 from supcon_tf.augmentation.rand_augment import RandAugment
 from supcon_tf.augmentation.transforms import (
     ColorJitter,
     RandomGrayscale,
     RandomHorizontalFlip,
-    RandomResizedCrop,
 )
 from supcon_tf.augmentation.warp import RandomWarp
 
@@ -23,13 +23,20 @@ from supcon_tf.augmentation.warp import RandomWarp
 _REFERENCE_SIZE = 224
 
 
-def crop_flip(size: int, *, area: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> Compose:
+def crop_flip(
+    size: int,
+    *,
+    area: tuple[float, float] = (0.08, 1.0),
+    flip: bool = True,
+    crop: str = "torchvision",
+) -> Compose:
     """Crop and flip alone: what a cross-entropy baseline or a linear classifier trains on.
 
     Args:
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
         flip: whether to mirror half of the views; switch it off where left and right matter.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
 
     Returns:
         The policy as one transform.
@@ -39,7 +46,7 @@ def crop_flip(size: int, *, area: tuple[float, float] = (0.08, 1.0), flip: bool 
     >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
     TensorShape([2, 8, 8, 3])
     """
-    return Compose(_crop_flip(size, area, flip))
+    return Compose(_crop_flip(size, area, flip, crop))
 
 
 def sim_augment(
@@ -47,6 +54,7 @@ def sim_augment(
     *,
     area: tuple[float, float] = (0.2, 1.0),
     flip: bool = True,
+    crop: str = "torchvision",
     strength: float = 0.5,
     blur: bool = False,
     warp: float = 0.0,
@@ -63,6 +71,7 @@ def sim_augment(
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
         flip: whether to mirror half of the views; switch it off where left and right matter.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
         strength: strength s of the colour jitter: 0.8 s for brightness, contrast and saturation,
             0.2 s for hue.
         blur: whether to blur half of the views by a Gaussian, sampled across a tenth of the side,
@@ -81,13 +90,17 @@ def sim_augment(
     >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
     TensorShape([2, 8, 8, 3])
     """
-    transforms = _crop_flip(size, area, flip)
+    transforms = _crop_flip(size, area, flip, crop)
     transforms += [_color_jitter(strength), RandomGrayscale()]
     return Compose(transforms + _distortions(size, warp, blur))
 
 
 def auto_augment(
-    size: int, *, area: tuple[float, float] = (0.08, 1.0), flip: bool = True
+    size: int,
+    *,
+    area: tuple[float, float] = (0.08, 1.0),
+    flip: bool = True,
+    crop: str = "torchvision",
 ) -> Compose:
     """Crop, flip and AutoAugment with the ImageNet policy of the reference code.
 
@@ -98,6 +111,7 @@ def auto_augment(
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
         flip: whether to mirror half of the views; switch it off where left and right matter.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
 
     Returns:
         The policy as one transform.
@@ -107,7 +121,7 @@ def auto_augment(
     >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
     TensorShape([2, 8, 8, 3])
     """
-    return Compose([*_crop_flip(size, area, flip), AutoAugment(250 * size / _REFERENCE_SIZE)])
+    return Compose([*_crop_flip(size, area, flip, crop), AutoAugment(250 * size / _REFERENCE_SIZE)])
 
 
 def rand_augment(
@@ -115,6 +129,7 @@ def rand_augment(
     *,
     area: tuple[float, float] = (0.08, 1.0),
     flip: bool = True,
+    crop: str = "torchvision",
     num_ops: int = 2,
     magnitude: float = 10.0,
 ) -> Compose:
@@ -128,6 +143,7 @@ def rand_augment(
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
         flip: whether to mirror half of the views; switch it off where left and right matter.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
         num_ops: how many operations a view gets, N in the paper.
         magnitude: level of all of them, from 0 to 10, M in the paper.
 
@@ -142,7 +158,7 @@ def rand_augment(
     >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
     TensorShape([2, 8, 8, 3])
     """
-    return Compose([*_crop_flip(size, area, flip), _rand_augment(size, num_ops, magnitude)])
+    return Compose([*_crop_flip(size, area, flip, crop), _rand_augment(size, num_ops, magnitude)])
 
 
 def stacked_rand_augment(
@@ -150,6 +166,7 @@ def stacked_rand_augment(
     *,
     area: tuple[float, float] = (0.08, 1.0),
     flip: bool = True,
+    crop: str = "torchvision",
     strength: float = 1.0,
     warp: float = 0.0,
 ) -> Compose:
@@ -164,6 +181,7 @@ def stacked_rand_augment(
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
         flip: whether to mirror half of the views; switch it off where left and right matter.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
         strength: strength of the colour jitter, as in `sim_augment`.
         warp: how often to warp a view, as in `sim_augment`.
 
@@ -178,7 +196,7 @@ def stacked_rand_augment(
     >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
     TensorShape([2, 8, 8, 3])
     """
-    transforms = _crop_flip(size, area, flip)
+    transforms = _crop_flip(size, area, flip, crop)
     transforms += [
         _color_jitter(strength),
         _rand_augment(size, num_ops=2, magnitude=10.0),
@@ -218,9 +236,9 @@ def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Te
     return tf.image.resize(square, [size, size], antialias=True)
 
 
-def _crop_flip(size: int, area: tuple[float, float], flip: bool) -> list[Transform]:
-    crop = RandomResizedCrop(size, area)
-    return [crop, RandomHorizontalFlip()] if flip else [crop]
+def _crop_flip(size: int, area: tuple[float, float], flip: bool, crop: str) -> list[Transform]:
+    transforms: list[Transform] = [RandomResizedCrop(size, area, definition=crop)]
+    return [*transforms, RandomHorizontalFlip()] if flip else transforms
 
 
 def _color_jitter(strength: float) -> ColorJitter:

@@ -1,130 +1,14 @@
-"""The transforms that most policies share: crop, flip, colour jitter and grayscale."""
+"""The transforms that most policies share after the crop: flip, colour jitter and grayscale."""
 
 import dataclasses
 import functools
 import itertools
-import math
-from collections.abc import Callable
 
 import tensorflow as tf
 
-from supcon_tf._arguments import integer
-from supcon_tf.augmentation.base import Compose, ImageTransform, in_turn
+from supcon_tf.augmentation.base import ImageTransform, in_turn
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
-
-
-@dataclasses.dataclass(frozen=True)
-class RandomResizedCrop:
-    """Cuts out a random rectangle and resizes it bilinearly to a square.
-
-    Area and logarithm of the aspect ratio are uniform. A side that would exceed the image is
-    clipped to it (torchvision draws again instead).
-
-    Examples:
-        >>> import tensorflow as tf
-        >>> from supcon_tf import augmentation
-        >>> crop = augmentation.RandomResizedCrop(8)
-        >>> draws = tf.random.stateless_uniform([2, crop.num_draws], seed=[0, 1])
-        >>> crop(tf.ones([2, 12, 10, 3]), draws).shape
-        TensorShape([2, 8, 8, 3])
-
-    Args:
-        size: side of the result in pixels.
-        area: smallest and largest fraction of the image's area.
-        aspect: smallest and largest width / height.
-
-    Raises:
-        ValueError: if `size` is not an integer above 0, or a range is not above 0, the smaller
-            number first; areas are at most 1.
-    """
-
-    size: int
-    area: tuple[float, float] = (0.2, 1.0)
-    aspect: tuple[float, float] = (3 / 4, 4 / 3)
-
-    num_draws = 4
-
-    def __post_init__(self) -> None:
-        integer("size", self.size)
-        for argument, (low, high), most in (
-            ("area", self.area, 1.0),
-            ("aspect", self.aspect, math.inf),
-        ):
-            if not 0 < low <= high <= most:
-                raise ValueError(
-                    f"`{argument}` must be a smallest and a largest number, above 0 and at most "
-                    f"{most}. Received: {(low, high)}"
-                )
-
-    def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Crops images, all of them equally often.
-
-        Args:
-            images: `[images, height, width, channels]`.
-            draws: `[crops, 4]`, the crops of an image together.
-
-        Returns:
-            `[crops, size, size, channels]` float32.
-        """
-        image_height = tf.cast(tf.shape(images)[1], tf.float32)
-        image_width = tf.cast(tf.shape(images)[2], tf.float32)
-        area = _between(draws[:, 0], *self.area) * image_height * image_width
-        aspect = tf.exp(_between(draws[:, 1], *(math.log(bound) for bound in self.aspect)))
-        height = tf.clip_by_value(tf.sqrt(area / aspect), 1.0, image_height)
-        width = tf.clip_by_value(tf.sqrt(area * aspect), 1.0, image_width)
-        top = draws[:, 2] * (image_height - height)
-        left = draws[:, 3] * (image_width - width)
-        # crop_and_resize puts 0 and 1 at the centres of the outermost pixels.
-        last_row, last_column = tf.maximum(image_height, 2) - 1, tf.maximum(image_width, 2) - 1
-        boxes = tf.stack(
-            [
-                top / last_row,
-                left / last_column,
-                (top + height - 1) / last_row,
-                (left + width - 1) / last_column,
-            ],
-            axis=1,
-        )
-        crops_of_each = tf.shape(draws)[0] // tf.shape(images)[0]
-        image_of_crop = tf.repeat(tf.range(tf.shape(images)[0]), crops_of_each)
-        if None in images.shape[1:]:  # a program would be compiled for each size that comes up
-            return tf.image.crop_and_resize(images, boxes, image_of_crop, [self.size, self.size])
-        return _crop(images, boxes, image_of_crop, self.size)
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _crop(images: tf.Tensor, boxes: tf.Tensor, image_of_crop: tf.Tensor, size: int) -> tf.Tensor:
-    """What `tf.image.crop_and_resize` does, in about half of its time."""
-    _, height, width, channels = images.shape
-    steps = tf.linspace(0.0, 1.0, size) if size > 1 else tf.constant([0.5])
-
-    def places(first: tf.Tensor, last: tf.Tensor, length: int) -> tuple[tf.Tensor, ...]:
-        place = (first[:, None] + steps * (last - first)[:, None]) * (length - 1)
-        place = tf.clip_by_value(place, 0.0, length - 1.0)
-        before = tf.floor(place)
-        index = tf.cast(before, tf.int32)
-        return index, tf.minimum(index + 1, length - 1), place - before
-
-    top, bottom, down = places(boxes[:, 0], boxes[:, 2], height)
-    left, right, across = places(boxes[:, 1], boxes[:, 3], width)
-    pixels = tf.reshape(images, [-1, channels])
-    first_row = image_of_crop[:, None] * height
-
-    def read(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-        return tf.gather(pixels, (first_row + row)[:, :, None] * width + column[:, None, :])
-
-    across, down = across[:, None, :, None], down[:, :, None, None]
-    above = read(top, left) * (1 - across) + read(top, right) * across
-    below = read(bottom, left) * (1 - across) + read(bottom, right) * across
-    return above * (1 - down) + below * down
-
-
-def crops_first(transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> bool:
-    """Whether a transform begins with a crop, which makes several views out of one image."""
-    if isinstance(transform, Compose) and transform.transforms:
-        return crops_first(transform.transforms[0])
-    return isinstance(transform, RandomResizedCrop)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from supcon_tf._arguments import one_of
-from supcon_tf.augmentation.transforms import crops_first
+from supcon_tf.augmentation.crop import crops_first
 
 # Makes float32 images in [0, 1] of one common size, `[images, height, width, channels]`, out of
 # images of any size and one row of drawn numbers for each.

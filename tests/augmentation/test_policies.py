@@ -75,9 +75,16 @@ def test_policies_make_batches():
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_all_policies_crop_and_flip_first(flip):
-    for make in (aug.crop_flip, aug.auto_augment, aug.rand_augment, aug.stacked_rand_augment):
-        first, *rest = make(24, area=(0.3, 0.4), flip=flip).transforms
-        assert first == aug.RandomResizedCrop(24, (0.3, 0.4))
+    for make in (
+        aug.crop_flip,
+        aug.sim_augment,
+        aug.auto_augment,
+        aug.rand_augment,
+        aug.stacked_rand_augment,
+    ):
+        first, *rest = make(24, area=(0.3, 0.4), flip=flip, crop="tensorflow").transforms
+        assert first == aug.RandomResizedCrop(24, (0.3, 0.4), definition="tensorflow")
+        assert make(24).transforms[0].definition == "torchvision"
         flips = [transform for transform in rest if transform == aug.RandomHorizontalFlip()]
         assert len(flips) == flip
         assert not flip or rest[0] == flips[0]

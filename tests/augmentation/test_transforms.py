@@ -18,38 +18,6 @@ def draws(*values):
     return tf.constant([values], tf.float32)
 
 
-def test_a_full_crop_of_the_same_size_is_the_image():
-    images = random_images(1, 8, 8)
-    crop = aug.RandomResizedCrop(8, area=(1.0, 1.0), aspect=(1.0, 1.0))
-    np.testing.assert_allclose(crop(images, draws(0.3, 0.3, 0.3, 0.3)), images, atol=1e-6)
-
-
-@pytest.mark.parametrize(("top", "left"), [(0.0, 0.0), (0.999999, 0.0), (0.5, 0.999999)])
-def test_a_crop_is_the_rectangle_that_was_drawn(top, left):
-    # A quarter of the area at aspect 1 of an 8 x 8 image: 4 x 4 pixels at 0 to 4.
-    images = random_images(1, 8, 8)
-    crop = aug.RandomResizedCrop(4, area=(0.25, 0.25), aspect=(1.0, 1.0))
-    row, column = round(4 * top), round(4 * left)
-    expected = images[:, row : row + 4, column : column + 4]
-    np.testing.assert_allclose(crop(images, draws(0.0, 0.0, top, left)), expected, atol=1e-4)
-
-
-def test_crops_have_the_drawn_area_and_aspect():
-    # The image's two channels are its row and column, so a crop shows where it comes from.
-    rows, columns = np.meshgrid(np.arange(100.0), np.arange(100.0), indexing="ij")
-    images = np.tile(np.stack([rows, columns], -1)[None], [200, 1, 1, 1]).astype("float32")
-    drawn = np.random.default_rng(0).random([200, 4]).astype("float32")
-    crops = aug.RandomResizedCrop(16, area=(0.2, 0.5))(images, tf.constant(drawn)).numpy()
-    height = crops[:, -1, 0, 0] - crops[:, 0, 0, 0] + 1
-    width = crops[:, 0, -1, 1] - crops[:, 0, 0, 1] + 1
-    area = 0.2 + 0.3 * drawn[:, 0]
-    log_aspect = np.log(3 / 4) + drawn[:, 1] * (np.log(4 / 3) - np.log(3 / 4))
-    np.testing.assert_allclose(height * width / 100**2, area, rtol=1e-3)
-    np.testing.assert_allclose(np.log(width / height), log_aspect, atol=1e-3)
-    assert crops.min() >= 0
-    assert crops.max() <= 99
-
-
 def test_flip():
     images = random_images(2)
     flipped = aug.RandomHorizontalFlip()(images, tf.constant([[0.4], [0.6]]))
@@ -185,40 +153,6 @@ def test_images_must_have_a_known_size_and_colours(shape):
 
     with pytest.raises(ValueError, match="`images` must have .*Received: shape="):
         tf.function(trace).get_concrete_function(tf.TensorSpec(shape))
-
-
-def test_a_crop_makes_several_views_of_each_image():
-    images = random_images(3, 20, 24)
-    drawn = tf.random.stateless_uniform([6, 4], [0, 1])
-    crop = aug.RandomResizedCrop(8)
-    expected = crop(np.repeat(images, 2, axis=0), drawn)
-    np.testing.assert_array_equal(crop(images, drawn), expected)
-
-
-@pytest.mark.parametrize("size", [1, 8, 40])
-def test_crops_of_images_of_unknown_size_are_the_same(size):
-    images = random_images(3, 20, 24)
-    drawn = tf.random.stateless_uniform([6, 4], [0, 1])
-    crop = aug.RandomResizedCrop(size)
-    unknown = tf.function(crop).get_concrete_function(
-        tf.TensorSpec([None, None, None, 3]), tf.TensorSpec([6, 4])
-    )
-    np.testing.assert_allclose(crop(images, drawn), unknown(tf.constant(images), drawn), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"size": 0}, "`size` must be an integer.*Received: 0"),
-        ({"size": (8, 8)}, r"`size` must be an integer.*Received: \(8, 8\)"),
-        ({"area": (1.0, 0.2)}, r"`area`.*Received: \(1.0, 0.2\)"),
-        ({"area": (0.2, 2.0)}, r"`area`.*at most 1.0.*Received: \(0.2, 2.0\)"),
-        ({"aspect": (0.0, 1.0)}, r"`aspect`.*Received: \(0.0, 1.0\)"),
-    ],
-)
-def test_crops_that_cannot_be(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        aug.RandomResizedCrop(**{"size": 8, **arguments})
 
 
 def test_a_square_larger_than_the_short_side():
