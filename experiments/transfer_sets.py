@@ -13,6 +13,7 @@ import numpy as np
 
 from supcon_tf import data, evaluation
 from supcon_tf._requirements import needs
+from supcon_tf.evaluation.checks import matrix
 
 with needs("experiments.transfer_sets", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
@@ -22,11 +23,16 @@ Metric = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
 
 
 def _top_1(scores: np.ndarray, targets: np.ndarray, difficult: np.ndarray | None) -> float:
-    return float(np.mean(scores.argmax(axis=1) == targets.argmax(axis=1)))
+    return float(np.mean(_classes(scores) == targets.argmax(axis=1)))
 
 
 def _mean_per_class(scores: np.ndarray, targets: np.ndarray, difficult: np.ndarray | None) -> float:
-    return evaluation.mean_per_class_accuracy(scores.argmax(axis=1), targets.argmax(axis=1))
+    return evaluation.mean_per_class_accuracy(_classes(scores), targets.argmax(axis=1))
+
+
+def _classes(scores: np.ndarray) -> np.ndarray:
+    # Of a row with NaN that is the largest one, and of a diverged classifier always the first.
+    return matrix("scores", scores).argmax(axis=1)
 
 
 METRICS: dict[str, Metric] = {

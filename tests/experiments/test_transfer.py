@@ -13,6 +13,7 @@ from supcon_tf import evaluation
 tfds = pytest.importorskip("tensorflow_datasets")
 
 from experiments import transfer_sets, transferring  # noqa: E402  (skipped without)
+from experiments.divergence import Diverged  # noqa: E402
 
 
 def write_classes(directory, images, brightness=(40, 120, 200)):
@@ -132,6 +133,28 @@ def train_part(labels):
     return transfer_sets.Part(images, np.eye(2, dtype=np.float32)[labels])
 
 
+def test_a_training_that_diverges_is_not_chosen(data_dir, encoder, monkeypatch):
+    fine_tune = transferring.fine_tune
+
+    def diverging(model, train, *, learning_rate, **settings):
+        if learning_rate == 10:
+            raise Diverged("the loss is nan")
+        return fine_tune(model, train, learning_rate=learning_rate, **settings)
+
+    monkeypatch.setattr(transferring, "fine_tune", diverging)
+    part = train_part([0, 1] * 5)
+    settings = {"steps": 1, "weight_decays": [0.0], "batch_size": 5, "short_side": None, "seed": 0}
+    path = data_dir / "encoder.keras"
+    entry = transfer_sets.SETS["birdsnap"]
+    scores, chosen = transferring.fine_tuned_scores(
+        path, entry, part, part, learning_rates=[10, 0.1], **settings
+    )
+    assert chosen["learning_rate"] == 0.1
+    assert scores.shape == (10, 2)
+    with pytest.raises(Diverged):
+        transferring.fine_tuned_scores(path, entry, part, part, learning_rates=[10], **settings)
+
+
 def voc_examples(size):
     """Red shows class 0 and green class 1; of 12 images one that looks red is also of class 1."""
     for k in range(size):
@@ -208,6 +231,9 @@ def test_metrics():
     shown = np.array([[1, 0], [1, 1], [0, 1], [1, 0]])
     expected = evaluation.voc_mean_average_precision(scores[:, :2], shown)
     assert transfer_sets.METRICS["11-point mAP"](scores[:, :2], shown, None) == expected
+    for name in transfer_sets.METRICS:
+        with pytest.raises(ValueError, match="`scores` must be finite. Received: .* in 1 of 4"):
+            transfer_sets.METRICS[name](np.where(scores == 3, np.nan, scores), targets, None)
     metrics = [entry.metric for entry in transfer_sets.SETS.values()]
     assert [metrics.count(name) for name in transfer_sets.METRICS] == [7, 4, 1]
 
