@@ -3,6 +3,10 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
+
+# Their replicas run in threads, which cannot meet within one branch of a condition.
+_MIRRORING = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def require_representations(encoder: keras.Model) -> int:
@@ -58,3 +62,16 @@ def require_momentum(momentum: Any) -> None:
     """Raises `ValueError` if the momentum of an average is out of range."""
     if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
         raise ValueError(f"`momentum` must be a number from 0 and below 1. Received: {momentum!r}")
+
+
+def require_no_accumulation(optimizer: keras.Optimizer, strategy: tf.distribute.Strategy) -> None:
+    """Raises `ValueError` if an optimizer of Keras would fail to accumulate gradients."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    if isinstance(strategy, _MIRRORING) and optimizer.gradient_accumulation_steps:
+        raise ValueError(
+            "An optimizer of Keras cannot accumulate gradients under a strategy that mirrors "
+            "variables. Leave out `gradient_accumulation_steps`; a larger batch in the same memory "
+            "is `micro_batch_size` of SupConModel and MomentumSupConModel. Received: "
+            f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps} under "
+            f"{type(strategy).__name__}"
+        )

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf.models.checks import require_no_accumulation
 from supcon_tf.models.finite import nan_unless_finite
 
 Logs = dict[str, Any]
@@ -55,7 +56,8 @@ class ReplicatedModel(keras.Model):
         Raises:
             ValueError: on several replicas, if `x` is neither a `tf.data.Dataset` with batches of a
                 static size that the number of replicas divides, nor a
-                `tf.distribute.DistributedDataset` with batches of a static size.
+                `tf.distribute.DistributedDataset` with batches of a static size; under a strategy
+                that mirrors variables, if the optimizer accumulates gradients.
         """
         if self._is_distributed():
             rows = self._rows_per_replica(x)
@@ -86,6 +88,7 @@ class ReplicatedModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> None:
         """Builds the function that `fit` calls for every execution."""
+        require_no_accumulation(self.optimizer, self.distribute_strategy)
         if self.train_function is None or force:
             self.train_function = self._execution(self.train_step, self._train_rows)
 

@@ -6,10 +6,10 @@ import tensorflow as tf
 import supcon_tf
 
 
-def make_model(**compile_options):
+def make_model(optimizer="sgd", **compile_options):
     encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
     model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((8,)))
-    model.compile("sgd", loss=supcon_tf.SupConLoss(), **compile_options)
+    model.compile(optimizer, loss=supcon_tf.SupConLoss(), **compile_options)
     return model
 
 
@@ -50,6 +50,33 @@ def test_compiling_the_whole_step_is_refused(two_replicas):
     fit_fails(
         two_replicas, batches(), "Received: jit_compile=True under Mirrored", jit_compile=True
     )
+
+
+@pytest.mark.versions
+@pytest.mark.parametrize("scaled", [False, True])
+def test_accumulating_gradients_is_refused_where_keras_cannot(two_replicas, scaled):
+    with two_replicas.scope():
+        optimizer = keras.optimizers.SGD(gradient_accumulation_steps=2)
+        if scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    match = "`micro_batch_size`.*Received: gradient_accumulation_steps=2 under MirroredStrategy"
+    fit_fails(two_replicas, batches(), match, optimizer=optimizer)
+
+
+@pytest.mark.versions
+def test_without_a_strategy_gradients_accumulate():
+    """Two steps with half of a learning rate, both of the first weights."""
+    model = make_model(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
+    start, data = model.get_weights(), batches(samples=16)
+    model.fit(data, verbose=0)
+    gradients = []
+    for images, labels in data:
+        each = make_model(keras.optimizers.SGD(1.0))
+        each.set_weights(start)
+        each.train_on_batch(images, labels)
+        gradients.append(start[-1] - each.get_weights()[-1])
+    expected = start[-1] - 0.1 * np.mean(gradients, axis=0)
+    np.testing.assert_allclose(model.get_weights()[-1], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_strategy_that_comes_after_the_model_is_refused(two_replicas):
