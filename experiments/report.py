@@ -26,6 +26,13 @@ _OUTPUT = flags.DEFINE_string(
     "output", "docs/results.md", "The page; figures go to the directory of the lines."
 )
 
+# The day from which on a random crop whose side exceeds the image is drawn again.
+CROPS_CHANGED = "2026-11-26"
+EARLIER_CROPS = """
+**Earlier crops:** {earlier} of the {all} trainings of the grids clipped a crop that exceeds the
+image. The recipe now draws it again, so that crops show less of an image.
+"""
+
 # In the order of the page; the recipe at full size that the grid is made of.
 GRIDS = {
     "losses": "cifar10_resnet50",
@@ -58,6 +65,12 @@ python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.p
 
 and this page, from [their lines]({lines}), with `python -m experiments.report`.
 """
+
+
+def note_on_crops(lines: Mapping[str, result_lines.Line]) -> str:
+    """Says how many trainings saw the crops of before `CROPS_CHANGED`; nothing if none did."""
+    earlier = sum(line["finished"] < CROPS_CHANGED for line in lines.values())
+    return EARLIER_CROPS.format(earlier=earlier, all=len(lines)) if earlier else ""
 
 
 def section(
@@ -151,6 +164,7 @@ def main(argv: list[str]) -> None:
     lines, recipe = result_lines.read(path), path.stem
     beside = path.relative_to(output.parent)
     text = BEGIN.format(recipe=recipe, lines=beside, noise=NOISE)
+    text += note_on_crops(lines)
     for name in GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
         text += section(name, grid, lines, recipe)
