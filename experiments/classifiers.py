@@ -10,7 +10,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import datasets, recipes, training
+from experiments import datasets, recipes, saved_models, training
 from experiments.files import write_atomically
 from supcon_tf.data import ImageSource, flatten_views, mix_batches, multi_view_batches
 
@@ -37,7 +37,7 @@ def train_linear(
     """
 
     def build(num_classes: int, channels: int) -> keras.Model:
-        return linear(keras.saving.load_model(encoder, compile=False), num_classes, config)
+        return linear(saved_models.load(encoder), num_classes, config)
 
     train_classifier(build, config, config.linear, output_dir, strategy)
 

@@ -37,9 +37,17 @@ def require_finite_weights(model: keras.Model) -> None:
     Raises:
         Diverged: if a weight is not finite.
     """
+    weight = weight_not_finite(model)
+    if weight is not None:
+        raise _diverged(model, f"{weight.path} is not finite at the end")
+
+
+def weight_not_finite(model: keras.Model) -> keras.Variable | None:
+    """Returns the first weight that holds NaN or infinity, if there is one."""
     for weight in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-            raise _diverged(model, f"{weight.path} is not finite at the end")
+            return weight
+    return None
 
 
 @contextlib.contextmanager

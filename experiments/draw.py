@@ -53,19 +53,18 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     files = named_files.parse("encoder", _ENCODERS.value)
 
-    import keras
     import numpy as np
     import tensorflow as tf
 
     import supcon_tf
-    from experiments import datasets, pictures, representations
+    from experiments import datasets, pictures, representations, saved_models
     from experiments.pictures.sample import sample
 
     test = datasets.load(_DATASET.value, _DATA_DIR.value, "test")
     features, probabilities, size = {}, {}, _THUMBNAIL
     for name, path in files.items():
         print(f"embedding {len(test)} images with {path}", flush=True)
-        model = keras.saving.load_model(path, compile=False)
+        model = saved_models.load(path)
         encoder = getattr(model, "encoder", model)
         arguments = (test, _BATCH_SIZE.value)
         features[name] = representations.of_images(

@@ -42,13 +42,12 @@ def main(argv: list[str]) -> None:
     if not pathlib.Path(_ENCODER.value).is_file():
         raise FileNotFoundError(f"`encoder` must exist. Received: {_ENCODER.value!r}")
 
-    import keras
     import numpy as np
 
-    from experiments import datasets, representations
+    from experiments import datasets, representations, saved_models
     from experiments.files import write_atomically
 
-    encoder = keras.saving.load_model(_ENCODER.value, compile=False)
+    encoder = saved_models.load(_ENCODER.value)
     if _DATASET.value is not None:
         source = datasets.load(_DATASET.value, _DATA_DIR.value, _SPLIT.value)
         about = {"labels": source.labels, "class_names": np.array(source.class_names)}

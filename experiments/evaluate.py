@@ -70,16 +70,14 @@ def main(argv: list[str]) -> None:
     if output.suffix != ".json":
         raise ValueError(f"`output` must end in .json. Received: {str(output)!r}")
 
-    import keras
+    import supcon_tf
+    from experiments import datasets, files, representations, saved_models
 
-    import supcon_tf  # so that keras knows its models
-    from experiments import datasets, files, representations
-
-    def load(path: str | None) -> keras.Model | None:
-        return None if path is None else keras.saving.load_model(path, compile=False)
-
-    classifier = load(_CLASSIFIER.value)
-    encoder = load(_ENCODER.value) or classifier.encoder
+    classifier, encoder = (
+        None if flag.value is None else saved_models.load(flag.value)
+        for flag in (_CLASSIFIER, _ENCODER)
+    )
+    encoder = encoder or classifier.encoder
     train, test = datasets.load_both(
         _DATASET.value, _DATA_DIR.value, _TRAIN_IMAGES.value, _HOLD_OUT.value
     )

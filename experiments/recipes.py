@@ -10,6 +10,7 @@ from keras.optimizers import schedules
 from ml_collections import ConfigDict
 
 import supcon_tf
+from experiments import saved_models
 from supcon_tf import augmentation, optimizers
 from supcon_tf.data import ImageSource, image_batches
 
@@ -90,7 +91,7 @@ def teacher(config: ConfigDict) -> dict[str, Any]:
             f"Received: {config.path!r}"
         )
     return {
-        "teacher": keras.saving.load_model(config.path, compile=False),
+        "teacher": saved_models.load(config.path),
         "distillation_weight": config.weight,
         "teacher_temperature": config.temperature,
         "teacher_gives": config.gives,

@@ -70,14 +70,9 @@ def main(argv: list[str]) -> None:
         raise ValueError(f"`reference` must be one of {list(paths)}. Received: {reference!r}")
     output_dir = pathlib.Path(_OUTPUT_DIR.value or f"runs/robustness/{_DATASET.value}")
 
-    import keras
+    from experiments import files, pictures, saved_models
 
-    import supcon_tf  # noqa: F401  (so that keras knows its models)
-    from experiments import files, pictures
-
-    classifiers = {
-        name: keras.saving.load_model(path, compile=False) for name, path in paths.items()
-    }
+    classifiers = {name: saved_models.load(path) for name, path in paths.items()}
     size, channels = common_images(classifiers)
     clean, corrupted = make_batches(size, channels)
     figures = {name: {"path": str(path)} for name, path in paths.items()}

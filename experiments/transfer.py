@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
 
     import keras
 
-    from experiments import files, transfer_sets, transferring
+    from experiments import files, saved_models, transfer_sets, transferring
 
     names = _DATASETS.value or list(transfer_sets.SETS)
     transfer_sets.require(names, _DATA_DIR.value)
@@ -99,7 +99,7 @@ def main(argv: list[str]) -> None:
         train, test = transfer_sets.load(name, _DATA_DIR.value)
         chosen = {}
         if _PROTOCOL.value == "frozen":
-            model = keras.saving.load_model(encoder, compile=False)
+            model = saved_models.load(encoder)
             scores = transferring.frozen_scores(model, entry, train, test, **arguments)
         else:
             scores, chosen = transferring.fine_tuned_scores(

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import supcon_tf
-from experiments import representations
+from experiments import representations, saved_models
 from experiments.divergence import Diverged, StopIfDiverged, require_finite_weights
 from experiments.transfer_sets import METRICS, Part, TransferSet
 from supcon_tf import evaluation
@@ -99,7 +99,7 @@ def fine_tuned_scores(
 
     def train_and_classify(train: Part, test: Part, settings: dict[str, float]) -> np.ndarray:
         model = fine_tune(
-            keras.saving.load_model(encoder, compile=False),
+            saved_models.load(encoder),
             train,
             multi_label=entry.multi_label,
             steps=steps,

@@ -1,0 +1,19 @@
+import keras
+import numpy as np
+import pytest
+
+from experiments import saved_models
+
+
+def test_a_model_with_nan_in_its_weights_is_refused(tmp_path):
+    """TensorFlow may hide it: on a CPU this one gives zeros, not NaN."""
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, "relu", name="hidden")])
+    path = tmp_path / "encoder.keras"
+    model.save(path)
+    for loaded, saved in zip(saved_models.load(path).weights, model.weights, strict=True):
+        np.testing.assert_array_equal(loaded, saved)
+    for value in (np.nan, np.inf):
+        model.set_weights([np.full([8, 4], value), np.zeros(4)])
+        model.save(path)
+        with pytest.raises(ValueError, match="encoder.keras must have finite weights.*hidden/ker"):
+            saved_models.load(path)
