@@ -41,7 +41,12 @@ def get_config() -> ConfigDict:
             checkpoint_steps=1000,
             checkpoints_kept=2,
             augmentation=dict(
-                policy="sim_augment", area=(0.2, 1.0), flip=True, crop="torchvision", strength=0.5
+                policy="sim_augment",
+                area=(0.2, 1.0),
+                flip=True,
+                crop="torchvision",
+                strength=0.5,
+                jitter="torchvision",
             ),
             mixing=dict(kind="", alpha=1.0, per_sample=False),  # none
             teacher=dict(path="", weight=1.0, temperature=1.0, gives="auto"),  # none
@@ -51,6 +56,8 @@ def get_config() -> ConfigDict:
                 width=1.0,
                 mean=(0.4914, 0.4822, 0.4465),  # of the pixels in [0, 1]
                 std=(0.2023, 0.1994, 0.2010),
+                zero_init_last_gamma=False,
+                kernel_initializer="he_fan_out",
                 normalize=False,
                 synchronized_batch_norm=False,
             ),

@@ -23,6 +23,9 @@ def get_config() -> ConfigDict:
     config.batch_size = 4096
     config.encoder.mean = (0.4914, 0.48215, 0.4465)  # (-0.0172, -0.0356, -0.107) of [-1, 1]
     config.encoder.std = (0.2023, 0.1994, 0.2010)
+    config.encoder.zero_init_last_gamma = True
+    config.encoder.kernel_initializer = "lecun_normal"
+    config.augmentation.crop = config.linear.augmentation.crop = "tensorflow"
     config.loss.base_temperature = 1.0
     config.optimizer.learning_rate = 0.5  # 8 for 4096
     config.optimizer.arguments.exclude = (r"/(gamma|beta)$",)

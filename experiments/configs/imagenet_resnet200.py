@@ -22,7 +22,14 @@ def get_config() -> ConfigDict:
     config.encoder.depth = 200
     config.epochs = 700
     config.optimizer.learning_rate = 0.2  # 3.2 for 4096
-    stacked = dict(policy="stacked_rand_augment", area=(0.08, 1.0), flip=True, strength=1.0)
+    stacked = dict(
+        policy="stacked_rand_augment",
+        area=(0.08, 1.0),
+        flip=True,
+        crop="tensorflow",
+        strength=1.0,
+        jitter="tensorflow",
+    )
     config.augmentation = ConfigDict(stacked)
     config.linear.augmentation = ConfigDict(stacked)
     return config

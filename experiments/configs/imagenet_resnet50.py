@@ -53,6 +53,9 @@ def get_config() -> ConfigDict:
                 width=1.0,
                 mean=(0.5, 0.5, 0.5),  # of the pixels in [0, 1], which become [-1, 1]
                 std=(0.5, 0.5, 0.5),
+                zero_init_last_gamma=True,
+                kernel_initializer="lecun_normal",
+                pool_padding="same",
                 normalize=True,
                 synchronized_batch_norm=True,
             ),

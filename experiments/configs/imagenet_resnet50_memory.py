@@ -25,6 +25,9 @@ def get_config() -> ConfigDict:
     config = imagenet_resnet50.get_config()
     config.batch_size = config.linear.batch_size = 256
     config.encoder.normalize = False
+    config.encoder.zero_init_last_gamma = False
+    config.encoder.kernel_initializer = "he_fan_out"
+    config.encoder.pool_padding = "symmetric"
     config.projection_head.widths = (2048, 128)
     config.momentum_encoder = ConfigDict(dict(queue_size=8192, momentum=0.999))
     config.loss = ConfigDict(dict(name="supcon", temperature=0.07))
@@ -33,6 +36,14 @@ def get_config() -> ConfigDict:
     config.optimizer.arguments = ConfigDict(dict(momentum=0.9, weight_decay=1e-4))
     config.optimizer.schedule.warmup_epochs = 10
     config.augmentation = ConfigDict(
-        dict(policy="sim_augment", area=(0.2, 1.0), flip=True, strength=0.5, blur=True)
+        dict(
+            policy="sim_augment",
+            area=(0.2, 1.0),
+            flip=True,
+            crop="torchvision",
+            strength=0.5,
+            jitter="torchvision",
+            blur=True,
+        )
     )
     return config

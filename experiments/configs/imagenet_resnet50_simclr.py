@@ -33,7 +33,15 @@ def get_config() -> ConfigDict:
     config.optimizer.arguments.weight_decay = 1e-6
     config.optimizer.schedule.warmup_epochs = 10
     config.augmentation = ConfigDict(
-        dict(policy="sim_augment", area=(0.08, 1.0), flip=True, strength=1.0, blur=True)
+        dict(
+            policy="sim_augment",
+            area=(0.08, 1.0),
+            flip=True,
+            crop="tensorflow",
+            strength=1.0,
+            jitter="tensorflow",
+            blur=True,
+        )
     )
-    config.linear.augmentation = ConfigDict(dict(policy="crop_flip", area=(0.08, 1.0), flip=True))
+    config.linear.augmentation.policy = "crop_flip"
     return config

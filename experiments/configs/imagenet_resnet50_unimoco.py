@@ -30,6 +30,7 @@ def get_config() -> ConfigDict:
     config.linear.epochs = 100
     config.linear.batch_statistics = False
     config.linear.augmentation.policy = "crop_flip"
+    config.linear.augmentation.crop = "torchvision"
     config.linear.optimizer = ConfigDict(
         dict(
             name="sgd",

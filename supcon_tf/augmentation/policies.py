@@ -56,6 +56,7 @@ def sim_augment(
     flip: bool = True,
     crop: str = "torchvision",
     strength: float = 0.5,
+    jitter: str = "torchvision",
     blur: bool = False,
     warp: float = 0.0,
 ) -> Compose:
@@ -74,6 +75,8 @@ def sim_augment(
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
         strength: strength s of the colour jitter: 0.8 s for brightness, contrast and saturation,
             0.2 s for hue.
+        jitter: definition of the colour jitter, `"torchvision"` or `"tensorflow"`; see
+            `ColorJitter`. The reference code for ImageNet has the second.
         blur: whether to blur half of the views by a Gaussian, sampled across a tenth of the side,
             of a standard deviation uniform in [0.1, 2] pixels.
         warp: how often to displace four points of a view by normal numbers times a length uniform
@@ -91,7 +94,7 @@ def sim_augment(
     TensorShape([2, 8, 8, 3])
     """
     transforms = _crop_flip(size, area, flip, crop)
-    transforms += [_color_jitter(strength), RandomGrayscale()]
+    transforms += [_color_jitter(strength, jitter), RandomGrayscale()]
     return Compose(transforms + _distortions(size, warp, blur))
 
 
@@ -168,6 +171,7 @@ def stacked_rand_augment(
     flip: bool = True,
     crop: str = "torchvision",
     strength: float = 1.0,
+    jitter: str = "torchvision",
     warp: float = 0.0,
 ) -> Compose:
     """Stacked RandAugment: SimAugment with RandAugment after the jitter, and with blur.
@@ -183,6 +187,7 @@ def stacked_rand_augment(
         flip: whether to mirror half of the views; switch it off where left and right matter.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
         strength: strength of the colour jitter, as in `sim_augment`.
+        jitter: definition of the colour jitter, as in `sim_augment`.
         warp: how often to warp a view, as in `sim_augment`.
 
     Returns:
@@ -198,7 +203,7 @@ def stacked_rand_augment(
     """
     transforms = _crop_flip(size, area, flip, crop)
     transforms += [
-        _color_jitter(strength),
+        _color_jitter(strength, jitter),
         _rand_augment(size, num_ops=2, magnitude=10.0),
         RandomGrayscale(),
     ]
@@ -241,9 +246,9 @@ def _crop_flip(size: int, area: tuple[float, float], flip: bool, crop: str) -> l
     return [*transforms, RandomHorizontalFlip()] if flip else transforms
 
 
-def _color_jitter(strength: float) -> ColorJitter:
+def _color_jitter(strength: float, definition: str) -> ColorJitter:
     strong, weak = 0.8 * strength, 0.2 * strength
-    return ColorJitter(strong, strong, strong, weak)
+    return ColorJitter(strong, strong, strong, weak, definition=definition)
 
 
 def _rand_augment(size: int, num_ops: int, magnitude: float) -> RandAugment:

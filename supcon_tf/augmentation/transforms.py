@@ -6,6 +6,7 @@ import itertools
 
 import tensorflow as tf
 
+from supcon_tf._arguments import one_of
 from supcon_tf.augmentation.base import ImageTransform, in_turn
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
@@ -39,9 +40,15 @@ class RandomHorizontalFlip(ImageTransform):
 class ColorJitter(ImageTransform):
     """Changes brightness, contrast, saturation and hue, in an order drawn for each image.
 
-    The factors of the first three are uniform in `[1 - strength, 1 + strength]`; the hue is turned
-    by a fraction of the colour circle uniform in `[-hue, hue]`. Images of one channel have neither
-    saturation nor hue.
+    Factors are uniform in `[1 - strength, 1 + strength]`; the hue is turned by a fraction of the
+    colour circle uniform in `[-hue, hue]`. Images of one channel have neither saturation nor hue.
+    There are two definitions:
+
+    - `"torchvision"`: three factors. The image is blended with black, with its mean grey, and with
+      its own grey.
+    - `"tensorflow"`: the functions of `tf.image`, as the official SupCon code has them on ImageNet.
+      A number uniform in `[-brightness, brightness]` is added to all pixels; each channel is
+      blended with its own mean; the saturation of HSV is multiplied.
 
     Examples:
         >>> from supcon_tf import augmentation
@@ -49,11 +56,15 @@ class ColorJitter(ImageTransform):
         6
 
     Args:
-        brightness: strength of the multiplicative change.
-        contrast: strength of the change relative to the image's mean grey.
-        saturation: strength of the change relative to each pixel's grey.
+        brightness: strength of the change of brightness.
+        contrast: strength of the change of contrast.
+        saturation: strength of the change of saturation.
         hue: largest turn, at most 0.5.
         probability: how often an image is changed at all.
+        definition: `"torchvision"` or `"tensorflow"`.
+
+    Raises:
+        ValueError: if `definition` is not one of the above.
     """
 
     brightness: float = 0.4
@@ -61,22 +72,33 @@ class ColorJitter(ImageTransform):
     saturation: float = 0.4
     hue: float = 0.1
     probability: float = 0.8
+    definition: str = "torchvision"
 
     num_draws = 6  # one per change, whether to change at all, the order
 
+    def __post_init__(self) -> None:
+        one_of("definition", self.definition, ("torchvision", "tensorflow"))
+
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Changes a `[height, width, channels]` image or not."""
-        changes = [
-            lambda image: _blend(image, 0.0, _factor(draws[0], self.brightness)),
-            lambda image: _blend(
-                image, tf.reduce_mean(_grey(image)), _factor(draws[1], self.contrast)
-            ),
-        ]
-        if image.shape[-1] == 3:
-            changes += [
-                lambda image: _blend(image, _grey(image), _factor(draws[2], self.saturation)),
-                lambda image: _turn_hue(image, _between(draws[3], -self.hue, self.hue)),
+        contrast, saturation = _factor(draws[1], self.contrast), _factor(draws[2], self.saturation)
+        if self.definition == "torchvision":
+            brightness = _factor(draws[0], self.brightness)
+            changes = [
+                lambda image: _blend(image, 0.0, brightness),
+                lambda image: _blend(image, tf.reduce_mean(_grey(image)), contrast),
+                lambda image: _blend(image, _grey(image), saturation),
             ]
+        else:
+            delta = _between(draws[0], -self.brightness, self.brightness)
+            changes = [
+                lambda image: tf.clip_by_value(image + delta, 0.0, 1.0),
+                lambda image: _blend(image, tf.reduce_mean(image, axis=[0, 1]), contrast),
+                lambda image: _saturate(image, saturation),
+            ]
+        changes.append(lambda image: _turn_hue(image, _between(draws[3], -self.hue, self.hue)))
+        if image.shape[-1] == 1:
+            changes = changes[:2]
         orders = list(itertools.permutations(range(len(changes))))
         order = tf.gather(orders, tf.cast(draws[5] * len(orders), tf.int32))
 
@@ -135,6 +157,14 @@ def _grey(image: tf.Tensor) -> tf.Tensor:
         return image
     channels = tf.unstack(image, axis=-1)
     return sum(weight * x for weight, x in zip(_LUMA, channels, strict=True))[..., None]
+
+
+def _saturate(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+    """Multiplies the saturation of HSV, the chroma over the value, up to 1."""
+    value = tf.reduce_max(image, axis=-1, keepdims=True)
+    chroma = value - tf.reduce_min(image, axis=-1, keepdims=True)
+    most = tf.where(chroma > 0, value / chroma, 1.0)  # of no effect where there is no chroma
+    return value - (value - image) * tf.minimum(factor, most)
 
 
 def _turn_hue(image: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:

@@ -106,6 +106,13 @@ def test_policies_are_composed_as_the_reference_code_has_them():
     ]
 
 
+@pytest.mark.parametrize("make", [aug.sim_augment, aug.stacked_rand_augment])
+def test_policies_take_the_definition_of_the_jitter(make):
+    for jitter in ("torchvision", "tensorflow"):
+        jitters = [x for x in make(24, jitter=jitter).transforms if isinstance(x, aug.ColorJitter)]
+        assert [x.definition for x in jitters] == [jitter]
+
+
 def test_distances_are_in_proportion_to_the_side():
     assert aug.auto_augment(56).transforms[2] == aug.AutoAugment(62.5)
     assert aug.rand_augment(56).transforms[2] == aug.RandAugment(2, 10, 25, 10)

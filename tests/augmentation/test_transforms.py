@@ -48,6 +48,36 @@ def test_saturation():
     np.testing.assert_allclose(paler, grey + 0.6 * (images - grey), atol=1e-5)
 
 
+def test_tensorflows_jitter_is_that_of_tf_image():
+    # Every change in turn, to the end of its range, after a change of brightness that clips.
+    images = tf.clip_by_value(1.6 * random_images(1) - 0.3, 0.0, 1.0)
+    images = tf.concat([images, 0 * images, 0 * images + 0.5], axis=0)  # black and grey as well
+    jitter = aug.ColorJitter(0.4, 0.5, 0.6, 0.2, probability=1.0, definition="tensorflow")
+    for place, change in enumerate(
+        (
+            lambda x, draw: tf.image.adjust_brightness(x, 0.8 * draw - 0.4),
+            lambda x, draw: tf.image.adjust_contrast(x, 0.5 + draw),
+            lambda x, draw: tf.image.adjust_saturation(x, 0.4 + 1.2 * draw),
+            lambda x, draw: tf.image.adjust_hue(x, 0.4 * draw - 0.2),
+        )
+    ):
+        for draw in (0.0, 0.999999):
+            drawn = np.full([3, 6], KEEP, "float32")
+            drawn[:, 4], drawn[:, place] = 0.0, draw
+            expected = tf.clip_by_value(change(images, draw), 0.0, 1.0)
+            np.testing.assert_allclose(jitter(images, drawn), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jitter_of_both_definitions_differs_in_brightness(channels):
+    images = 0.3 + 0.4 * random_images(1, channels=channels)
+    drawn = draws(0.0, KEEP, KEEP, KEEP, 0.0, 0.3)
+    jitter = aug.ColorJitter(0.3, probability=1.0, definition="tensorflow")
+    np.testing.assert_allclose(jitter(images, drawn), images - 0.3, atol=1e-5)
+    with pytest.raises(ValueError, match="`definition` must be one of .*Received: 'keras'"):
+        aug.ColorJitter(definition="keras")
+
+
 @pytest.mark.parametrize("draw", [0.0, 0.25, 0.999999])
 def test_hue(draw):
     images = random_images(1, 2, 2)

@@ -225,6 +225,26 @@ def test_learning_rates_of_the_second_stage(name, steps_per_epoch, rates):
         assert actual == pytest.approx(rate, rel=1e-4, abs=1e-8)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [name for name in RECIPES if name.startswith("imagenet_") or name.endswith("_official")],
+)
+def test_recipes_of_the_official_code_have_its_definitions(name):
+    config = recipe(name)
+    of_moco = any(part in name for part in ("memory", "moco"))
+    policy = recipes.policy(config.augmentation, 32).transforms
+    assert policy[0].definition == ("torchvision" if of_moco else "tensorflow")
+    jitters = [x for x in policy if isinstance(x, supcon_tf.augmentation.ColorJitter)]
+    of_pytorch = of_moco or name.startswith("cifar")
+    assert {x.definition for x in jitters} <= {"torchvision" if of_pytorch else "tensorflow"}
+    encoder = recipes.encoder(config.encoder, 32, 3).layers[-1]
+    gamma = encoder.get_layer("stage1_block1_conv3_norm").gamma
+    assert np.all(gamma == (1 if of_moco else 0))
+    assert config.encoder.kernel_initializer == ("he_fan_out" if of_moco else "lecun_normal")
+    if name.startswith("imagenet_"):
+        assert encoder.get_layer("stem_pool").padding == ("valid" if of_moco else "same")
+
+
 def test_encoders_standardise_the_pixels():
     config = recipe("cifar10_resnet50")
     encoder = pretraining.build(config, images(config)).encoder
