@@ -64,9 +64,12 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
         require_momentum(momentum)
         super().__init__(encoder, num_classes, name=name, **kwargs)
         self.momentum = float(momentum)
-        self.average = CrossEntropyModel(copy_of(encoder), num_classes)
+        self.average = CrossEntropyModel(copy_of(encoder, self.inputs), num_classes)
         self.average.head.set_weights(self.head.get_weights())
-        for weight in self.average.head.weights:
+        self._freeze_parts()
+
+    def _freeze_parts(self) -> None:
+        for weight in self.average.weights:
             weight.trainable = False
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -78,7 +81,7 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
             (self.encoder, self.average.encoder),
             (self.head, self.average.head),
         ):
-            follow(zip(trained.weights, copy.weights, strict=True), momentum)
+            follow(list(zip(trained.weights, copy.weights, strict=True)), momentum)
         return logs
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:

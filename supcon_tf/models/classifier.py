@@ -115,6 +115,20 @@ class LinearClassifier(CrossEntropyModel):
         """The linear layer's."""
         return self.trainable_variables
 
+    @property
+    def non_trainable_variables(self) -> list[keras.Variable]:
+        """All others, which the encoder's are."""
+        return self._without_trainable(self.variables)
+
+    @property
+    def non_trainable_weights(self) -> list[keras.Variable]:
+        """All others, which the encoder's are."""
+        return self._without_trainable(self.weights)
+
+    def _without_trainable(self, variables: list[keras.Variable]) -> list[keras.Variable]:
+        trainable = {id(variable) for variable in self.trainable_variables}
+        return [variable for variable in variables if id(variable) not in trainable]
+
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""
         if training and self.batch_statistics:

@@ -1,34 +1,60 @@
 """Copies of layers whose weights follow those of the trained ones."""
 
-from collections.abc import Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+Pairs = list[tuple[keras.Variable, keras.Variable]]
 
-def copy_of(layer: keras.Layer, input_shape: tuple[int | None, ...] | None = None) -> keras.Layer:
+
+def copy_of(layer: keras.Layer, inputs: Any) -> keras.Layer:
     """Copies a layer, with weights that no optimizer touches.
 
     Args:
         layer: a built layer or model.
-        input_shape: what to build the copy for, where its configuration does not tell.
+        inputs: symbolic inputs to build the copy with, where its configuration does not tell.
 
     Returns:
         A layer of the same weights.
     """
-    copy = type(layer).from_config(layer.get_config())
+    copy = _rebuilt(layer)
     if not copy.built:
-        copy.build(input_shape)
+        copy(inputs)
     copy.set_weights(layer.get_weights())
-    # A layer that is not trainable would normalise by moving statistics; its variables can be.
-    for weight in copy.weights:
-        weight.trainable = False
+    train_as(layer, copy)
     return copy
 
 
-def follow(
-    pairs: Iterable[tuple[keras.Variable, keras.Variable]], momentum: float | tf.Tensor
-) -> None:
+def train_as(layer: keras.Layer, copy: keras.Layer) -> Pairs:
+    """Makes a copy compute in training what its original does, where that is frozen too.
+
+    A frozen layer normalizes by its moving statistics. The original may be frozen, or no longer be,
+    since the copy was made.
+
+    Args:
+        layer: the original.
+        copy: its copy.
+
+    Returns:
+        The weights that gradients change, frozen now or not, and their copies; moving statistics
+        are none.
+    """
+    # There is no public way to the layers within layers that are not models.
+    trainable = [original.trainable for original in layer._flatten_layers()]
+    copy.trainable = False  # Keras ignores an assignment that changes nothing
+    copy.trainable = True
+    learned = [weight.trainable for weight in copy.weights]
+    for its_copy, value in zip(copy._flatten_layers(), trainable, strict=True):
+        its_copy.trainable = value
+    # Not trainable themselves, the weights are hidden from optimizers.
+    for weight in copy.weights:
+        weight.trainable = False
+    pairs = zip(layer.weights, copy.weights, strict=True)
+    return [pair for pair, is_learned in zip(pairs, learned, strict=True) if is_learned]
+
+
+def follow(pairs: Pairs, momentum: float | tf.Tensor) -> None:
     r"""Moves copies towards weights: $\theta_k \leftarrow m \theta_k + (1 - m) \theta$.
 
     Args:
@@ -37,3 +63,15 @@ def follow(
     """
     for weight, copy in pairs:
         copy.assign(momentum * copy.value + (1 - momentum) * weight.value)
+
+
+def _rebuilt(layer: keras.Layer) -> keras.Layer:
+    """Builds a layer of the same kind anew, with weights of its own.
+
+    Nothing is serialized where the graph of layers is known: a function within a `Lambda` has no
+    configuration to trust, and a class needs no name that Keras could find it by.
+    """
+    if isinstance(layer, keras.Model) and hasattr(layer, "outputs"):
+        return keras.models.clone_model(layer, clone_function=_rebuilt, recursive=True)
+    # What has no state serves both.
+    return type(layer).from_config(layer.get_config()) if layer.variables else layer

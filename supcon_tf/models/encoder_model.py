@@ -1,8 +1,10 @@
-"""What all models on an encoder share: its inputs are theirs, so that they can be exported."""
+"""What all models on an encoder share: inputs, export, and parts that stay frozen."""
 
+import warnings
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from supcon_tf.models.checks import symbolic_inputs
 from supcon_tf.models.replicated import ReplicatedModel
@@ -21,6 +23,26 @@ class EncoderModel(ReplicatedModel):
     def inputs(self) -> Any:
         """The encoder's symbolic inputs, in the structure that the model is called with."""
         return symbolic_inputs(self.encoder)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether a training may change the model."""
+        return bool(keras.Model.trainable.fget(self))
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.Model.trainable.fset(self, value)
+        self._freeze_parts()
+
+    def _freeze_parts(self) -> None:
+        """Freezes parts that no training of this model may change; Keras sets all of them alike."""
+
+    def _apply_gradients(self, gradients: list[tf.Tensor]) -> None:
+        """Updates the trainable variables; where there are none, warns as Keras does."""
+        if gradients:
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        else:
+            warnings.warn("The model does not have any trainable weights.", stacklevel=2)
 
     def export(
         self,

@@ -40,6 +40,8 @@ def project_in_pieces(
 
     def pull_back(upstream: tf.Tensor) -> list[tf.Tensor]:
         variables = model.trainable_variables
+        if not variables:
+            return []
 
         def add(
             gradients: list[tf.Tensor], piece_and_upstream: tuple[tf.Tensor, ...]

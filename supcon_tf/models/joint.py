@@ -108,7 +108,7 @@ class JointSupConModel(SupConModel):
             both_losses = loss + self._cross_entropy(tf.stop_gradient(representations), labels)
             scaled_loss = self.optimizer.scale_loss(both_losses)
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self._apply_gradients(gradients)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
     def test_step(self, data: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from supcon_tf._arguments import integer
 from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.models.checks import require_momentum
-from supcon_tf.models.copies import copy_of, follow
+from supcon_tf.models.copies import Pairs, copy_of, follow, train_as
 from supcon_tf.models.gradient_cache import map_in_pieces
 from supcon_tf.models.supcon import SupConModel
 from supcon_tf.similarity.replicas import replica_context
@@ -165,8 +165,10 @@ class MomentumSupConModel(SupConModel):
         self.queue_size = queue_size
         self.momentum = float(momentum)
         self.num_classes = num_classes
-        self.momentum_encoder = copy_of(self.encoder)
-        self.momentum_head = copy_of(self.projection_head, self.encoder.output_shape)
+        self.momentum_encoder = copy_of(self.encoder, self.inputs)
+        self.momentum_head = copy_of(
+            self.projection_head, keras.KerasTensor(self.encoder.output_shape)
+        )
         _, dim = self.projection_head.compute_output_shape(self.encoder.output_shape)
         self.queue = self._state("queue", [queue_size, dim], "float32", 0)
         self.queue_taught = None
@@ -189,6 +191,10 @@ class MomentumSupConModel(SupConModel):
             trainable=False,
             autocast=False,
         )
+
+    def _freeze_parts(self) -> None:
+        super()._freeze_parts()
+        self._train_as_encoder()
 
     def compile(
         self,
@@ -216,13 +222,14 @@ class MomentumSupConModel(SupConModel):
         """Compares anchors with keys, updates both encoders, and puts the keys into the queue."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         views, labels = self.make_views_and_labels(images, labels, training=True)
+        pairs = self._train_as_encoder()
         anchors, targets, own_keys = self._anchors_and_keys(views, labels, training=True)
         keys = _gather(own_keys)
         projections, loss, gradients = self.differentiate(
             anchors, lambda z: self._compare(z, targets, keys, sample_weight)
         )
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        self._follow()
+        self._apply_gradients(gradients)
+        follow(pairs, self.momentum)
         self._enqueue(keys)
         projections = tf.concat([projections, own_keys.z[:, None]], axis=1)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
@@ -310,16 +317,12 @@ class MomentumSupConModel(SupConModel):
         replicas = self.distribute_strategy.num_replicas_in_sync
         return tf.add_n([loss_against(labels), *(penalty / replicas for penalty in self.losses)])
 
-    def _follow(self) -> None:
-        """Moves the momentum weights towards the trained ones."""
-        for trained, copy in (
-            (self.encoder, self.momentum_encoder),
-            (self.projection_head, self.momentum_head),
-        ):
-            pairs = zip(trained.weights, copy.weights, strict=True)
-            # The moving statistics of the copy are its own.
-            learnt = [(weight, target) for weight, target in pairs if weight.trainable]
-            follow(learnt, self.momentum)
+    def _train_as_encoder(self) -> Pairs:
+        """Freezes of the momentum encoder and head what is frozen; returns what is to follow."""
+        return [
+            *train_as(self.encoder, self.momentum_encoder),
+            *train_as(self.projection_head, self.momentum_head),
+        ]
 
     def _enqueue(self, keys: Keys) -> None:
         """Puts keys where the oldest ones are."""

@@ -17,7 +17,7 @@ from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.mixing import MixingLayer
-from supcon_tf.models.teacher import GIVES, label_distributions_of, resolve_output
+from supcon_tf.models.teacher import GIVES, freeze, label_distributions_of, resolve_output
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -140,14 +140,15 @@ class SupConModel(EncoderModel):
         self.teacher_gives = teacher_gives
         if teacher is not None:
             self.teacher_gives = resolve_output(teacher, teacher_gives)
-            # What was saved frozen says so when loaded, but its layers do not, and Keras ignores an
-            # assignment that changes nothing.
-            teacher.trainable = True
-            teacher.trainable = False
+            freeze(teacher)
             self.distillation_loss = keras.metrics.Mean("distillation_loss")
         self.micro_batch_size = micro_batch_size
         self.normalization = keras.layers.UnitNormalization(dtype="float32", name="normalization")
         self.built = True
+
+    def _freeze_parts(self) -> None:
+        if self.teacher is not None:
+            freeze(self.teacher)
 
     def compile(
         self,
@@ -312,7 +313,7 @@ class SupConModel(EncoderModel):
             views,
             lambda z: self._compute_both(views, labels, taught, z, sample_weight, training=True),
         )
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self._apply_gradients(gradients)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
     def differentiate(

@@ -41,6 +41,14 @@ def resolve_output(teacher: keras.Model, declared: str) -> str:
     )
 
 
+def freeze(teacher: keras.Model) -> None:
+    """Makes a teacher, all its layers included, not trainable."""
+    # What was saved frozen says so when loaded, but its layers do not, and Keras ignores an
+    # assignment that changes nothing.
+    teacher.trainable = True
+    teacher.trainable = False
+
+
 def label_distributions_of(
     teacher: keras.Model, images: tf.Tensor, gives: str, temperature: float
 ) -> tf.Tensor:

@@ -1,0 +1,61 @@
+import keras
+import numpy as np
+import pytest
+
+import supcon_tf
+from supcon_tf import SupConLoss
+
+RNG = np.random.default_rng(0)
+VIEWS = RNG.normal(size=[8, 2, 6]).astype("float32")
+IDS = np.arange(8) % 4
+
+
+def dense(width=6):
+    return keras.Sequential([keras.Input([6]), keras.layers.Dense(width)])
+
+
+MODELS = {
+    "supcon": lambda: supcon_tf.SupConModel(dense()),
+    "micro-batches": lambda: supcon_tf.SupConModel(dense(), micro_batch_size=4),
+    "joint": lambda: supcon_tf.JointSupConModel(dense(), 4),
+    "momentum": lambda: supcon_tf.MomentumSupConModel(dense(), queue_size=8),
+    "distilled": lambda: supcon_tf.MomentumSupConModel(
+        dense(), queue_size=8, num_classes=4, teacher=dense(4)
+    ),
+    "cross-entropy": lambda: supcon_tf.CrossEntropyModel(dense(), 4),
+    "linear": lambda: supcon_tf.LinearClassifier(dense(), 4),
+    "averaged": lambda: supcon_tf.AveragedCrossEntropyModel(dense(), 4),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_can_be_frozen_and_thawed(name, uncompiled):
+    model = MODELS[name]()
+    trainable = [weight.path for weight in model.trainable_weights]
+    loss, x, y = SupConLoss(), VIEWS, IDS
+    if name == "distilled":
+        loss, y = supcon_tf.GeneralizedSupConLoss(), np.eye(4)[IDS]
+    elif not isinstance(model, supcon_tf.SupConModel):
+        loss, x = keras.losses.SparseCategoricalCrossentropy(from_logits=True), VIEWS[:, 0]
+    before = [weight.numpy() for weight in model.trainable_weights]
+    model.trainable = False
+    assert not model.trainable_weights
+    model.compile("sgd", loss=loss)
+    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+        model.fit(x, y, verbose=0)
+    # Frozen parts, teachers and copies, stay frozen.
+    model.trainable = True
+    assert [weight.path for weight in model.trainable_weights] == trainable
+    for weight, old in zip(model.trainable_weights, before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+def test_a_linear_classifier_counts_all_weights():
+    model = supcon_tf.LinearClassifier(dense(), 4)
+    assert len(model.trainable_weights) == len(model.non_trainable_weights) == 2
+    lines = []
+    model.summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    assert "Total params: 70" in text
+    assert "Trainable params: 28" in text
+    assert "Non-trainable params: 42" in text
