@@ -27,7 +27,7 @@ class StopIfDiverged(keras.callbacks.Callback):
         """Looks at the mean loss of the epoch, in which no later step hides one that diverged."""
         loss = (logs or {})["loss"]
         if not math.isfinite(loss):
-            step = int(self.model.optimizer.iterations)
+            step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
             raise _diverged(self.model, f"the loss is {loss} after step {step}")
 
 

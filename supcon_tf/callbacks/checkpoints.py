@@ -186,7 +186,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _counted_steps(self) -> int:
         # `iterations` is how often gradients were applied, which may be every so many steps.
-        return int(self.model.optimizer._iterations)
+        return int(keras.ops.convert_to_numpy(self.model.optimizer._iterations))
 
     def _require_finite_weights(self) -> None:
         for weight in self._trained:

@@ -235,6 +235,20 @@ def test_a_training_whose_executions_reach_into_the_next_epoch_goes_on(tmp_path)
 
 
 @pytest.mark.versions
+@pytest.mark.parametrize("execution", [1, 4])
+def test_steps_on_replicas(tmp_path, two_replicas, execution):
+    with two_replicas.scope():
+        encoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+        model = supcon_tf.SupConModel(encoder, keras.layers.Dense(2))
+        model.compile("sgd", loss=supcon_tf.SupConLoss(), steps_per_execution=execution)
+    data = tf.data.Dataset.from_tensor_slices((np.ones([28, 2, 2]), np.zeros(28, int)))
+    checkpoints = Checkpoints(tmp_path)
+    model.fit(data.batch(4, drop_remainder=True), callbacks=[checkpoints], verbose=0)
+    assert checkpoints.step == 7
+    assert saved(tmp_path) == [7]
+
+
+@pytest.mark.versions
 def test_steps_that_loss_scaling_skips(tmp_path):
     """The inner optimizer does not count them."""
     inner = keras.optimizers.SGD(1e-3)
