@@ -46,6 +46,7 @@ def main(argv: list[str]) -> None:
     del argv
     strategy = strategy_flags.make_strategy()
     from experiments import datasets
+    from experiments.divergence import Diverged
 
     path = pathlib.Path(_TRIALS_DIR.value) / "trials.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,11 @@ def main(argv: list[str]) -> None:
         if any(trial["method"] == method and trial["changes"] == changes for trial in done):
             continue
         settings = quickstart.SETTINGS["fashion_mnist"]._replace(**{"epochs": 5, **changes})
-        outcome = quickstart.train_and_test(method, train, test, settings, 0, strategy)
+        try:
+            outcome = quickstart.train_and_test(method, train, test, settings, 0, strategy)
+        except Diverged as error:  # the others shall have their turn
+            print(f"{method}, {changes}: {error}", flush=True)
+            continue
         done.append({"method": method, "changes": changes, **outcome["results"]})
         with path.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")

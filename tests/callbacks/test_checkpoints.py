@@ -262,6 +262,17 @@ def test_steps_that_loss_scaling_skips(tmp_path):
         model.fit(*rows(5), batch_size=1, callbacks=[checkpoints], verbose=0)
 
 
+@pytest.mark.parametrize(("every", "kept"), [(1, [3, 4]), (100, [])])
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, every, kept):
+    """Neither when a checkpoint is due nor where TerminateOnNaN ends a training as if complete."""
+    x, y = rows(8)
+    y[4:] = np.inf
+    callbacks = [keras.callbacks.TerminateOnNaN(), Checkpoints(tmp_path, every=every)]
+    with pytest.raises(FloatingPointError, match="is not finite after step 5, which is not saved"):
+        regression().fit(x, y, batch_size=1, shuffle=False, callbacks=callbacks, verbose=0)
+    assert saved(tmp_path) == kept
+
+
 @pytest.mark.versions
 def test_another_fit_saves_its_own_model(tmp_path):
     """And begins it from what the directory holds, as another process would."""
