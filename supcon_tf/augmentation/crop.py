@@ -91,7 +91,7 @@ class RandomResizedCrop:
         image_of_crop = tf.repeat(tf.range(shape[0]), tf.shape(draws)[0] // shape[0])
         # A program of XLA is compiled for each size of images that comes up.
         resize = _resize_one_by_one if None in images.shape[1:] else _resize_at_once
-        return resize(images, windows, image_of_crop, self.size)
+        return resize(images, windows, image_of_crop, int(self.size))
 
 
 def _resize_one_by_one(

@@ -184,7 +184,7 @@ def test_a_crop_is_the_rectangle_that_was_drawn(top, left):
 @pytest.mark.parametrize("size", [1, 8, 40])
 def test_crops_are_resized_as_tf_image_does(size, definition):
     images, draws = random_images(3, 20, 24), uniform(6)
-    crop = aug.RandomResizedCrop(size, definition=definition)
+    crop = aug.RandomResizedCrop(np.int64(size), definition=definition)
     windows = windows_of(draws, 20, 24, crop.area, definition)
     expected = [
         tf.image.resize(images[i // 2, top : top + height, left : left + width], [size, size])
