@@ -1,7 +1,6 @@
 """Every recipe makes all that trains, at reduced size, and one of each kind makes a step."""
 
 import importlib
-import pathlib
 
 import keras
 import numpy as np
@@ -10,10 +9,10 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import classifiers, configs, pretraining, recipes
+from experiments import classifiers, pretraining, recipes
+from experiments.small_recipes import BATCH, OTHERS, RECIPES, images, recipe, write_teacher
 from supcon_tf.data import ArrayImages
 
-RECIPES = sorted(path.stem for path in pathlib.Path(configs.__file__).parent.glob("[a-z]*.py"))
 # The others differ from one of these in numbers, in depth or in the data set; cifar10_resnet50
 # makes three steps.
 STEP = {
@@ -30,32 +29,7 @@ STEP = {
     "imagenet_resnet50_simclr",
     "imagenet_resnet50_cross_entropy",
 }
-# How the names of recipes for other scripts than pretrain.py end.
-OTHERS = ("cross_entropy", "teacher")
-BATCH = 8
 ONE_DEVICE = tf.distribute.get_strategy()
-
-
-def recipe(name, width=1 / 16):
-    """A recipe for small batches of images of 32 pixels, with few channels."""
-    config = importlib.import_module(f"experiments.configs.{name}").get_config()
-    config.image_size = config.test_short_side = 32
-    if "width" in config.encoder:
-        config.encoder.width = width
-    else:
-        config.encoder.variant = "b0"
-    config.epochs = config.linear.epochs = 2
-    config.batch_size = config.linear.batch_size = BATCH
-    if "momentum_encoder" in config:
-        config.momentum_encoder.queue_size = 2 * BATCH
-    return config
-
-
-def images(config, number=BATCH):
-    """As many classes as the top-5 accuracy needs and more; grey where the data set is."""
-    channels = len(config.encoder.mean)
-    pixels = np.random.default_rng(0).integers(0, 256, [number, 40, 40, channels], np.uint8)
-    return ArrayImages(pixels, np.arange(number) % 6, [str(k) for k in range(10)])
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +37,7 @@ def teacher(tmp_path_factory):
     """Writes a classifier that can teach with images of so many channels."""
     directory = tmp_path_factory.mktemp("teachers")
 
-    def write(channels):
-        path = directory / f"{channels}.keras"
-        if not path.exists():
-            inputs = keras.Input([32, 32, channels])
-            outputs = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(inputs))
-            keras.Model(inputs, outputs).save(path)
-        return str(path)
-
-    return write
+    return lambda channels: write_teacher(directory, channels)
 
 
 def assert_trains(prepared):
