@@ -17,11 +17,12 @@ class JointSupConModel(SupConModel):
 
     The classifier's gradient is blocked from the encoder, so that encoder and projection head train
     as they would without it. Both use the same optimizer. The classifier minimises cross-entropy
-    on every view; samples without a label, of class id -1, count nothing. The paper reports about
-    the same accuracy as for two stages (section 4.5), for one training instead of two.
+    on every view; samples without a label, of class id -1, count nothing. `sample_weight` and
+    `class_weight` multiply its losses, as they do those of the contrastive loss. The paper reports
+    about the same accuracy as for two stages (section 4.5), for one training instead of two.
 
-    `classify` gives the logits; `classifier_accuracy` and `classifier_loss` are logged beside the
-    contrastive `loss`.
+    `classify` gives the logits; `classifier_accuracy`, which takes no weights, and
+    `classifier_loss` are logged beside the contrastive `loss`.
 
     Reference: Khosla et al., 2020, section 4.5 (https://arxiv.org/abs/2004.11362).
 
@@ -105,8 +106,10 @@ class JointSupConModel(SupConModel):
         with tf.GradientTape() as tape:
             representations, projections = self._both(views, training=True)
             loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
-            both_losses = loss + self._cross_entropy(tf.stop_gradient(representations), labels)
-            scaled_loss = self.optimizer.scale_loss(both_losses)
+            cross_entropy = self._cross_entropy(
+                tf.stop_gradient(representations), labels, sample_weight
+            )
+            scaled_loss = self.optimizer.scale_loss(tf.cast(loss, tf.float32) + cross_entropy)
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         self._apply_gradients(gradients)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
@@ -117,21 +120,27 @@ class JointSupConModel(SupConModel):
         views = self.make_views(images)
         representations, projections = self._both(views, training=False)
         loss = self.compute_loss(views, labels, projections, sample_weight, training=False)
-        self._cross_entropy(representations, labels)
+        self._cross_entropy(representations, labels, sample_weight)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
     def _both(self, views: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         return self._represent_and_project(views, self.encoder, self.projection_head, training)
 
-    def _cross_entropy(self, representations: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def _cross_entropy(
+        self, representations: tf.Tensor, labels: tf.Tensor, sample_weight: tf.Tensor | None
+    ) -> tf.Tensor:
         """Computes the classifier's loss, this replica's share of it, and updates its metrics."""
         logits = self.classifier(representations)
         ids = ids_below(labels, self.num_classes)
-        ids = tf.repeat(ids, tf.shape(logits)[0] // tf.shape(ids)[0])
+        views = tf.shape(logits)[0] // tf.shape(ids)[0]
+        ids = tf.repeat(ids, views)
         labelled = tf.cast(ids != UNLABELLED, logits.dtype)
         losses = labelled * tf.nn.sparse_softmax_cross_entropy_with_logits(
             tf.maximum(ids, 0), logits
         )
+        if sample_weight is not None:
+            weights = tf.cast(tf.reshape(sample_weight, [-1]), losses.dtype)
+            losses *= tf.repeat(weights, views)
         right = tf.argmax(logits, axis=1, output_type=ids.dtype) == ids
         self.classifier_loss.update_state(losses, sample_weight=labelled)
         self.classifier_accuracy.update_state(right, sample_weight=labelled)

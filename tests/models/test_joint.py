@@ -130,3 +130,33 @@ def test_class_ids_out_of_range(ids):
     model.compile("sgd", loss=SupConLoss(), run_eagerly=True)
     with pytest.raises(ValueError, match="Class ids must be from -1.*`num_classes`=3.*Received"):
         model.train_step((np.zeros([4, 2, 8, 8, 1], "float32"), np.array(ids)))
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("by_class", [True, False])
+def test_weights_of_samples_and_classes(by_class):
+    views, ids = views_and_ids()
+    ids[0] = -1
+    of_class = np.array([1.0, 3.0, 0.5])
+    weights = np.where(ids >= 0, of_class[ids], 1.0)
+    model = JointSupConModel(small_encoder(), 3, head())
+    model.compile(keras.optimizers.SGD(0.5), loss=SupConLoss())
+    kernel, bias = model.classifier.get_weights()
+    features = keras.ops.convert_to_numpy(model.encoder(views.reshape(24, 8, 8, 1), training=True))
+    logits, row_ids, rows = features @ kernel + bias, np.repeat(ids, 2), np.repeat(weights, 2)
+    softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    slopes = rows[:, None] * (softmax - np.eye(3)[row_ids]) * (row_ids >= 0)[:, None] / 24
+    if by_class:
+        given = {"class_weight": {-1: 1.0, **dict(enumerate(of_class))}}
+    else:
+        given = {"sample_weight": weights}
+    logs = model.fit(views, ids, batch_size=12, shuffle=False, verbose=0, **given).history
+    after_kernel, after_bias = model.classifier.get_weights()
+    np.testing.assert_allclose(after_kernel, kernel - 0.5 * features.T @ slopes, atol=1e-5)
+    np.testing.assert_allclose(after_bias, bias - 0.5 * slopes.sum(0), atol=1e-5)
+    expected = (rows * cross_entropy(logits, row_ids))[row_ids >= 0].mean()
+    assert logs["classifier_loss"] == [pytest.approx(expected, rel=1e-5)]
+    tested = model.evaluate(views, ids, sample_weight=weights, verbose=0, return_dict=True)
+    plain = model.evaluate(views, ids, verbose=0, return_dict=True)
+    assert tested["classifier_loss"] != pytest.approx(plain["classifier_loss"], rel=1e-3)
+    assert tested["classifier_accuracy"] == plain["classifier_accuracy"]
