@@ -62,7 +62,10 @@ def follow(pairs: Pairs, momentum: float | tf.Tensor) -> None:
         momentum: m.
     """
     for weight, copy in pairs:
-        copy.assign(momentum * copy.value + (1 - momentum) * weight.value)
+        # In half precision 0.999 would be 1.
+        dtype = tf.float64 if copy.dtype == "float64" else tf.float32
+        m, kept, new = (tf.cast(x, dtype) for x in (momentum, copy.value, weight.value))
+        copy.assign(tf.cast(m * kept + (1 - m) * new, copy.dtype))
 
 
 def _rebuilt(layer: keras.Layer) -> keras.Layer:
@@ -73,5 +76,6 @@ def _rebuilt(layer: keras.Layer) -> keras.Layer:
     """
     if isinstance(layer, keras.Model) and hasattr(layer, "outputs"):
         return keras.models.clone_model(layer, clone_function=_rebuilt, recursive=True)
-    # What has no state serves both.
-    return type(layer).from_config(layer.get_config()) if layer.variables else layer
+    if not isinstance(layer, keras.Layer) or not layer.variables:
+        return layer  # what has no state serves both, and so do operations as `x[:, 0]`
+    return type(layer).from_config(layer.get_config())

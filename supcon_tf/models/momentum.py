@@ -314,8 +314,7 @@ class MomentumSupConModel(SupConModel):
         if self.queue_taught is not None:
             taught = anchors_taught, keys.taught, self.queue_taught.value
             return self._add_distillation(loss_against, labels, taught, anchors)
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        return tf.add_n([loss_against(labels), *(penalty / replicas for penalty in self.losses)])
+        return self._add_penalties([loss_against(labels)])
 
     def _train_as_encoder(self) -> Pairs:
         """Freezes of the momentum encoder and head what is frozen; returns what is to follow."""

@@ -203,8 +203,11 @@ class ReplicatedModel(keras.Model):
             nan_or_0 = nan_unless_finite(images, [weight.value for weight in self.weights])
             for metric in self.metrics:
                 if metric.name == "loss":
-                    metric.total.assign_add(nan_or_0)
-            return {name: x + nan_or_0 if name == "loss" else x for name, x in logs.items()}
+                    metric.total.assign_add(tf.cast(nan_or_0, metric.total.dtype))
+            if "loss" in logs:
+                loss = tf.convert_to_tensor(logs["loss"])
+                logs = {**logs, "loss": loss + tf.cast(nan_or_0, loss.dtype)}
+            return logs
 
         return reporting_step
 

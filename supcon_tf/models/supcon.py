@@ -414,12 +414,18 @@ class SupConModel(EncoderModel):
 
         # A teacher of NaN images gives no valid labels.
         known = tf.nest.map_structure(lambda x: tf.where(tf.math.is_finite(x), x, 0.0), taught)
-        distillation = loss_or_nothing(known) + nan_unless_finite(taught)
+        distillation = loss_or_nothing(known)
+        distillation += tf.cast(nan_unless_finite(taught), distillation.dtype)
         self.distillation_loss.update_state(distillation * replicas, sample_weight=rows)
         terms = [distillation]
         if not math.isinf(self.distillation_weight):
             terms = [loss_or_nothing(labels), self.distillation_weight * distillation]
-        return tf.add_n([*terms, *(penalty / replicas for penalty in self.losses)])
+        return self._add_penalties(terms)
+
+    def _add_penalties(self, terms: list[tf.Tensor]) -> tf.Tensor:
+        """Adds up terms of the loss and this replica's share of what layers add to it."""
+        replicas, dtype = self.distribute_strategy.num_replicas_in_sync, terms[0].dtype
+        return tf.add_n([*terms, *(tf.cast(x, dtype) / replicas for x in self.losses)])
 
     def _update_metrics(
         self,

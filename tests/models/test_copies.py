@@ -6,6 +6,7 @@ from keras import layers
 
 import supcon_tf
 from supcon_tf import AveragedCrossEntropyModel, MomentumSupConModel
+from supcon_tf.models.copies import copy_of
 
 RNG = np.random.default_rng(0)
 VIEWS = RNG.normal(size=[8, 2, 6]).astype("float32")
@@ -119,3 +120,11 @@ def test_keys_approach_an_encoder_that_is_frozen_later():
     np.testing.assert_array_equal(encoder.weights[0], kernel)
     expected = 0.25 * key_kernel + 0.75 * kernel
     np.testing.assert_allclose(model.momentum_encoder.weights[0], expected, atol=1e-6)
+
+
+def test_an_operation_that_is_no_layer():
+    inputs = keras.Input((2, 3))
+    layer = keras.Model(inputs, keras.layers.Dense(4)(inputs[:, 0] + 1.0))
+    copy = copy_of(layer, keras.Input((2, 3)))
+    x = np.random.default_rng(0).normal(size=[5, 2, 3])
+    np.testing.assert_array_equal(copy(x), layer(x))
