@@ -297,6 +297,20 @@ def test_another_fit_saves_its_own_model(tmp_path):
         np.testing.assert_array_equal(end, loaded)
 
 
+def test_another_model_after_a_killed_fit_forgets_its_unsaved_steps(tmp_path):
+    def kill(batch, logs):
+        if checkpoints.step == 3:
+            raise Killed
+
+    checkpoints = Checkpoints(tmp_path, every=2)
+    callbacks = [checkpoints, keras.callbacks.LambdaCallback(on_train_batch_end=kill)]
+    with pytest.raises(Killed):
+        regression().fit(*rows(4), batch_size=1, callbacks=callbacks, verbose=0)
+    second = regression(seed=1)
+    second.fit(*rows(4), batch_size=1, callbacks=[checkpoints], verbose=0)
+    assert (checkpoints.step, int(second.optimizer.iterations)) == (6, 6)
+
+
 def test_the_same_model_goes_on_with_a_new_optimizer_from_the_newest_checkpoint(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     model = regression()
