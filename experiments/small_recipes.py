@@ -7,10 +7,8 @@ import keras
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import configs
 from supcon_tf.data import ArrayImages
 
-RECIPES = sorted(path.stem for path in pathlib.Path(configs.__file__).parent.glob("[a-z]*.py"))
 # How the names of recipes for other scripts than pretrain.py end.
 OTHERS = ("cross_entropy", "teacher")
 BATCH = 8

@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments import classifiers, pretraining, recipes
-from experiments.small_recipes import BATCH, OTHERS, RECIPES, images, recipe, write_teacher
+from experiments.configs import NAMES
+from experiments.small_recipes import BATCH, OTHERS, images, recipe, write_teacher
 from supcon_tf.data import ArrayImages
 
 # The others differ from one of these in numbers, in depth or in the data set; cifar10_resnet50
@@ -63,15 +64,15 @@ def assert_steps(prepared, steps):
 
 
 def test_there_is_one_for_each_published_row():
-    assert {"cifar10_resnet50", "cifar100_resnet50", "imagenet_resnet50"} < set(RECIPES)
+    assert {"cifar10_resnet50", "cifar100_resnet50", "imagenet_resnet50"} < set(NAMES)
     for data in ("cifar10_resnet50", "cifar100_resnet50", "fashion_mnist_10k"):
-        assert {f"{data}_genscl{part}" for part in ("", "_mix", "_distill")} < set(RECIPES)
-    assert len(RECIPES) == 34
-    assert set(RECIPES) >= STEP
+        assert {f"{data}_genscl{part}" for part in ("", "_mix", "_distill")} < set(NAMES)
+    assert len(NAMES) == 34
+    assert set(NAMES) >= STEP
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in RECIPES if not name.endswith(OTHERS)])
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(OTHERS)])
 def test_first_stage(name, teacher):
     config = recipe(name)
     with_teacher = bool(config.teacher.path)
@@ -102,7 +103,7 @@ def test_second_stage(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in RECIPES if name.endswith(OTHERS)])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(OTHERS)])
 def test_cross_entropy(name):
     config = recipe(name)
     make = classifiers.teacher if name.endswith("teacher") else classifiers.cross_entropy
@@ -193,7 +194,7 @@ def test_learning_rates_of_the_second_stage(name, steps_per_epoch, rates):
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in RECIPES if name.startswith("imagenet_") or name.endswith("_official")],
+    [name for name in NAMES if name.startswith("imagenet_") or name.endswith("_official")],
 )
 def test_recipes_of_the_official_code_have_its_definitions(name):
     config = recipe(name)

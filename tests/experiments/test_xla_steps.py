@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.benchmarks import xla_steps
+from experiments import xla_kernels
 
 
 @pytest.mark.slow
@@ -18,4 +18,4 @@ from experiments.benchmarks import xla_steps
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_recipes(name, changes, tmp_path):
-    assert xla_steps.missing_of_recipe(name, tmp_path, **changes) is None
+    assert xla_kernels.missing_of_recipe(name, tmp_path, **changes) is None
