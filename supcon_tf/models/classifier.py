@@ -14,6 +14,8 @@ from supcon_tf.models.encoder_model import EncoderModel
 class CrossEntropyModel(EncoderModel):
     """An encoder and a linear layer on top, trained together: the baseline of the paper.
 
+    It takes whatever the encoder takes, dicts and lists of several inputs included.
+
     Examples:
         >>> import keras, numpy as np, supcon_tf
         >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)

@@ -1,15 +1,17 @@
 """Gradient caching: the loss of a large batch in the memory that a small one needs."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from supcon_tf.models.views import each, first, with_leading_axes
 from supcon_tf.similarity.replicas import replica_context
 
 
 def project_in_pieces(
-    model: keras.Model, views: tf.Tensor, micro_batch_size: int
+    model: keras.Model, views: Any, micro_batch_size: int
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
     """Projects a batch piece by piece, without keeping activations.
 
@@ -18,7 +20,7 @@ def project_in_pieces(
 
     Args:
         model: a `SupConModel`, which maps views to projections.
-        views: `[batch, ...]`, of a static size.
+        views: `[batch, ...]`, of a static size, or a structure of such arrays.
         micro_batch_size: how many of the batch make a piece; it must divide the batch.
 
     Returns:
@@ -27,13 +29,14 @@ def project_in_pieces(
         once more, with the same random numbers, and updates moving statistics.
 
     Raises:
-        ValueError: if the batch size is not static, or the pieces do not divide it.
+        ValueError: if the batch size is not static, the pieces do not divide it, or a layer adds a
+            loss of its activations.
     """
     pieces = _cut(views, micro_batch_size)
     layers = model.encoder, model.projection_head
     state = [variable for layer in layers for variable in layer.non_trainable_variables]
     before = [tf.identity(variable.value) for variable in state]
-    projections = _map_in_turn(lambda piece: model(piece, training=True), pieces)
+    projections = _map_in_turn(lambda piece: _project(model, piece), pieces)
     with tf.control_dependencies([projections]):
         for variable, value in zip(state, before, strict=True):
             variable.assign(value)
@@ -44,7 +47,7 @@ def project_in_pieces(
             return []
 
         def add(
-            gradients: list[tf.Tensor], piece_and_upstream: tuple[tf.Tensor, ...]
+            gradients: list[tf.Tensor], piece_and_upstream: tuple[Any, tf.Tensor]
         ) -> list[tf.Tensor]:
             piece, its_upstream = piece_and_upstream
             with tf.GradientTape() as tape:
@@ -59,14 +62,26 @@ def project_in_pieces(
     return _join(projections), pull_back
 
 
+def _project(model: keras.Model, piece: Any) -> tf.Tensor:
+    projections = model(piece, training=True)
+    of_weights = sum(weight.regularizer is not None for weight in model.trainable_weights)
+    if len(model.losses) > of_weights:
+        raise ValueError(
+            "`micro_batch_size` must be None where layers add losses of their activations, by "
+            "`add_loss` or an activity regularizer. Received: "
+            f"micro_batch_size={model.micro_batch_size}, {len(model.losses) - of_weights} of them"
+        )
+    return projections
+
+
 def map_in_pieces(
-    function: Callable[[tf.Tensor], tf.Tensor], batch: tf.Tensor, micro_batch_size: int
+    function: Callable[[Any], tf.Tensor], batch: Any, micro_batch_size: int
 ) -> tf.Tensor:
     """Applies a function that needs no gradient to a batch piece by piece.
 
     Args:
         function: maps a piece to as many rows of float32 numbers.
-        batch: `[batch, ...]`, of a static size.
+        batch: `[batch, ...]`, of a static size, or a structure of such arrays.
         micro_batch_size: how many of the batch make a piece; it must divide the batch.
 
     Returns:
@@ -78,16 +93,18 @@ def map_in_pieces(
     return _join(_map_in_turn(function, _cut(batch, micro_batch_size)))
 
 
-def _cut(batch: tf.Tensor, micro_batch_size: int) -> tf.Tensor:
+def _cut(batch: Any, micro_batch_size: int) -> Any:
     """Makes `[pieces, micro_batch_size, ...]` of `[batch, ...]`."""
-    if batch.shape[0] is None or batch.shape[0] % micro_batch_size:
+    rows = first(batch).shape[0]
+    if rows is None or rows % micro_batch_size:
         raise ValueError(
             "`micro_batch_size` must divide the batch size, which must be static: use "
             "`dataset.batch(size, drop_remainder=True)`. Received: "
-            f"micro_batch_size={micro_batch_size}, a batch of the shape {batch.shape} on each "
-            "replica"
+            f"micro_batch_size={micro_batch_size}, a batch of the shape {first(batch).shape} on "
+            "each replica"
         )
-    return tf.reshape(batch, [-1, micro_batch_size, *batch.shape[1:]])
+    pieces = [rows // micro_batch_size, micro_batch_size]
+    return each(lambda x: with_leading_axes(x, 1, pieces), batch)
 
 
 def _join(pieces: tf.Tensor) -> tf.Tensor:
@@ -99,30 +116,35 @@ def _join(pieces: tf.Tensor) -> tf.Tensor:
 # pieces become a part of the graph each.
 
 
-def _map_in_turn(function: Callable[[tf.Tensor], tf.Tensor], pieces: tf.Tensor) -> tf.Tensor:
+def _map_in_turn(function: Callable[[Any], tf.Tensor], pieces: Any) -> tf.Tensor:
     """Stacks the function's results for each piece, computed one after the other."""
     if replica_context() is None:
         return tf.map_fn(function, pieces, parallel_iterations=1, fn_output_signature=tf.float32)
     results: list[tf.Tensor] = []
-    for piece in tf.unstack(pieces):
+    for piece in _unstacked(pieces):
         results.append(function(_after(results, piece)))
     return tf.stack(results)
 
 
 def _fold_in_turn(
-    function: Callable[[list[tf.Tensor], tuple[tf.Tensor, ...]], list[tf.Tensor]],
-    pieces: tuple[tf.Tensor, ...],
+    function: Callable[[list[tf.Tensor], tuple[Any, ...]], list[tf.Tensor]],
+    pieces: tuple[Any, ...],
     state: list[tf.Tensor],
 ) -> list[tf.Tensor]:
     """Carries a state through the pieces, one after the other."""
     if replica_context() is None:
         return tf.foldl(function, pieces, state, parallel_iterations=1)
-    for parts in zip(*map(tf.unstack, pieces), strict=True):
-        state = function(state, tuple(_after([*state, parts[-1]], part) for part in parts))
+    for parts in _unstacked(pieces):
+        state = function(state, _after([*state, first(parts[-1])], parts))
     return state
 
 
-def _after(tensors: list[tf.Tensor], piece: tf.Tensor) -> tf.Tensor:
+def _unstacked(pieces: Any) -> list[Any]:
+    """Returns the pieces one by one."""
+    return [each(lambda x, i=i: x[i], pieces) for i in range(first(pieces).shape[0])]
+
+
+def _after(tensors: list[tf.Tensor], piece: Any) -> Any:
     """Returns a piece that comes to be only after the tensors have."""
     with tf.control_dependencies(tensors):
-        return tf.identity(piece)
+        return each(tf.identity, piece)

@@ -76,6 +76,11 @@ class MixingLayer(keras.layers.Layer):
         self, views: tf.Tensor, labels: tf.Tensor, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns views `[batch, views, ...]` and labels `[batch, views, num_classes]`."""
+        if tf.nest.is_nested(views):
+            raise ValueError(
+                "`views` must be one array of images: several inputs are not mixed. Received: a "
+                f"{type(views).__name__} of {len(views)}"
+            )
         if training:
             rows = label_rows(labels, self.num_classes, self.label_smoothing)
             return self.mixing(views, rows, tf.cast(self.seed_generator.next(), tf.int64))

@@ -11,6 +11,7 @@ from supcon_tf.models.checks import require_momentum
 from supcon_tf.models.copies import Pairs, copy_of, follow, train_as
 from supcon_tf.models.gradient_cache import map_in_pieces
 from supcon_tf.models.supcon import SupConModel
+from supcon_tf.models.views import each, first
 from supcon_tf.similarity.replicas import replica_context
 from supcon_tf.similarity.rows import UNLABELLED
 
@@ -248,7 +249,7 @@ class MomentumSupConModel(SupConModel):
         views, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(
             super()._as_seen_by_metrics(specs)
         )
-        self._require_place(views.shape[0], replicas=1)
+        self._require_place(first(views).shape[0], replicas=1)
         return views, labels, sample_weight
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
@@ -264,10 +265,10 @@ class MomentumSupConModel(SupConModel):
             Anchors `[batch, views - 1, ...]`, their labels and the teacher's, and the keys of this
             replica.
         """
-        _require_key("images", views.shape[1] if self.has_views(views) else 1)
+        _require_key("images", first(views).shape[1] if self.has_views(views) else 1)
         if training:
             replicas = self.distribute_strategy.num_replicas_in_sync
-            self._require_place(views.shape[0], replicas)
+            self._require_place(first(views).shape[0], replicas)
         anchor_labels = key_labels = labels
         if len(labels.shape) == 3:  # every view has its own
             anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
@@ -276,8 +277,10 @@ class MomentumSupConModel(SupConModel):
         anchors_taught = keys_taught = None
         if taught is not None:
             anchors_taught, keys_taught = taught[:, :-1], taught[:, -1]
-        keys = Keys(self._project_keys(views[:, -1], training), key_labels, keys_taught)
-        return views[:, :-1], (anchor_labels, anchors_taught), keys
+        key_images = each(lambda x: x[:, -1], views)
+        keys = Keys(self._project_keys(key_images, training), key_labels, keys_taught)
+        anchors = each(lambda x: x[:, :-1], views)
+        return anchors, (anchor_labels, anchors_taught), keys
 
     def _project_keys(self, images: tf.Tensor, training: bool) -> tf.Tensor:
         def project(piece: tf.Tensor) -> tf.Tensor:

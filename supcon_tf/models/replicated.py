@@ -6,6 +6,7 @@ it runs. This mends both in the places where Keras lets a model build its own st
 leaves everything else to Keras.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from supcon_tf.models.checks import require_no_accumulation
 from supcon_tf.models.finite import nan_unless_finite
+from supcon_tf.models.views import first
 
 Logs = dict[str, Any]
 
@@ -99,10 +101,12 @@ class ReplicatedModel(keras.Model):
 
     def make_predict_function(self, force: bool = False) -> None:
         """Builds the function that `predict` calls for every execution."""
-        if not self._is_distributed():
-            super().make_predict_function(force)
-        elif self.predict_function is None or force:
-            self.predict_function = self._predict_on_replicas()
+        if self.predict_function is None or force:
+            self.predict_function = (
+                self._predict_on_replicas()
+                if self._is_distributed()
+                else _for_each_rank(self._predict_function_of_keras)
+            )
 
     def check_batch(self, data: Any) -> list[tf.Tensor]:
         """Checks the values of a batch before anything is written, where XLA compiles nothing.
@@ -121,7 +125,7 @@ class ReplicatedModel(keras.Model):
     def compute_loss(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Computes the loss; 0 on a replica that got nothing of an incomplete batch."""
         loss = super().compute_loss(x, *args, **kwargs)
-        rows = tf.shape(x)[0]
+        rows = tf.shape(first(x))[0]
         return tf.where(rows > 0, loss, tf.zeros_like(loss))
 
     def _is_distributed(self) -> bool:
@@ -171,10 +175,10 @@ class ReplicatedModel(keras.Model):
             # Out here metrics are added up over the replicas.
             return self.get_metrics_result() if self._is_distributed() else logs
 
-        def execute_one(batch: Any) -> Logs:
+        def one_step(batch: Any) -> Logs:
             return logs_after(make_step(batch))
 
-        def execute(iterator: tf.data.Iterator | tf.distribute.DistributedIterator) -> Logs:
+        def steps(iterator: tf.data.Iterator | tf.distribute.DistributedIterator) -> Logs:
             logs = make_step(next(iterator))
             if self.steps_per_execution > 1:  # the body of a loop takes time to trace
                 for _ in tf.range(self.steps_per_execution - 1):
@@ -183,9 +187,11 @@ class ReplicatedModel(keras.Model):
                         logs = make_step(batch.get_value())
             return logs_after(logs)
 
+        execute_one: _Execution = one_step
+        execute: _Execution = steps
         if not self.run_eagerly:
-            execute_one = tf.function(execute_one, reduce_retracing=True)
-            execute = tf.function(execute, reduce_retracing=True)
+            execute_one = _for_each_rank(functools.partial(_compiled, one_step))
+            execute = _for_each_rank(functools.partial(_compiled, steps))
 
         def execute_next(batches: Any) -> Logs:
             if isinstance(batches, (tf.data.Iterator, tf.distribute.DistributedIterator)):
@@ -218,7 +224,7 @@ class ReplicatedModel(keras.Model):
         """
         step = tf.autograph.experimental.do_not_convert(step)
         if not self.run_eagerly:
-            step = tf.function(step, reduce_retracing=True, jit_compile=self.jit_compile)
+            step = _for_each_rank(functools.partial(_compiled, step, self.jit_compile))
         return tf.autograph.experimental.do_not_convert(self._checked(step))
 
     def _checked(self, step: _Step) -> _Step:
@@ -250,6 +256,12 @@ class ReplicatedModel(keras.Model):
             return {}
 
         return step_on_all
+
+    def _predict_function_of_keras(self) -> Any:
+        ours = self.predict_function
+        super().make_predict_function(force=True)
+        made, self.predict_function = self.predict_function, ours
+        return made
 
     def _predict_on_replicas(self) -> Callable[[list[Any]], Any]:
         strategy = self.distribute_strategy
@@ -325,3 +337,31 @@ class ReplicatedModel(keras.Model):
 def _or_none(x: Any) -> Any:
     """Gives back the None of a generator, which Keras hands over as an optional tensor."""
     return None if isinstance(x, tf.experimental.Optional) else x
+
+
+def _compiled(function: Callable[[Any], Any], jit_compile: Any = None) -> Callable[[Any], Any]:
+    return tf.function(function, reduce_retracing=True, jit_compile=jit_compile)
+
+
+def _for_each_rank(make: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Makes a function for batches of images and another for batches of views.
+
+    Given both, a function that TensorFlow retraces as little as it can takes tensors of unknown
+    rank, which no encoder does.
+
+    Args:
+        make: makes the function.
+
+    Returns:
+        A function of a batch, of several batches, or of an iterator.
+    """
+    made: dict[Any, Callable[[Any], Any]] = {}
+
+    def call(batches: Any) -> Any:
+        tensors = tf.nest.flatten(getattr(batches, "element_spec", batches), expand_composites=True)
+        ranks = tuple(tf.TensorShape(getattr(x, "shape", None)).rank for x in tensors)
+        if ranks not in made:
+            made[ranks] = make()
+        return made[ranks](batches)
+
+    return call

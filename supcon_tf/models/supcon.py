@@ -18,6 +18,7 @@ from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.mixing import MixingLayer
 from supcon_tf.models.teacher import GIVES, freeze, label_distributions_of, resolve_output
+from supcon_tf.models.views import each, first, flatten_views, has_views
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -32,6 +33,8 @@ class SupConModel(EncoderModel):
     `augmentation` makes views, or ready views `[batch, views, height, width, channels]`. Images are
     whatever the encoder takes: rows of numbers `[batch, columns]` or tokens `[batch, length]`, as
     views `[batch, views, columns]` and so on, are told apart by the rank of the encoder's input.
+    An encoder of several inputs takes dicts or lists of arrays, each with the axis of views or each
+    without; views may have any size that the encoder takes.
     Without `augmentation` an image is its own single view. Random layers inside `augmentation` draw
     for each replica on its own; where the same weights on 1 and on N replicas matter, make the
     views in the data pipeline instead.
@@ -83,7 +86,7 @@ class SupConModel(EncoderModel):
             projections, and once more, piece by piece, to carry that gradient on to the weights
             (gradient caching, Gao et al., 2021, https://arxiv.org/abs/2101.06983). Dropout repeats
             its masks. Batch normalisation takes its statistics of each micro-batch: only there does
-            the result differ. Not for layers with activity regularisers.
+            the result differ. Not for layers that add losses of their activations.
         name: name of the model.
 
     Raises:
@@ -196,7 +199,8 @@ class SupConModel(EncoderModel):
 
         Args:
             images: `[batch, height, width, channels]`, or
-                `[batch, views, height, width, channels]`.
+                `[batch, views, height, width, channels]`; for an encoder of several inputs a dict
+                or list of such arrays.
             training: whether batch normalisation and dropout behave as in training.
 
         Returns:
@@ -214,7 +218,7 @@ class SupConModel(EncoderModel):
         self, images: tf.Tensor, encoder: keras.Model, head: keras.Layer, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Representations `[batch * views, dim]` and projections, as `call` gives them."""
-        flat, restore = self._flatten(images)
+        flat, restore = flatten_views(images, self.encoder)
         representations = encoder(flat, training=training)
         projections = head(representations, training=training)
         return representations, restore(self.normalization(tf.cast(projections, tf.float32)))
@@ -224,53 +228,31 @@ class SupConModel(EncoderModel):
 
         Args:
             images: `[batch, height, width, channels]`, or
-                `[batch, views, height, width, channels]`.
+                `[batch, views, height, width, channels]`; for an encoder of several inputs a dict
+                or list of such arrays.
 
         Returns:
             `[batch, dim]` or `[batch, views, dim]` outputs of the encoder.
         """
-        flat, restore = self._flatten(tf.convert_to_tensor(images))
+        if not tf.nest.is_nested(self.inputs) and not isinstance(images, dict):
+            images = tf.convert_to_tensor(images)
+        flat, restore = flatten_views(each(tf.convert_to_tensor, images), self.encoder)
         return restore(self.encoder(flat, training=False))
 
-    def has_views(self, images: tf.Tensor) -> bool:
+    def has_views(self, images: Any) -> bool:
         """Tells views `[batch, views, ...]` from images `[batch, ...]` as the encoder takes them.
 
         Raises:
             ValueError: if `images` are neither.
         """
-        if isinstance(images, (tuple, list, dict)):
-            raise ValueError(
-                "`images` must be one array: put the views of a sample together by `tf.stack(views,"
-                f" axis=1)`. Received: a {type(images).__name__} of {len(images)}"
-            )
-        expected = self.encoder.input_shape
-        axes = len(images.shape) - len(expected)
-        if axes not in (0, 1):
-            raise ValueError(
-                "`images` must be [batch, ...] as the encoder takes them, or [batch, views, ...]. "
-                f"Received: shape={images.shape} for an encoder of {expected}"
-            )
-        return axes == 1
+        return has_views(images, self.encoder)
 
-    def _flatten(self, images: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        """Makes `[batch, ...]` of `[batch, views, ...]`, and what undoes it on outputs."""
-        if not self.has_views(images):
-            return images, lambda outputs: outputs
-        views = images.shape[1]
-        if views is None:
-            raise ValueError(
-                f"The number of views must be known statically. Received: shape={images.shape}"
-            )
-        flat = keras.ops.reshape(images, (-1, *images.shape[2:]))
-        return flat, lambda outputs: keras.ops.reshape(outputs, (-1, views, *outputs.shape[1:]))
-
-    def make_views(self, images: tf.Tensor) -> tf.Tensor:
+    def make_views(self, images: Any) -> Any:
         """Makes `num_views` views of each image; ready views stay as they are."""
         if self.augmentation is None or self.has_views(images):
             return images
-        return tf.stack(
-            [self.augmentation(images, training=True) for _ in range(self.num_views)], axis=1
-        )
+        views = [self.augmentation(images, training=True) for _ in range(self.num_views)]
+        return each(lambda *x: tf.stack(x, axis=1), *views)
 
     def make_views_and_labels(
         self, images: tf.Tensor, labels: tf.Tensor, training: bool
@@ -285,8 +267,10 @@ class SupConModel(EncoderModel):
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(specs)
         if self.augmentation is not None and not self.has_views(images):
             view = self.augmentation.compute_output_spec(images)
-            shape = (view.shape[0], self.num_views, *view.shape[1:])
-            images = keras.KerasTensor(shape, view.dtype)
+            images = each(
+                lambda x: keras.KerasTensor((x.shape[0], self.num_views, *x.shape[1:]), x.dtype),
+                view,
+            )
         if self.mixing is not None:
             images, labels = self.mixing(images, labels)
         return images, labels, sample_weight
@@ -364,7 +348,7 @@ class SupConModel(EncoderModel):
             return None
 
         def ask(piece: tf.Tensor) -> tf.Tensor:
-            flat, restore = self._flatten(piece)
+            flat, restore = flatten_views(piece, self.encoder)
             gives, temperature = self.teacher_gives, self.teacher_temperature
             return restore(label_distributions_of(self.teacher, flat, gives, temperature))
 
@@ -406,7 +390,7 @@ class SupConModel(EncoderModel):
             taught: the teacher's distributions in the same form.
             views: `[batch, ...]`; nothing on a replica that got nothing of an incomplete batch.
         """
-        replicas, rows = self.distribute_strategy.num_replicas_in_sync, tf.shape(views)[0]
+        replicas, rows = self.distribute_strategy.num_replicas_in_sync, tf.shape(first(views))[0]
 
         def loss_or_nothing(targets: Any) -> tf.Tensor:
             loss = loss_against(targets)
@@ -439,7 +423,7 @@ class SupConModel(EncoderModel):
         loss *= self.distribute_strategy.num_replicas_in_sync
         for metric in self.metrics:
             if metric.name == "loss":
-                metric.update_state(loss, sample_weight=tf.shape(views)[0])
+                metric.update_state(loss, sample_weight=tf.shape(first(views))[0])
         return self.compute_metrics(views, labels, projections, sample_weight)
 
     def get_config(self) -> dict[str, Any]:

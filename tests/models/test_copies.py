@@ -44,6 +44,7 @@ def branched():
     inputs = keras.Input([6])
     shared = layers.Dense(6)
     x, y = shared(inputs), layers.Dense(6)(inputs)
+    x = x[:, ::-1]
     inner = keras.Sequential([layers.Dense(6), layers.Lambda(lambda x: tf.math.sin(x))])
     parts = [shared(y), layers.Dense(6)(x), inner(y), shared(inner(x))]
     return keras.Model(inputs, layers.Concatenate()(parts))
