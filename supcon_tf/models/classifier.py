@@ -1,5 +1,6 @@
 """Classifiers on encoders: a linear one on a frozen encoder, and the cross-entropy baseline."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -32,7 +33,7 @@ class CrossEntropyModel(EncoderModel):
 
     Raises:
         ValueError: if the encoder is not built, its output is not `[batch, dim]`, or `num_classes`
-            is not an integer of at least 2.
+            is not an integer of at least 2; in `compile`, if the loss takes probabilities.
     """
 
     def __init__(
@@ -46,6 +47,23 @@ class CrossEntropyModel(EncoderModel):
         self.head = keras.layers.Dense(num_classes, dtype="float32", name="classifier")
         self.head.build((None, dim))
         self.built = True
+
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Configures the training, as `keras.Model.compile` does.
+
+        Raises:
+            ValueError: if `loss` takes probabilities, which the model's logits are not.
+        """
+        for part in tf.nest.flatten(loss):
+            if part is not None and _takes_probabilities(keras.losses.get(part)):
+                raise ValueError(
+                    "`loss` must take logits, such as "
+                    "`keras.losses.SparseCategoricalCrossentropy(from_logits=True)`. "
+                    f"Received: loss={part!r}, which takes probabilities"
+                )
+        super().compile(optimizer, loss, *args, **kwargs)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""
@@ -148,3 +166,18 @@ class LinearClassifier(CrossEntropyModel):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that rebuild this model."""
         return {**super().get_config(), "batch_statistics": self.batch_statistics}
+
+
+def _takes_probabilities(loss: Any) -> bool:
+    """Tells whether a loss of Keras is one of probabilities."""
+    if isinstance(loss, keras.losses.Loss):
+        from_logits = loss.get_config().get("from_logits")
+    elif callable(loss):
+        parameters = inspect.signature(loss).parameters
+        from_logits = parameters["from_logits"].default if "from_logits" in parameters else None
+    else:
+        return False
+    is_divergence = loss is keras.losses.kl_divergence or isinstance(
+        loss, keras.losses.KLDivergence
+    )
+    return from_logits is False or is_divergence

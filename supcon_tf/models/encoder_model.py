@@ -65,3 +65,8 @@ class EncoderModel(ReplicatedModel):
         if input_signature is None:
             input_signature = [self.inputs]
         super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was before; Keras leaves that to models with `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)

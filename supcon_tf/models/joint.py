@@ -94,14 +94,28 @@ class JointSupConModel(SupConModel):
         """
         return self.classifier(self.encode(images))
 
+    def unpack(self, data: Any) -> tuple[Any, Any, Any]:
+        """Splits a batch into images, labels and weights.
+
+        Raises:
+            ValueError: if there are no labels.
+        """
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if labels is None:
+            raise ValueError(
+                "`y` must hold class ids for the classifier, -1 for samples without a label; "
+                "SupConModel trains without labels. Received: a batch without labels"
+            )
+        return images, labels, sample_weight
+
     def check_batch(self, data: Any) -> list[tf.Tensor]:
         """Checks the values of labels as the loss and the classifier do."""
-        _, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        _, labels, _ = self.unpack(data)
         return [*super().check_batch(data), ids_below(labels, self.num_classes)]
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Updates encoder and head by the contrastive loss, the classifier by cross-entropy."""
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, sample_weight = self.unpack(data)
         views = self.make_views(images)
         with tf.GradientTape() as tape:
             representations, projections = self._both(views, training=True)
@@ -116,7 +130,7 @@ class JointSupConModel(SupConModel):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Computes both losses and the classifier's accuracy."""
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, sample_weight = self.unpack(data)
         views = self.make_views(images)
         representations, projections = self._both(views, training=False)
         loss = self.compute_loss(views, labels, projections, sample_weight, training=False)

@@ -10,6 +10,7 @@ from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.models.checks import require_momentum
 from supcon_tf.models.copies import Pairs, copy_of, follow, train_as
 from supcon_tf.models.gradient_cache import map_in_pieces
+from supcon_tf.models.replicated import DATASETS
 from supcon_tf.models.supcon import SupConModel
 from supcon_tf.models.views import each, first
 from supcon_tf.similarity.replicas import replica_context
@@ -221,7 +222,7 @@ class MomentumSupConModel(SupConModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Compares anchors with keys, updates both encoders, and puts the keys into the queue."""
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, sample_weight = self.unpack(data)
         views, labels = self.make_views_and_labels(images, labels, training=True)
         pairs = self._train_as_encoder()
         anchors, targets, own_keys = self._anchors_and_keys(views, labels, training=True)
@@ -237,7 +238,7 @@ class MomentumSupConModel(SupConModel):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Compares anchors with keys."""
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, sample_weight = self.unpack(data)
         views, labels = self.make_views_and_labels(images, labels, training=False)
         anchors, targets, own_keys = self._anchors_and_keys(views, labels, training=False)
         projections = self(anchors, training=False)
@@ -245,12 +246,19 @@ class MomentumSupConModel(SupConModel):
         projections = tf.concat([projections, own_keys.z[:, None]], axis=1)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
-    def _as_seen_by_metrics(self, specs: Any) -> Any:
-        views, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(
-            super()._as_seen_by_metrics(specs)
-        )
-        self._require_place(first(views).shape[0], replicas=1)
-        return views, labels, sample_weight
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, as `keras.Model.fit` does.
+
+        Raises:
+            ValueError: as `SupConModel.fit` does, or if batches of the dataset `x` do not fill the
+                queue.
+        """
+        if isinstance(x, DATASETS):
+            self._require_place(first(self.batch_spec(x)).shape[0], replicas=1)
+        return super().fit(x, *args, **kwargs)
+
+    def _views_of(self, x: Any) -> int | None:
+        return None  # an anchor always has a positive, its sample's key
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Returns 0: Keras asks before training, without keys, only to learn shapes."""

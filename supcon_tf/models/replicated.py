@@ -26,7 +26,7 @@ _Step = Callable[[Any], Logs]
 _Execution = Callable[[Any], Logs]
 
 # What says of which shape batches are before there are any.
-_DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
+DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
 
 
 class ReplicatedModel(keras.Model):
@@ -75,7 +75,7 @@ class ReplicatedModel(keras.Model):
                 )
             if rows != self._train_rows:
                 self._train_rows, self.train_function = rows, None
-        if isinstance(x, _DATASETS):
+        if isinstance(x, DATASETS):
             self.build_from(x)
             kwargs.setdefault("shuffle", False)  # Keras cannot, and says so if it is asked
         return super().fit(x, *args, **kwargs)
@@ -84,7 +84,7 @@ class ReplicatedModel(keras.Model):
         """Evaluates, as `keras.Model.evaluate` does."""
         if self._is_distributed() and self._rows_per_replica(x) != self._test_rows:
             self._test_rows, self.test_function = self._rows_per_replica(x), None
-        if isinstance(x, _DATASETS):
+        if isinstance(x, DATASETS):
             self.build_from(x)
         return super().evaluate(x, *args, **kwargs)
 
@@ -141,16 +141,16 @@ class ReplicatedModel(keras.Model):
 
     def _rows_per_replica(self, data: Any) -> int | None:
         """Returns how many rows of every batch a replica gets, or `None` if that may vary."""
-        if not isinstance(data, _DATASETS):
+        if not isinstance(data, DATASETS):
             return None
-        specs = tf.nest.flatten(self._batch_spec(data))
+        specs = tf.nest.flatten(self.batch_spec(data))
         sizes = {spec.shape[0] if spec.shape.rank else None for spec in specs}
         replicas = self.distribute_strategy.num_replicas_in_sync
         if len(sizes) > 1 or None in sizes or next(iter(sizes)) % replicas:
             return None
         return sizes.pop() // replicas
 
-    def _batch_spec(self, dataset: tf.data.Dataset | tf.distribute.DistributedDataset) -> Any:
+    def batch_spec(self, dataset: tf.data.Dataset | tf.distribute.DistributedDataset) -> Any:
         """Returns the specs of a global batch."""
         if isinstance(dataset, tf.data.Dataset):
             return dataset.element_spec
@@ -305,7 +305,7 @@ class ReplicatedModel(keras.Model):
                 f"Received: {self.name}, which is not"
             )
         with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=self._symbols(self._batch_spec(dataset)))
+            self._symbolic_build(data_batch=self._symbols(self.batch_spec(dataset)))
 
     def _symbols(self, batch: Any) -> Any:
         """Returns what a step makes of a batch of these shapes before it calls the model."""

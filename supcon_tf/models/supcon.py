@@ -17,6 +17,11 @@ from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.mixing import MixingLayer
+from supcon_tf.models.positives import (
+    require_no_distributions,
+    warn_without_positives,
+    without_labels,
+)
 from supcon_tf.models.teacher import GIVES, freeze, label_distributions_of, resolve_output
 from supcon_tf.models.views import each, first, flatten_views, has_views
 
@@ -66,7 +71,7 @@ class SupConModel(EncoderModel):
             hidden layer as wide as the representation and 128 outputs.
         augmentation: a layer that turns images `[batch, ...]` into random views of them, called
             with `training=True` once for each view, also in `evaluate`.
-        num_views: how many views `augmentation` makes of each image.
+        num_views: how many views `augmentation` makes of each image; to be left out without one.
         mixing: a layer from views and labels to mixed ones, as `MixingLayer`, called after
             `augmentation` with `training=True`, and in `evaluate` with `training=False`. The loss
             is then a `GeneralizedSupConLoss`.
@@ -123,6 +128,12 @@ class SupConModel(EncoderModel):
         require_layer("mixing", mixing, ", such as `supcon_tf.MixingLayer`")
         require_layer("teacher", teacher)
         num_views = integer("num_views", num_views)
+        if augmentation is None and num_views != 2:
+            raise ValueError(
+                "`num_views` is how many views `augmentation` makes of each image. Without one, "
+                "pass ready views [batch, views, ...] and leave `num_views` out. "
+                f"Received: num_views={num_views}, augmentation=None"
+            )
         if micro_batch_size is not None:
             micro_batch_size = integer("micro_batch_size", micro_batch_size)
         if distillation_weight != math.inf:
@@ -189,10 +200,33 @@ class SupConModel(EncoderModel):
             )
         super().compile(optimizer, loss, loss_weights, metrics, *args, **kwargs)
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a loaded model as it was before; Keras leaves that to models with `compile`."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+    def fit(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
+        """Trains, as `keras.Model.fit` does.
+
+        Labels may be missing where the loss takes class ids: every sample then has its own other
+        views as positives, as in SimCLR.
+
+        Warns if no anchor of the first batch has a positive.
+
+        Raises:
+            ValueError: on several replicas, as `ReplicatedModel.fit` does.
+        """
+        if self.compiled and self.mixing is None:
+            views, shuffle = self._views_of(x), kwargs.get("shuffle", True)
+            warn_without_positives(self.loss, views, x, y, batch_size, bool(shuffle))
+        return super().fit(x, y, batch_size, *args, **kwargs)
+
+    def _views_of(self, x: Any) -> int | None:
+        """Returns how many views `fit` gets of each sample; `None` if that is not known."""
+        if isinstance(x, tf.data.Dataset):
+            x, _, _ = keras.utils.unpack_x_y_sample_weight(x.element_spec)
+        if x is None or not all(hasattr(array, "shape") for array in tf.nest.flatten(x)):
+            return None
+        if not self.has_views(x):
+            return 1 if self.augmentation is None else self.num_views
+        return first(x).shape[1]
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Projects images.
@@ -264,7 +298,7 @@ class SupConModel(EncoderModel):
         return views, labels
 
     def _as_seen_by_metrics(self, specs: Any) -> Any:
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(specs)
+        images, labels, sample_weight = self.unpack(specs)
         if self.augmentation is not None and not self.has_views(images):
             view = self.augmentation.compute_output_spec(images)
             images = each(
@@ -275,22 +309,29 @@ class SupConModel(EncoderModel):
             images, labels = self.mixing(images, labels)
         return images, labels, sample_weight
 
+    def unpack(self, data: Any) -> tuple[Any, Any, Any]:
+        """Splits a batch into images, labels and weights; missing labels are class id -1."""
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if labels is None and isinstance(self.loss, EmbeddingLoss):
+            if self.mixing is None:
+                require_no_distributions(self.loss)
+            labels = without_labels(images)
+        return images, labels, sample_weight
+
     def check_batch(self, data: Any) -> list[tf.Tensor]:
         """Checks the values of labels as the loss, or the mixing before it, does."""
-        _, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        if labels is None:
-            return []
-        labels = tf.convert_to_tensor(labels)
+        _, labels, _ = self.unpack(data)
         if isinstance(self.mixing, MixingLayer):
             return [label_rows(labels, self.mixing.num_classes)]
         if self.mixing is None and isinstance(self.loss, EmbeddingLoss):
+            labels = tf.convert_to_tensor(labels)
             views = labels.shape[1] if labels.shape.rank == 3 else 1
             return [self.loss.row_labels(labels, views)]
         return []
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Makes views, compares their projections and updates encoder and head."""
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, sample_weight = self.unpack(data)
         views, labels = self.make_views_and_labels(images, labels, training=True)
         taught = self._ask_teacher(views, labels, self.micro_batch_size)
         projections, loss, gradients = self.differentiate(
@@ -333,7 +374,7 @@ class SupConModel(EncoderModel):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Makes views and compares their projections."""
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, sample_weight = self.unpack(data)
         views, labels = self.make_views_and_labels(images, labels, training=False)
         taught = self._ask_teacher(views, labels)
         projections = self(views, training=False)

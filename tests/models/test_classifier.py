@@ -111,3 +111,40 @@ def test_bad_encoder():
     inputs = keras.Input((8, 8, 1))
     with pytest.raises(ValueError, match=r"`encoder`.*\[batch, dim\]"):
         CrossEntropyModel(keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs)), 2)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        keras.losses.categorical_crossentropy,
+        keras.losses.CategoricalFocalCrossentropy(),
+        keras.losses.KLDivergence(),
+        ["categorical_crossentropy"],
+    ],
+    ids=str,
+)
+def test_a_loss_of_probabilities_is_refused(loss):
+    model = LinearClassifier(
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)]), num_classes=2
+    )
+    with pytest.raises(ValueError, match=r"`loss` must take logits.*from_logits=True.*Received"):
+        model.compile("sgd", loss=loss)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+        lambda y, logits: keras.ops.sum(y * logits, -1),
+        "hinge",
+        None,
+    ],
+    ids=str,
+)
+def test_a_loss_of_logits_is_taken(loss):
+    model = CrossEntropyModel(
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)]), num_classes=2
+    )
+    model.compile("sgd", loss=loss)
+    assert model.loss is loss

@@ -362,3 +362,14 @@ def test_batches_of_an_unknown_size_are_refused():
     with pytest.raises(ValueError, match="`queue_size`.*drop_remainder=True.*of an unknown size"):
         model.fit(images[:7], ids[:7], batch_size=BATCH, verbose=0)
     assert np.isfinite(model.evaluate(images[:7], ids[:7], batch_size=BATCH, verbose=0))
+
+
+def test_validation_batches_need_no_place_in_the_queue():
+    images, ids = samples(steps=2)
+    rest = tf.data.Dataset.from_tensor_slices((images[:7], ids[:7])).batch(5)
+    model = compiled(small_model(), SupConLoss())
+    logs = model.fit(batches(images, ids), validation_data=rest, verbose=0).history
+    expected = model.evaluate(images[:7], ids[:7], batch_size=5, verbose=0)
+    np.testing.assert_allclose([*logs["val_loss"], model.evaluate(rest, verbose=0)], expected)
+    with pytest.raises(ValueError, match="`queue_size` must be a multiple.*an unknown size"):
+        model.fit(rest, verbose=0)
