@@ -55,11 +55,13 @@ class Checkpoints(keras.callbacks.Callback):
         step: how many steps have been made: those of the newest checkpoint that is not damaged, and
             0 without one. It is restored when `fit` begins. With `steps_per_execution` above 1 the
             optimizer counts, as the last execution of an epoch may make fewer or more steps than
-            the epoch has left.
+            the epoch has left. A `LossScaleOptimizer`, as of mixed_float16, does not count the
+            steps that it skips; `steps_per_execution` must then divide the steps of an epoch.
 
     Raises:
         ValueError: if `every` or `keep` is below 1.
         RuntimeError: if there are checkpoints and all are damaged.
+        ValueError: in `fit`, if a LossScaleOptimizer leaves the steps uncounted, see `step`.
         FloatingPointError: in `fit`, if a checkpoint is due and weights are not finite.
     """
 
@@ -126,7 +128,7 @@ class Checkpoints(keras.callbacks.Callback):
         """Restores the newest checkpoint, unless that was done.
 
         Raises:
-            ValueError: if the steps cannot be counted, see `steps_per_execution`.
+            ValueError: if the steps cannot be counted, see the attribute `step`.
         """
         if self._restored != (self.model, self.model.optimizer):
             self.restore(self.model)
