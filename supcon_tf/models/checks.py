@@ -75,3 +75,18 @@ def require_no_accumulation(optimizer: keras.Optimizer, strategy: tf.distribute.
             f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps} under "
             f"{type(strategy).__name__}"
         )
+
+
+def require_owner(owner: str, **arguments: tuple[Any, Any]) -> None:
+    """Raises `ValueError` if arguments of something that is absent are not left at their defaults.
+
+    Args:
+        owner: the argument that they belong to, which is `None`.
+        **arguments: the value and the default of each.
+    """
+    for argument, (value, default) in arguments.items():
+        if value != default:
+            raise ValueError(
+                f"`{argument}` needs `{owner}`, without which it does nothing. Received: "
+                f"{argument}={value!r}, {owner}=None"
+            )

@@ -11,7 +11,7 @@ from supcon_tf._arguments import integer, one_of, positive
 from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.losses.labels import label_rows
-from supcon_tf.models.checks import require_layer, require_representations
+from supcon_tf.models.checks import require_layer, require_owner, require_representations
 from supcon_tf.models.encoder_model import EncoderModel
 from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
@@ -140,6 +140,13 @@ class SupConModel(EncoderModel):
             positive("distillation_weight", distillation_weight)
         positive("teacher_temperature", teacher_temperature)
         one_of("teacher_gives", teacher_gives, GIVES)
+        if teacher is None:
+            require_owner(
+                "teacher",
+                distillation_weight=(distillation_weight, 1.0),
+                teacher_temperature=(teacher_temperature, 1.0),
+                teacher_gives=(teacher_gives, "auto"),
+            )
         super().__init__(name=name, **kwargs)
         self.encoder = encoder
         self.projection_head = projection_head or default_projection_head((dim, 128))

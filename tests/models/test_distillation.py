@@ -375,6 +375,16 @@ def test_bad_arguments(arguments, message):
 
 
 @pytest.mark.parametrize(
+    "argument",
+    [{"distillation_weight": 2.0}, {"teacher_temperature": 2.0}, {"teacher_gives": "logits"}],
+    ids=lambda argument: next(iter(argument)),
+)
+def test_arguments_of_a_teacher_without_one(argument):
+    with pytest.raises(ValueError, match="needs `teacher`.*teacher=None"):
+        small_model(teacher=None, **argument)
+
+
+@pytest.mark.parametrize(
     ("teacher", "labels", "message"),
     [
         (lambda: classifier(classes=4), None, r"as many classes.*\(12, 2, 3\), a teacher of 4"),
