@@ -8,6 +8,7 @@ import tensorflow as tf
 from supcon_tf.models.checks import require_momentum
 from supcon_tf.models.classifier import CrossEntropyModel
 from supcon_tf.models.copies import copy_of, follow
+from supcon_tf.models.step_number import StepNumber
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -52,6 +53,8 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
         ValueError: as `CrossEntropyModel` does, or if `momentum` is not as described.
     """
 
+    momentum = StepNumber(require_momentum)
+
     def __init__(
         self,
         encoder: keras.Model,
@@ -63,7 +66,7 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
     ):
         require_momentum(momentum)
         super().__init__(encoder, num_classes, name=name, **kwargs)
-        self.momentum = float(momentum)
+        self.momentum = momentum
         self.average = CrossEntropyModel(copy_of(encoder, self.inputs), num_classes)
         self.average.head.set_weights(self.head.get_weights())
         self._freeze_parts()

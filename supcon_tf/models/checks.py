@@ -1,9 +1,12 @@
 """What the models demand of their arguments."""
 
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from supcon_tf._arguments import positive
 
 # Their replicas run in threads, which cannot meet within one branch of a condition.
 _MIRRORING = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
@@ -56,6 +59,12 @@ def require_layer(argument: str, value: Any, advice: str = "") -> None:
     """Raises `ValueError`, with advice, if an argument is neither `None` nor a layer or model."""
     if value is not None and not isinstance(value, keras.layers.Layer):
         raise ValueError(f"`{argument}` must be a Keras layer or model{advice}. Received: {value}")
+
+
+def require_distillation_weight(weight: Any) -> None:
+    """Raises `ValueError` if the weight of a teacher's term is out of range."""
+    if weight != math.inf:
+        positive("distillation_weight", weight)
 
 
 def require_momentum(momentum: Any) -> None:

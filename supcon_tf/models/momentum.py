@@ -11,6 +11,7 @@ from supcon_tf.models.checks import require_momentum
 from supcon_tf.models.copies import Pairs, copy_of, follow, train_as
 from supcon_tf.models.gradient_cache import map_in_pieces
 from supcon_tf.models.replicated import DATASETS
+from supcon_tf.models.step_number import StepNumber
 from supcon_tf.models.supcon import SupConModel
 from supcon_tf.models.views import each, first
 from supcon_tf.similarity.replicas import replica_context
@@ -87,7 +88,8 @@ class MomentumSupConModel(SupConModel):
             hidden layer as wide as the representation and 128 outputs.
         queue_size: how many keys the queue holds, a multiple of the global batch size, which must
             be static: `dataset.batch(size, drop_remainder=True)`.
-        momentum: m, from 0 and below 1.
+        momentum: m, from 0 and below 1. The attribute can be set during training, which compiles
+            the step anew.
         num_classes: `None` if labels are class ids or one-hot rows for `SupConLoss`; for
             `GeneralizedSupConLoss` the number of classes of its label distributions, which the
             queue then holds: `queue_size * num_classes` float32.
@@ -120,6 +122,8 @@ class MomentumSupConModel(SupConModel):
             before anything changes, if the batch size does not divide `queue_size`, there is a
             single view, or labels do not fit `num_classes`.
     """
+
+    momentum = StepNumber(require_momentum)
 
     def __init__(
         self,
@@ -165,7 +169,7 @@ class MomentumSupConModel(SupConModel):
             **kwargs,
         )
         self.queue_size = queue_size
-        self.momentum = float(momentum)
+        self.momentum = momentum
         self.num_classes = num_classes
         self.momentum_encoder = copy_of(self.encoder, self.inputs)
         self.momentum_head = copy_of(

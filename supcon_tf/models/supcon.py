@@ -1,5 +1,6 @@
 """The model that pairs an encoder with a projection head."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,12 @@ from supcon_tf._arguments import integer, one_of, positive
 from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.losses.labels import label_rows
-from supcon_tf.models.checks import require_layer, require_owner, require_representations
+from supcon_tf.models.checks import (
+    require_distillation_weight,
+    require_layer,
+    require_owner,
+    require_representations,
+)
 from supcon_tf.models.encoder_model import EncoderModel
 from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
@@ -22,6 +28,7 @@ from supcon_tf.models.positives import (
     warn_without_positives,
     without_labels,
 )
+from supcon_tf.models.step_number import StepNumber
 from supcon_tf.models.teacher import GIVES, freeze, label_distributions_of, resolve_output
 from supcon_tf.models.views import each, first, flatten_views, has_views
 
@@ -101,6 +108,9 @@ class SupConModel(EncoderModel):
             before the first step, if the teacher has other classes than the labels.
     """
 
+    distillation_weight = StepNumber(require_distillation_weight)
+    teacher_temperature = StepNumber(functools.partial(positive, "teacher_temperature"))
+
     def __init__(
         self,
         encoder: keras.Model,
@@ -136,8 +146,7 @@ class SupConModel(EncoderModel):
             )
         if micro_batch_size is not None:
             micro_batch_size = integer("micro_batch_size", micro_batch_size)
-        if distillation_weight != math.inf:
-            positive("distillation_weight", distillation_weight)
+        require_distillation_weight(distillation_weight)
         positive("teacher_temperature", teacher_temperature)
         one_of("teacher_gives", teacher_gives, GIVES)
         if teacher is None:

@@ -50,6 +50,42 @@ def test_models_can_be_frozen_and_thawed(name, uncompiled):
         np.testing.assert_array_equal(weight, old)
 
 
+@pytest.mark.parametrize("name", ["momentum", "averaged"])
+def test_momentum_can_be_set_during_training(name):
+    model = MODELS[name]()
+    model.momentum = 1 - 1e-9
+    if name == "momentum":
+        loss, x, copy = SupConLoss(), VIEWS, model.momentum_encoder
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        x, copy = VIEWS[:, 0], model.average.encoder
+    kernels = []
+
+    def end_epoch(epoch, logs):
+        kernels.append((copy.get_weights()[0], model.encoder.get_weights()[0]))
+        model.momentum = 0.0
+
+    model.compile(keras.optimizers.SGD(0.1), loss=loss)
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)
+    model.fit(x, IDS, batch_size=8, epochs=2, verbose=0, callbacks=[callback])
+    assert model.get_config()["momentum"] == 0
+    (_, _), (follower, followed) = kernels
+    np.testing.assert_array_equal(follower, followed)
+    with pytest.raises(ValueError, match="`momentum` must be"):
+        model.momentum = 1.0
+
+
+def test_the_weight_of_a_teacher_can_be_set_between_evaluations():
+    model = supcon_tf.SupConModel(dense(), teacher=dense(4))
+    model.compile("sgd", loss=supcon_tf.GeneralizedSupConLoss())
+    losses = []
+    for weight in (1.0, 3.0):
+        model.distillation_weight = weight
+        losses.append(model.evaluate(VIEWS, np.eye(4)[IDS], return_dict=True, verbose=0))
+    distillation = losses[0]["distillation_loss"]
+    assert losses[1]["loss"] - losses[0]["loss"] == pytest.approx(2 * distillation, rel=1e-5)
+
+
 def test_a_linear_classifier_counts_all_weights():
     model = supcon_tf.LinearClassifier(dense(), 4)
     assert len(model.trainable_weights) == len(model.non_trainable_weights) == 2
