@@ -75,7 +75,11 @@ class MixingLayer(keras.layers.Layer):
     def call(
         self, views: tf.Tensor, labels: tf.Tensor, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns views `[batch, views, ...]` and labels `[batch, views, num_classes]`."""
+        """Returns views `[batch, views, ...]` and labels `[batch, views, num_classes]`.
+
+        Raises:
+            ValueError: if `views` is a structure of several inputs, or as the constructor says.
+        """
         if tf.nest.is_nested(views):
             raise ValueError(
                 "`views` must be one array of images: several inputs are not mixed. Received: a "
