@@ -8,6 +8,7 @@ import keras
 
 from supcon_tf._arguments import integer
 from supcon_tf.losses.contrastive import ContrastiveLoss
+from supcon_tf.losses.temperature import at_step
 
 
 class CollapseWarning(keras.callbacks.Callback):
@@ -59,4 +60,5 @@ class CollapseWarning(keras.callbacks.Callback):
         loss = self.model.loss
         if not isinstance(loss, ContrastiveLoss) or loss.base_temperature is None:
             return 1.0
-        return loss.temperature / loss.base_temperature
+        with at_step(self.model.optimizer.iterations):
+            return float(loss.current_temperature()) / loss.base_temperature

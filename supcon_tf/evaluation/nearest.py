@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from supcon_tf.similarity.normalization import l2_normalize
+
 # Similarities are made in tiles of so many rows and columns: 16 MB of float32.
 _ROWS, _COLUMNS = 1024, 4096
 
@@ -49,7 +51,5 @@ def nearest(
 
 
 def _unit(rows: NDArray[Any]) -> tf.Tensor:
-    """Scales rows to unit length, in float32; rows of zeros stay."""
-    # Divided by its largest number, no row is too long or too short for its squares.
-    rows = tf.math.divide_no_nan(rows, tf.reduce_max(tf.abs(rows), axis=1, keepdims=True))
-    return tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=1)
+    """Scales rows of float32 or float64 to unit length, in float32; rows of zeros stay."""
+    return tf.cast(l2_normalize(tf.convert_to_tensor(rows)), tf.float32)

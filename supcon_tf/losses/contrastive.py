@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 
 from supcon_tf._arguments import integer, one_of, positive
-from supcon_tf.losses.embedding import EmbeddingLoss
+from supcon_tf.losses import temperature as temperatures
+from supcon_tf.losses.embedding import EmbeddingLoss, are_finite, nan_unless
 from supcon_tf.similarity.replicas import replica_context
 
 # Which views of a sample are anchors; all views are always compared with.
@@ -20,7 +21,7 @@ class ContrastiveLoss(EmbeddingLoss):
 
     def __init__(
         self,
-        temperature: float,
+        temperature: temperatures.Temperature,
         *,
         anchors: str,
         base_temperature: float | None,
@@ -39,13 +40,21 @@ class ContrastiveLoss(EmbeddingLoss):
             name=name,
             dtype=dtype,
         )
-        self.temperature = positive("temperature", temperature)
+        self.temperature = temperatures.checked(temperature)
         self.anchors = one_of("anchors", anchors, ANCHORS)
         self.base_temperature = (
             None if base_temperature is None else positive("base_temperature", base_temperature)
         )
         self.block_size = None if block_size is None else integer("block_size", block_size)
         self.product_dtype = one_of("product_dtype", product_dtype, (None, "bfloat16"))
+
+    def current_temperature(self) -> float | tf.Tensor:
+        """Returns the temperature as a number, or as a scalar tensor if it may change.
+
+        Raises:
+            ValueError: if it is a schedule, outside of `temperature.at_step`.
+        """
+        return temperatures.value_of(self.temperature)
 
     def contrast(
         self,
@@ -110,7 +119,9 @@ class ContrastiveLoss(EmbeddingLoss):
             views,
             (columns, self.row_labels(contrast_labels, 1), sample_ids, present),
         )
-        return self._per_sample(losses, views)
+        valid = are_finite(rows) & are_finite(columns)
+        valid &= self.are_labels(tf.convert_to_tensor(labels)) & self.are_labels(contrast_labels)
+        return nan_unless(valid, self._per_sample(losses, views))
 
     def row_losses(
         self,
@@ -144,16 +155,22 @@ class ContrastiveLoss(EmbeddingLoss):
             losses, views = tf.reshape(losses, [-1, views])[:, 0], 1
         per_sample = super()._per_sample(losses, views)
         if self.base_temperature is not None:
-            per_sample *= self.temperature / self.base_temperature
+            scale = self.current_temperature() / self.base_temperature
+            per_sample *= tf.cast(scale, per_sample.dtype) if tf.is_tensor(scale) else scale
         return per_sample
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that rebuild this loss."""
         return {
             **super().get_config(),
-            "temperature": self.temperature,
+            "temperature": temperatures.serialize(self.temperature),
             "anchors": self.anchors,
             "base_temperature": self.base_temperature,
             "block_size": self.block_size,
             "product_dtype": self.product_dtype,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ContrastiveLoss":
+        """Rebuilds a loss from `get_config`."""
+        return cls(**{**config, "temperature": temperatures.deserialize(config["temperature"])})

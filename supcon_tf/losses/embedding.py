@@ -1,11 +1,13 @@
-"""What every loss of embeddings shares: labels, views, normalisation and Keras reductions."""
+"""What every loss of embeddings shares: labels, views, normalization and Keras reductions."""
 
+import inspect
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.labels import class_ids
+from supcon_tf.losses.labels import are_class_labels, class_ids
+from supcon_tf.similarity.normalization import l2_normalize
 from supcon_tf.similarity.replicas import is_dry_run, replica_context
 
 
@@ -23,6 +25,10 @@ class EmbeddingLoss(keras.losses.Loss):
     Subclasses implement `row_losses`, and `row_labels` if their labels are not class ids; this
     class turns embeddings `[batch, dim]` or `[batch, views, dim]` into rows, and the rows' losses
     into one value per sample.
+
+    Where an embedding is not finite, all losses of the batch are NaN; so they are inside XLA, which
+    drops checks, where a label is not valid. Arguments cannot be changed afterwards: a compiled
+    step would ignore it.
     """
 
     def __init__(
@@ -41,6 +47,15 @@ class EmbeddingLoss(keras.losses.Loss):
             reduction=reduction, name=name, dtype=dtype
         )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self) and name in inspect.signature(type(self).__init__).parameters:
+            raise AttributeError(
+                f"`{name}` cannot be changed: a step that is compiled already would ignore it. "
+                "Compile the model with a new loss. A temperature may be a `keras.Variable`, which "
+                f"`assign` changes, or a schedule. Received: {name}={value!r}"
+            )
+        super().__setattr__(name, value)
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         """Computes the reduced loss.
 
@@ -52,6 +67,7 @@ class EmbeddingLoss(keras.losses.Loss):
                 "`y_true` must hold a label of every sample; where there are none pass class id -1 "
                 "for each, which leaves it its own other views as positives. Received: None"
             )
+        require_no_mask("y_pred", y_pred)
         y_pred = tf.cast(tf.convert_to_tensor(y_pred), self.dtype)
         return self.reduce(self.call(tf.convert_to_tensor(y_true), y_pred), sample_weight)
 
@@ -60,11 +76,18 @@ class EmbeddingLoss(keras.losses.Loss):
 
         Args:
             losses: `[batch]`, as from `call`.
-            sample_weight: optional `[batch]` weights.
+            sample_weight: optional weights `[batch]` or `[batch, 1]`, or one for all.
 
         Returns:
-            The value that `reduction` says, which on one of several replicas is its share.
+            The value of `reduction`, which on one of several replicas is its share.
+
+        Raises:
+            ValueError: if the weights have another shape.
         """
+        if sample_weight is not None:
+            sample_weight = _one_per_sample(tf.convert_to_tensor(sample_weight), losses)
+        if losses.shape == [0] and self.reduction not in (None, "none"):
+            return tf.reduce_sum(losses)  # Keras does not reduce an empty vector
         return self._reduction_of_samples(losses, losses, sample_weight)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
@@ -76,7 +99,13 @@ class EmbeddingLoss(keras.losses.Loss):
         labels = self.row_labels(y_true, views)
         replica = replica if self.cross_replica else None
         losses = self.row_losses(rows, labels, sample_ids, views, replica=replica)
-        return self._per_sample(losses, views)
+        return nan_unless(
+            are_finite(rows) & self.are_labels(y_true), self._per_sample(losses, views)
+        )
+
+    def are_labels(self, y_true: tf.Tensor) -> tf.Tensor:
+        """Tells whether the values of labels, here class ids or one-hot rows, are valid."""
+        return are_class_labels(y_true)
 
     def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
         """Turns labels of samples, here class ids, into labels of rows, one row per view."""
@@ -124,7 +153,7 @@ class EmbeddingLoss(keras.losses.Loss):
         if y_pred.dtype.size < 4:  # half precision moves logits by 0.1 at a temperature of 0.01
             y_pred = tf.cast(y_pred, tf.float32)
         if self.normalize:
-            y_pred = tf.math.l2_normalize(y_pred, axis=-1)
+            y_pred = l2_normalize(y_pred)
         # What is known statically stays so: replicas have to know how many rows they send.
         sizes = [
             size if size is not None else tf.shape(y_pred)[axis]
@@ -163,3 +192,38 @@ class EmbeddingLoss(keras.losses.Loss):
             "cross_replica": self.cross_replica,
             "dtype": self.dtype,
         }
+
+
+def are_finite(rows: tf.Tensor) -> tf.Tensor:
+    """Tells whether all numbers are finite."""
+    return tf.reduce_all(tf.math.is_finite(rows))
+
+
+def nan_unless(valid: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+    """Returns the losses, or NaN: what is empty or masked must not hide what is wrong."""
+    return tf.where(valid, losses, tf.constant(float("nan"), losses.dtype))
+
+
+def require_no_mask(argument: str, value: Any) -> None:
+    """Raises `ValueError` if a tensor has a Keras mask, which a loss of pairs cannot apply."""
+    if getattr(value, "_keras_mask", None) is not None:
+        raise ValueError(
+            f"`{argument}` must have no Keras mask: a sample cannot leave a batch of which all "
+            "others are compared with it. Pool over the masked axis, or remove `Masking` layers "
+            "and `mask_zero` in front of the output. Received: a mask of the shape "
+            f"{value._keras_mask.shape}"
+        )
+
+
+def _one_per_sample(weights: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+    """Returns sample weights as `[batch]` or a scalar."""
+    if weights.shape.rank == 2 and weights.shape[1] == 1:
+        weights = weights[:, 0]
+    if weights.shape.rank == 0 or (
+        weights.shape.rank == 1 and weights.shape.is_compatible_with(losses.shape)
+    ):
+        return weights
+    raise ValueError(
+        "`sample_weight` must hold one weight per sample, which its views share: shape [batch] or "
+        f"[batch, 1]. Received: shape={weights.shape} for losses of the shape {losses.shape}"
+    )

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from supcon_tf._arguments import one_of
 from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
-from supcon_tf.losses.labels import label_distributions
+from supcon_tf.losses.labels import are_distributions, label_distributions
+from supcon_tf.losses.temperature import Temperature
 from supcon_tf.similarity.losses import WEIGHTINGS, generalized_supcon
 from supcon_tf.similarity.replicas import gather_rows
 from supcon_tf.similarity.rows import UNLABELLED, dense_rank, describe, describe_square
@@ -38,7 +39,10 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         0.5022
 
     Args:
-        temperature: tau, above 0. The softmax over the similarities sharpens as it falls.
+        temperature: tau, above 0. The softmax over the similarities sharpens as it falls. A number;
+            a schedule of the step, such as `keras.optimizers.schedules.PolynomialDecay`, in the
+            contrastive models of this library; or a `keras.Variable` that a callback assigns. No
+            value needs a new compilation.
         weighting: `"similarity_sum"` for $n_i = \sum_j w_{ij}$, as in the authors' code;
             `"contrast_count"` for $n_i = |A(i)|$, as in the paper's Eq. 2, where anchors that
             resemble many others weigh more.
@@ -75,7 +79,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
 
     def __init__(
         self,
-        temperature: float = 0.1,
+        temperature: Temperature = 0.1,
         *,
         weighting: str = "similarity_sum",
         anchors: str = "all_views",
@@ -105,6 +109,10 @@ class GeneralizedSupConLoss(ContrastiveLoss):
     def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
         """Repeats the label rows of samples for their views."""
         return label_distributions(y_true, views)
+
+    def are_labels(self, y_true: tf.Tensor) -> tf.Tensor:
+        """Tells whether the values of label distributions are valid."""
+        return are_distributions(y_true)
 
     def row_losses(
         self,
@@ -148,7 +156,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             labels,
             columns,
             column_labels,
-            self.temperature,
+            self.current_temperature(),
             weighting=self.weighting,
             unit_length=self.normalize,
             block_size=self.block_size,

@@ -21,8 +21,8 @@ def class_ids(labels: Any) -> tf.Tensor:
 
     Raises:
         ValueError: for another rank, ids that are not integers, or rows that are not one-hot. The
-            rows' values are looked at when they are known: eagerly as a `ValueError`, in a graph as
-            an `InvalidArgumentError` of the step, and not at all inside XLA.
+            rows' values are checked when they are known: eagerly as a `ValueError`, in a graph as
+            an `InvalidArgumentError` of the step. XLA drops that check: see `are_class_labels`.
     """
     labels = tf.convert_to_tensor(labels)
     columns = labels.shape[-1] if labels.shape.rank == 2 else None
@@ -43,7 +43,13 @@ def class_ids(labels: Any) -> tf.Tensor:
         return tf.cast(tf.reshape(labels, [-1]), tf.int64)
     _require_numbers(labels)
     rows = labels if labels.dtype.is_floating else tf.cast(labels, tf.int64)
-    with tf.control_dependencies(_require_one_hot(rows)):
+    checks = _require(
+        _are_one_hot(rows),
+        "Rows of `y_true` with two or more columns must be one-hot (a single 1) or all zero "
+        "(no label); label distributions belong to GeneralizedSupConLoss.",
+        rows,
+    )
+    with tf.control_dependencies(checks):
         labelled = tf.reduce_any(rows > 0, axis=1)
         return tf.where(labelled, tf.argmax(rows, axis=1), tf.constant(UNLABELLED, tf.int64))
 
@@ -73,10 +79,12 @@ def label_distributions(labels: Any, views: int | tf.Tensor) -> tf.Tensor:
     _require_numbers(labels)
     if labels.dtype != tf.float64:
         labels = tf.cast(labels, tf.float32)
-    valid = tf.reduce_all((labels >= 0) & (labels < labels.dtype.max))
-    with tf.control_dependencies(
-        _require(valid, "Label distributions in `y_true` must be finite and not negative.", labels)
-    ):
+    checks = _require(
+        are_distributions(labels),
+        "Label distributions in `y_true` must be finite and not negative.",
+        labels,
+    )
+    with tf.control_dependencies(checks):
         labels = tf.identity(labels)
     if labels.shape.rank == 2:
         return tf.repeat(labels, views, axis=0)
@@ -86,6 +94,29 @@ def label_distributions(labels: Any, views: int | tf.Tensor) -> tf.Tensor:
             f"Received: y_true.shape={labels.shape}, views={views}"
         )
     return tf.reshape(labels, [-1, labels.shape[-1]])
+
+
+# XLA drops the checks above. Within it, these tell a loss that it has no value.
+
+
+def are_class_labels(labels: tf.Tensor) -> tf.Tensor:
+    """Tells whether labels of a shape that `class_ids` takes hold values that it takes."""
+    if labels.shape.rank == 1 or labels.shape[1] == 1:
+        return tf.constant(True)
+    return _are_one_hot(labels if labels.dtype.is_floating else tf.cast(labels, tf.int64))
+
+
+def are_distributions(labels: tf.Tensor) -> tf.Tensor:
+    """Tells whether label distributions are finite and not negative."""
+    if not labels.dtype.is_floating:
+        labels = tf.cast(labels, tf.float32)
+    return tf.reduce_all((labels >= 0) & tf.math.is_finite(labels))
+
+
+def _are_one_hot(rows: tf.Tensor) -> tf.Tensor:
+    """Tells whether every row holds zeros and at most a single one."""
+    zero_or_one = tf.reduce_all((rows == 0) | (rows == 1))
+    return zero_or_one & tf.reduce_all(tf.math.count_nonzero(rows, axis=1) <= 1)
 
 
 def ids_below(labels: Any, num_classes: int) -> tf.Tensor:
@@ -161,18 +192,6 @@ def require_rows_arguments(num_classes: Any, label_smoothing: Any) -> None:
 def _require_numbers(rows: tf.Tensor) -> None:
     if not (rows.dtype.is_integer or rows.dtype.is_floating or rows.dtype.is_bool):
         raise ValueError(f"Rows of `y_true` must be numbers. Received: dtype={rows.dtype.name}")
-
-
-def _require_one_hot(rows: tf.Tensor) -> list[tf.Operation]:
-    """Checks that every row holds zeros and at most a single one."""
-    zero_or_one = tf.reduce_all((rows == 0) | (rows == 1))
-    valid = zero_or_one & tf.reduce_all(tf.math.count_nonzero(rows, axis=1) <= 1)
-    return _require(
-        valid,
-        "Rows of `y_true` with two or more columns must be one-hot (a single 1) or all zero "
-        "(no label); label distributions belong to GeneralizedSupConLoss.",
-        rows,
-    )
 
 
 def _require(valid: tf.Tensor, message: str, labels: tf.Tensor) -> list[tf.Operation]:

@@ -1,15 +1,18 @@
 """The supervised contrastive loss."""
 
+import warnings
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from supcon_tf._arguments import integer, one_of
 from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
+from supcon_tf.losses.temperature import Temperature
 from supcon_tf.similarity.losses import DENOMINATORS, SUMMATIONS, supcon
 from supcon_tf.similarity.replicas import gather_rows
-from supcon_tf.similarity.rows import describe, describe_square
+from supcon_tf.similarity.rows import UNLABELLED, describe, describe_square
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -24,8 +27,9 @@ class SupConLoss(ContrastiveLoss):
     where $A(i)$ are all other rows and $P(i)$ those of the same class or of the same sample. The
     paper sums over anchors; here, as in both official implementations, a sample's loss is the mean
     over its anchor views and Keras reduces over the batch. An anchor without a positive has loss 0
-    and counts in the mean. If all projections are equal the loss is `log(batch * views - 1)`: a
-    training that stays at this value has collapsed.
+    and counts in the mean; `supcon_tf.metrics.positive_fraction` is the share of the others. If all
+    projections are equal the loss is `log(batch * views - 1)`: a training that stays at this value
+    has collapsed.
 
     Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2
     (https://arxiv.org/abs/2004.11362).
@@ -38,7 +42,10 @@ class SupConLoss(ContrastiveLoss):
         0.3231
 
     Args:
-        temperature: tau, above 0. The softmax over the similarities sharpens as it falls.
+        temperature: tau, above 0. The softmax over the similarities sharpens as it falls. A number;
+            a schedule of the step, such as `keras.optimizers.schedules.PolynomialDecay`, in the
+            contrastive models of this library; or a `keras.Variable` that a callback assigns. No
+            value needs a new compilation.
         summation: `"outside"` for the equation above; `"inside"` to take the mean over positives
             inside the logarithm (Eq. 3, which trains worse: 67.4 % against 78.7 % on ImageNet).
         denominator: `"all"` for the equation above; `"one_positive"` to leave only the positive of
@@ -86,7 +93,7 @@ class SupConLoss(ContrastiveLoss):
 
     def __init__(
         self,
-        temperature: float = 0.1,
+        temperature: Temperature = 0.1,
         *,
         summation: str = "outside",
         denominator: str = "all",
@@ -118,6 +125,7 @@ class SupConLoss(ContrastiveLoss):
         self.positives_cap = (
             None if positives_cap is None else integer("positives_cap", positives_cap, least=0)
         )
+        self._has_warned = False
 
     def row_losses(
         self,
@@ -130,6 +138,8 @@ class SupConLoss(ContrastiveLoss):
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the equation for each view of each sample."""
+        if tf.executing_eagerly() and contrasts is None and views == 1:
+            self._warn_without_positives(labels)
         ranked = self.positives_cap is not None
         columns = None
         if contrasts is not None:
@@ -144,7 +154,7 @@ class SupConLoss(ContrastiveLoss):
         return supcon(
             anchors,
             columns,
-            self.temperature,
+            self.current_temperature(),
             summation=self.summation,
             denominator=self.denominator,
             positives_cap=self._capped_samples(views),
@@ -152,6 +162,20 @@ class SupConLoss(ContrastiveLoss):
             block_size=self.block_size,
             product_dtype=self.product_dtype,
             replica=replica,
+        )
+
+    def _warn_without_positives(self, labels: tf.Tensor) -> None:
+        """Warns once where a loss of 0 would look perfect: no anchor has a positive."""
+        ids = labels.numpy()
+        _, counts = np.unique(ids[ids != UNLABELLED], return_counts=True)
+        if self._has_warned or len(ids) < 2 or (counts > 1).any():
+            return
+        self._has_warned = True
+        warnings.warn(
+            f"No anchor has a positive (0 of {len(ids)}), so that the loss is 0 and nothing is "
+            "learned: there is one view of each sample, and no class has two samples in the batch. "
+            "Pass [batch, views, dim], larger batches, or batches with several samples of a class.",
+            stacklevel=5,
         )
 
     def _capped_samples(self, views: int | tf.Tensor) -> int | None:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from supcon_tf._arguments import integer
 from supcon_tf.losses.contrastive import ContrastiveLoss
+from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.checks import require_momentum
 from supcon_tf.models.copies import Pairs, copy_of, follow, train_as
 from supcon_tf.models.gradient_cache import map_in_pieces
@@ -319,9 +320,10 @@ class MomentumSupConModel(SupConModel):
         def loss_against(labels: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
             of_anchors, of_keys, of_queue = labels
             of_contrasts = tf.concat([of_keys, of_queue], axis=0)
-            losses = self.loss.contrast(
-                anchors, of_anchors, contrasts, of_contrasts, sample_ids, present
-            )
+            with at_step(getattr(self.optimizer, "iterations", None)):
+                losses = self.loss.contrast(
+                    anchors, of_anchors, contrasts, of_contrasts, sample_ids, present
+                )
             return self.loss.reduce(losses, sample_weight)
 
         anchor_labels, anchors_taught = targets

@@ -12,6 +12,7 @@ from supcon_tf._arguments import integer, one_of, positive
 from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.losses.labels import label_rows
+from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.checks import (
     require_distillation_weight,
     require_layer,
@@ -23,6 +24,7 @@ from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.gradient_cache import map_in_pieces, project_in_pieces
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.mixing import MixingLayer
+from supcon_tf.models.normalization import L2Normalization
 from supcon_tf.models.positives import (
     require_no_distributions,
     warn_without_positives,
@@ -173,7 +175,7 @@ class SupConModel(EncoderModel):
             freeze(teacher)
             self.distillation_loss = keras.metrics.Mean("distillation_loss")
         self.micro_batch_size = micro_batch_size
-        self.normalization = keras.layers.UnitNormalization(dtype="float32", name="normalization")
+        self.normalization = L2Normalization(dtype="float32", name="normalization")
         self.built = True
 
     def _freeze_parts(self) -> None:
@@ -432,9 +434,18 @@ class SupConModel(EncoderModel):
         """Computes the loss against the labels, and with a teacher against its distributions."""
         if taught is None:
             return self.compute_loss(views, labels, projections, sample_weight, training=training)
-        return self._add_distillation(
-            lambda targets: self.loss(targets, projections, sample_weight), labels, taught, views
-        )
+        with at_step(getattr(self.optimizer, "iterations", None)):
+            return self._add_distillation(
+                lambda targets: self.loss(targets, projections, sample_weight),
+                labels,
+                taught,
+                views,
+            )
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Computes the loss, at the temperature of the step."""
+        with at_step(getattr(self.optimizer, "iterations", None)):
+            return super().compute_loss(*args, **kwargs)
 
     def _add_distillation(
         self, loss_against: Callable[[Any], tf.Tensor], labels: Any, taught: Any, views: tf.Tensor

@@ -9,7 +9,13 @@ from typing import Any
 import tensorflow as tf
 
 from supcon_tf.similarity.rows import ABSENT, NEGATIVES, OTHERS, POSITIVES, Rows
-from supcon_tf.similarity.streaming import LogSumExp, Reduction, Settings, reduce_rows
+from supcon_tf.similarity.streaming import (
+    SAFE_SPREAD,
+    LogSumExp,
+    Reduction,
+    Settings,
+    reduce_rows,
+)
 from supcon_tf.similarity.target import (
     Classes,
     Distributions,
@@ -30,7 +36,7 @@ _NO_POSITIVE = 1e-6
 def supcon(
     anchors: Rows,
     contrasts: Rows | None,
-    temperature: float,
+    temperature: float | tf.Tensor,
     *,
     summation: str = "outside",
     denominator: str = "all",
@@ -55,13 +61,14 @@ def supcon(
     Args:
         anchors: the rows i.
         contrasts: the rows they are compared with; `None` if they are the anchors.
-        temperature: tau, above 0.
+        temperature: tau, above 0: a number, or a scalar tensor, with respect to which there is no
+            gradient.
         summation: `"outside"` or `"inside"`.
         denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
         positives_cap: `None`, or of how many samples besides its own an anchor keeps the views as
             positives (see `rows.members`), for rows that were described with `ranked`.
-        unit_length: whether all rows are known to have length 1; then one exponential per pair is
-            known to be safe, or not, before the first batch.
+        unit_length: whether all rows are known to have length 1; then, for a temperature that is a
+            number, one exponential per pair is known to be safe, or not, before the first batch.
         block_size: largest number of rows and of columns of a tile.
         product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
         replica: `None`, or the replica whose rows the anchors are, with everyone's as contrasts
@@ -83,9 +90,9 @@ def supcon(
     # Each is a tensor or a LogSumExp, as its kind says.
     def reductions(*kinds_and_sets: tuple[str, str], against: LogSumExp | None = None) -> list[Any]:
         settings = Settings(
-            temperature,
+            _scalar(temperature, anchors.z.dtype),
             tuple(Reduction(*x) for x in kinds_and_sets),
-            unit_length,
+            _one_exponential(temperature, unit_length),
             positives_cap,
             block_size=block_size or DEFAULT_BLOCK_SIZE,
             product_dtype=product_dtype,
@@ -102,8 +109,9 @@ def supcon(
     else:
         among = OTHERS if denominator == "all" else NEGATIVES
         log_denominator, positive, count = reductions(("logsumexp", among), *positives)
-    # NaN is not an empty sum: where training has diverged the loss must say so.
-    defined = (count > 0) & ~(log_denominator.log_total <= count.dtype.min)
+    # NaN is not an empty sum. Only equalities are safe here: a graph optimizer turns the negation
+    # of an inequality round, which is true for NaN, into the opposite inequality, which is not.
+    empty = (count == 0) | (log_denominator.log_total == count.dtype.min)
     count = tf.maximum(count, 1)
     # The maxima meet each other, or the similarities, before the smaller logarithms are added.
     if outside:
@@ -112,7 +120,7 @@ def supcon(
         losses = (log_denominator.maximum - positive.maximum) + (
             log_denominator.log_total - positive.log_total + tf.math.log(count)
         )
-    return tf.where(defined, losses, tf.zeros_like(losses))
+    return tf.where(empty, tf.zeros_like(losses), losses)
 
 
 def generalized_supcon(
@@ -120,7 +128,7 @@ def generalized_supcon(
     label_rows: tf.Tensor,
     contrasts: Rows | None,
     contrast_label_rows: tf.Tensor | None,
-    temperature: float,
+    temperature: float | tf.Tensor,
     *,
     weighting: str = "similarity_sum",
     unit_length: bool = False,
@@ -146,10 +154,11 @@ def generalized_supcon(
         contrasts: the rows they are compared with; `None` if they are the anchors.
         contrast_label_rows: `[contrasts, classes]`; `None` if they are the anchors', or if those of
             other replicas are not here.
-        temperature: tau, above 0.
+        temperature: tau, above 0: a number, or a scalar tensor, with respect to which there is no
+            gradient.
         weighting: `"similarity_sum"` or `"contrast_count"`.
-        unit_length: whether all rows are known to have length 1; then one exponential per pair is
-            known to be safe, or not, before the first batch.
+        unit_length: whether all rows are known to have length 1; then, for a temperature that is a
+            number, one exponential per pair is known to be safe, or not, before the first batch.
         block_size: largest number of rows and of columns of a tile.
         product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
         replica: `None`, or the replica whose rows the anchors are, with everyone's as contrasts
@@ -159,9 +168,9 @@ def generalized_supcon(
         `[anchors]` losses; 0, with gradient 0, for an anchor that resembles no contrast.
     """
     settings = Settings(
-        temperature,
+        _scalar(temperature, anchors.z.dtype),
         (Reduction("logsumexp", OTHERS),),
-        unit_length,
+        _one_exponential(temperature, unit_length),
         block_size=block_size or DEFAULT_BLOCK_SIZE,
         product_dtype=product_dtype,
     )
@@ -172,19 +181,32 @@ def generalized_supcon(
         None if contrasts is None else Classes(contrasts.group),
     ]
     c = None if contrasts is None else contrasts.z
+    tau = _scalar(temperature, tf.float64)
     parts = list(zip(labels, contrast_labels, strict=True))
     similar = tf.add_n(
-        [weighted_similarities(anchors.z, y, c, other, temperature, replica) for y, other in parts]
+        [weighted_similarities(anchors.z, y, c, other, tau, replica) for y, other in parts]
     )
     weights = tf.add_n([everyones_weight_sums(y, other, replica) for y, other in parts])
-    defined = weights > _NO_POSITIVE
+    empty = weights <= _NO_POSITIVE  # not so for NaN
     if weighting == "similarity_sum":
-        count = tf.where(defined, weights, tf.ones_like(weights))
+        count = tf.where(empty, tf.ones_like(weights), weights)
     else:
         present = (contrasts or anchors).index != ABSENT
         columns = tf.math.count_nonzero(present, dtype=tf.int32)
         itself = contrasts is None or replica is not None
-        count = tf.cast(columns - int(itself), weights.dtype)
+        count = tf.cast(tf.maximum(columns - int(itself), 1), weights.dtype)
     share, count = tf.cast(weights / count, similar.dtype), tf.cast(count, similar.dtype)
     loss = share * log_denominator.maximum - similar / count + share * log_denominator.log_total
-    return tf.where(defined, loss, tf.zeros_like(loss))
+    return tf.where(empty, tf.zeros_like(loss), loss)
+
+
+def _scalar(value: float | tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Makes a scalar of a number, without a detour through float32, or of a tensor."""
+    return tf.cast(value, dtype) if tf.is_tensor(value) else tf.constant(value, dtype)
+
+
+def _one_exponential(temperature: float | tf.Tensor, unit_length: bool) -> bool | None:
+    """Tells whether one exponential serves all pairs, `None` if only their values tell."""
+    if tf.is_tensor(temperature) or not unit_length:
+        return None
+    return 2 / temperature < SAFE_SPREAD

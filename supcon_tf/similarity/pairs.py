@@ -9,6 +9,9 @@ import tensorflow as tf
 from supcon_tf.similarity.products import inner_products
 from supcon_tf.similarity.rows import Meeting, Rows, meet
 
+# Where no margin reaches.
+_FAR = float(tf.float32.max)
+
 
 def n_pairs(anchors: Rows, contrasts: Rows) -> tf.Tensor:
     r"""Computes the N-pairs loss of every anchor.
@@ -47,11 +50,15 @@ def semi_hard_triplets(anchors: Rows, contrasts: Rows, margin: float) -> tf.Tens
     """
     distances = euclidean_distances(anchors.z, contrasts.z)
     met = _meet(anchors, contrasts)
-    ascending = tf.sort(_negatives_or_far(distances, met), axis=1)
-    behind = tf.searchsorted(ascending, tf.stop_gradient(distances), side="right")
+    # A row and a column more: neither a search nor the gradient of a sort takes an empty matrix.
+    more = [[0, 1], [0, 1]]
+    far = tf.pad(_negatives_or_far(distances, met), more, constant_values=_FAR)
+    ascending = tf.sort(far, axis=1)
+    limits = tf.pad(tf.stop_gradient(distances), more)
+    behind = tf.searchsorted(ascending, limits, side="right")[:-1, :-1]
     count = tf.math.count_nonzero(~met.same, axis=1, keepdims=True, dtype=tf.int32)
     chosen = tf.minimum(behind, tf.maximum(count - 1, 0))
-    negatives = tf.gather(ascending, chosen, axis=1, batch_dims=1)
+    negatives = tf.gather(ascending[:-1], chosen, axis=1, batch_dims=1)
     losses = tf.nn.relu(margin + distances - negatives)
     pairs = _count_positive_pairs(contrasts, distances.dtype)
     scale = tf.math.divide_no_nan(tf.cast(tf.shape(contrasts.z)[0], distances.dtype), pairs)
@@ -128,9 +135,10 @@ def euclidean_distances(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """
     of_rows, of_columns = (tf.reduce_sum(x**2, axis=1) for x in (rows, columns))
     squared = of_rows[:, None] + of_columns[None, :] - 2 * inner_products(rows, columns)
-    apart = squared > 0
+    together = squared <= 0  # not so for NaN
     # The square root has no slope at 0: it must not be taken there, or the gradient is NaN.
-    return tf.where(apart, tf.sqrt(tf.where(apart, squared, 1)), 0)
+    zeros, ones = tf.zeros_like(squared), tf.ones_like(squared)
+    return tf.where(together, zeros, tf.sqrt(tf.where(together, ones, squared)))
 
 
 def _meet(anchors: Rows, contrasts: Rows) -> Meeting:
@@ -142,7 +150,7 @@ def _meet(anchors: Rows, contrasts: Rows) -> Meeting:
 
 def _negatives_or_far(distances: tf.Tensor, met: Meeting) -> tf.Tensor:
     """Keeps the distances of negatives, and puts all else where no margin reaches."""
-    return tf.where(met.same, tf.constant(distances.dtype.max, distances.dtype), distances)
+    return tf.where(met.same, tf.constant(_FAR, distances.dtype), distances)
 
 
 def _count_positive_pairs(rows: Rows, dtype: tf.DType) -> tf.Tensor:

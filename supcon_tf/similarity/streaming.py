@@ -43,7 +43,7 @@ from supcon_tf.similarity.tiles import (
 )
 
 # The largest spread of similarities for which exp(s - largest) stays a normal float32.
-_SAFE_SPREAD = 80.0
+SAFE_SPREAD = 80.0
 
 # The running sums of every reduction, and maxima where they need them.
 _Sums = list[list[tf.Tensor]]
@@ -67,18 +67,20 @@ class Settings(NamedTuple):
     """What is the same for all tiles.
 
     Attributes:
-        temperature: tau, above 0.
+        temperature: tau, above 0, a scalar of the dtype of the rows. It is an input of the compiled
+            walks, so that another temperature needs no other program.
         reductions: the reductions to compute in one walk.
-        unit_length: whether all rows are known to have length 1, which saves a look at them.
+        one_exponential: for rows of length 1, whether `exp(s - 1 / tau)` stays a normal float32 for
+            all pairs. `None` to look at the rows and at tau in every step.
         positives_cap: see `rows.members`.
         itself: whether every anchor is also among the contrasts that are given.
         block_size: the largest number of rows and of columns of a tile.
         product_dtype: name of the dtype to which the factors of products are rounded, or `None`.
     """
 
-    temperature: float
+    temperature: tf.Tensor
     reductions: tuple[Reduction, ...]
-    unit_length: bool = False
+    one_exponential: bool | None = None
     positives_cap: int | None = None
     itself: bool = False
     block_size: int = DEFAULT_BLOCK_SIZE
@@ -233,7 +235,7 @@ def _sum_over_class(
         total = weight_sums(labels, other_labels, settings.itself)
     else:
         sums = similarity_sums(rows.z, labels, c, other_labels, settings.itself)
-        total = sums / settings.temperature
+        total = sums / tf.cast(settings.temperature, sums.dtype)
     return tf.cast(total, rows.z.dtype)
 
 
@@ -376,14 +378,13 @@ def _with_shift(
     """Calls `walk(shift)`, with the shift that suits all similarities or with `None`."""
     if against is not None or all(kind != "logsumexp" for kind, _ in settings.reductions):
         return walk(None)
-    if settings.unit_length:
-        largest = 1 / settings.temperature
-        return walk(largest if 2 * largest < _SAFE_SPREAD else None)
+    if settings.one_exponential is not None:
+        return walk(1 / settings.temperature if settings.one_exponential else None)
     squared = [
         tf.reduce_max(tf.reduce_sum(tf.square(x.z), axis=1)) for x in (rows, columns or rows)
     ]
     largest = tf.maximum(*squared) / settings.temperature
-    return tf.cond(2 * largest < _SAFE_SPREAD, lambda: walk(largest), lambda: walk(None))
+    return tf.cond(2 * largest < SAFE_SPREAD, lambda: walk(largest), lambda: walk(None))
 
 
 def _nothing(vector: tf.Tensor, kind: str, shift: tf.Tensor | None) -> list[tf.Tensor]:

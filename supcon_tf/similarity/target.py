@@ -23,6 +23,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from supcon_tf.similarity.gradients import differentiable_once
+from supcon_tf.similarity.normalization import l2_normalize
 
 # Rows of labels that are float64 at the same time.
 _BLOCK_SIZE = 1024
@@ -57,7 +58,7 @@ def weighted_similarities(
     labels: Labels,
     contrasts: tf.Tensor | None,
     contrast_labels: Labels | None,
-    temperature: float,
+    temperature: tf.Tensor,
     replica: tf.distribute.ReplicaContext | None = None,
 ) -> tf.Tensor:
     r"""Computes $\sum_{j \ne i} w_{ij} s_{ij}$ for every anchor.
@@ -68,7 +69,7 @@ def weighted_similarities(
         contrasts: `[contrasts, dim]` embeddings; `None` if they are the anchors.
         contrast_labels: of the contrasts; `None` if they are the anchors, or if those of other
             replicas are not here: then the replicas add up their parts of M and M_q.
-        temperature: tau, above 0.
+        temperature: tau, above 0, a float64 scalar.
         replica: `None`, or the replica whose rows the anchors are. The contrasts are then
             everyone's rows, and the gradient is that of everyone's sums.
 
@@ -126,7 +127,7 @@ def _between_two_sides(
     labels: Labels,
     contrasts: tf.Tensor,
     contrast_labels: Labels | None,
-    temperature: float,
+    temperature: tf.Tensor,
 ) -> tf.Tensor:
     """Computes the weighted similarities of anchors of which none is among the contrasts."""
 
@@ -263,15 +264,13 @@ def _squared_lengths(labels: Labels) -> tf.Tensor:
 
 def _unit(y: tf.Tensor) -> tf.Tensor:
     """Scales rows to unit length in float64; zero rows stay zero."""
-    y = tf.cast(y, tf.float64)
-    y = tf.math.divide_no_nan(y, tf.reduce_max(y, axis=1, keepdims=True))
-    return tf.math.divide_no_nan(y, tf.norm(y, axis=1, keepdims=True))
+    return l2_normalize(tf.cast(y, tf.float64))
 
 
 def _cut(x: tf.Tensor) -> tf.Tensor:
     """Cuts `[rows, columns]` into `[blocks, rows of a block, columns]`, padded with zeros."""
     rows = tf.shape(x)[0]
     size = tf.maximum(1, tf.minimum(rows, _BLOCK_SIZE))
-    blocks = -(-rows // size)
+    blocks = tf.maximum(1, -(-rows // size))
     x = tf.pad(x, [[0, blocks * size - rows], [0, 0]])
     return tf.reshape(x, [blocks, size, tf.shape(x)[1]])

@@ -146,8 +146,9 @@ def cases():
     add_mode("inside", "one_positive", ", sample weight", weights=True)
     add_mode("inside", "only_negatives")
     add("cold", supcon, supcon_tf.SupConLoss(0.02))  # no fixed shift is safe
-    add("no norm", supcon, supcon_tf.SupConLoss(0.2), norm=False)
-    add("micro-batches", supcon, supcon_tf.SupConLoss(0.2), norm=False, micro_batch_size=3)
+    annealed = supcon_tf.SupConLoss(keras.optimizers.schedules.PolynomialDecay(0.2, STEPS, 0.1))
+    add("no norm", supcon, annealed, norm=False)
+    add("micro-batches", supcon, annealed, norm=False, micro_batch_size=3)
     add("alone", supcon, supcon_tf.SupConLoss(0.2, cross_replica=False))
     # With 16 dimensions distributions are gathered, with 3 moments are added up.
     similarity_sum = supcon_tf.GeneralizedSupConLoss(0.2)

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from supcon_tf._arguments import one_of
+from supcon_tf.models.normalization import L2Normalization
 
 
 class _Architecture(NamedTuple):
@@ -181,5 +182,5 @@ def resnet(
             x = residual_block(x, base * 2**stage, stride, name=f"stage{stage + 1}_block{i + 1}")
     outputs = layers.GlobalAveragePooling2D(name="pool")(x)
     if normalize:
-        outputs = layers.UnitNormalization(dtype="float32", name="unit_length")(outputs)
+        outputs = L2Normalization(dtype="float32", name="unit_length")(outputs)
     return keras.Model(inputs, outputs, name=name or f"resnet{depth}")

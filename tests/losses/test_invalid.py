@@ -1,0 +1,204 @@
+"""What is not finite, valid or there: NaN, zero or one sentence, never another number."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import supcon_tf
+from supcon_tf.losses.labels import label_rows
+
+LOSSES = [
+    supcon_tf.SupConLoss(),
+    supcon_tf.SupConLoss(summation="inside", denominator="only_negatives"),
+    supcon_tf.GeneralizedSupConLoss(),
+    supcon_tf.GeneralizedSupConLoss(weighting="contrast_count"),
+    supcon_tf.NPairsLoss(),
+    supcon_tf.TripletLoss(),
+    supcon_tf.TripletLoss("hard"),
+    supcon_tf.MaxMarginLoss(),
+]
+every_loss = pytest.mark.parametrize(
+    "loss", LOSSES, ids=lambda loss: "-".join(str(x) for x in loss.get_config().values())
+)
+contrastive = pytest.mark.parametrize("loss", LOSSES[:4:2], ids=["supcon", "generalized"])
+MODES = {
+    "eager": lambda f: f,
+    "graph": tf.function,
+    "xla": functools.partial(tf.function, jit_compile=True),
+}
+every_mode = pytest.mark.parametrize("mode", MODES)
+
+
+def labels_for(loss, ids):
+    return label_rows(ids, 4) if isinstance(loss, supcon_tf.GeneralizedSupConLoss) else ids
+
+
+def value_and_gradient(loss, labels, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = loss(labels, x)
+    return value, tape.gradient(value, x)
+
+
+@every_loss
+def test_not_finite_in_is_nan_out(loss):
+    """Also of rows whose anchor has no positive: the last one is alone in its class."""
+    labels = labels_for(loss, tf.constant([0, 0, 1]))
+    functions = [mode(functools.partial(loss, labels)) for mode in MODES.values()]
+    for row in (0, 2):
+        for bad in (np.nan, -np.inf):
+            x = np.random.default_rng(0).normal(size=[3, 4]).astype("float32")
+            x[row, 1] = bad
+            for function in functions:
+                assert np.isnan(function(tf.constant(x)))
+
+
+@every_mode
+def test_nan_among_contrasts_is_nan_out(mode):
+    loss = supcon_tf.SupConLoss()
+
+    @MODES[mode]
+    def contrast(contrasts):
+        return loss.contrast(tf.ones([2, 3]), [0, 1], contrasts, [5, 6], [-1, -1])
+
+    assert np.isnan(contrast(tf.constant([[1.0, 0, 0], [np.nan, 1, 0]]))).all()
+
+
+@pytest.mark.parametrize("loss", [LOSSES[0], LOSSES[3], LOSSES[5]], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}])
+def test_fit_reports_nan_and_stops(loss, options):
+    x = np.random.default_rng(0).normal(size=[8, 4]).astype("float32")
+    x[0] = np.nan
+    labels = labels_for(loss, np.arange(8) % 4)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile("adam", loss=loss, **options)
+    stop = keras.callbacks.TerminateOnNaN()
+    logs = model.fit(x, labels, batch_size=4, epochs=3, shuffle=False, callbacks=[stop], verbose=0)
+    assert np.isnan(logs.history["loss"]).tolist() == [True]
+    assert np.isnan(model.evaluate(x, labels, verbose=0))
+
+
+@every_mode
+@pytest.mark.parametrize(
+    ("loss", "labels"),
+    [
+        (supcon_tf.SupConLoss(), [[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]]),
+        (supcon_tf.SupConLoss(), [[1, 1], [1, 0], [0, 1]]),
+        (supcon_tf.TripletLoss(), [[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+        (supcon_tf.GeneralizedSupConLoss(), [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+        (supcon_tf.GeneralizedSupConLoss(), [[np.nan, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+    ],
+)
+def test_invalid_labels_raise_and_are_nan_under_xla(loss, labels, mode):
+    labels, x = tf.constant(labels), tf.random.normal([3, 4])
+    function = MODES[mode](lambda labels, x: loss(labels, x))
+    if mode == "xla":
+        assert np.isnan(function(labels, x))
+    else:
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="y_true"):
+            function(labels, x)
+
+
+def test_boolean_one_hot_rows():
+    rows, x = np.eye(3)[[0, 0, 1, 2]], tf.random.normal([4, 2, 5])
+    for jit_compile in (False, True):
+        function = tf.function(lambda y: supcon_tf.SupConLoss()(y, x), jit_compile=jit_compile)
+        assert function(tf.constant(rows > 0)) == function(tf.constant(rows))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@every_loss
+def test_batches_without_pairs_have_finite_losses_and_gradients(loss, count):
+    labels, x = labels_for(loss, tf.zeros([count], tf.int64)), tf.random.normal([count, 4])
+    for mode in MODES.values():
+        value, gradient = mode(functools.partial(value_and_gradient, loss))(labels, x)
+        assert value.shape == [] and np.isfinite(value)
+        assert gradient.shape == [count, 4] and np.isfinite(gradient).all()
+        if count == 0:
+            assert value == 0
+
+
+@every_mode
+@pytest.mark.parametrize("contrasts", [0, 3])
+@contrastive
+def test_anchors_without_contrasts_cost_nothing(loss, contrasts, mode):
+    labels = labels_for(loss, tf.constant([0, 1]))
+    of_contrasts = labels_for(loss, tf.fill([contrasts], -1))
+    absent = tf.zeros([contrasts], tf.bool)
+
+    def losses_and_gradients(anchors, columns):
+        with tf.GradientTape() as tape:
+            tape.watch([anchors, columns])
+            losses = loss.contrast(
+                anchors, labels, columns, of_contrasts, tf.fill([contrasts], -1), absent
+            )
+        return losses, tape.gradient(losses, [anchors, columns])
+
+    anchors, columns = tf.random.normal([2, 4]), tf.random.normal([contrasts, 4])
+    losses, (d_anchors, d_columns) = MODES[mode](losses_and_gradients)(anchors, columns)
+    np.testing.assert_array_equal(losses, [0, 0])
+    np.testing.assert_array_equal(d_anchors, np.zeros([2, 4]))
+    np.testing.assert_array_equal(d_columns, np.zeros([contrasts, 4]))
+
+
+def test_one_row_on_each_replica_counts_no_contrasts(two_replicas):
+    """Not compared across replicas, a single row has no contrasts, of which its loss is a mean."""
+    loss = supcon_tf.GeneralizedSupConLoss(weighting="contrast_count", cross_replica=False)
+    labels, x = tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])
+    value, gradient = two_replicas.run(lambda: value_and_gradient(loss, labels, x))
+    for part in (*value.values, *gradient.values):
+        np.testing.assert_array_equal(part, np.zeros(part.shape))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_one_zero_row_does_not_destroy_a_training(jit_compile):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 256)
+    x = (rng.normal(size=(256, 20)) + 2 * np.eye(20)[labels]).astype("float32")
+    x[0] = 0
+    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(16)])
+    model.compile(
+        keras.optimizers.SGD(0.1), loss=supcon_tf.SupConLoss(0.1), jit_compile=jit_compile
+    )
+    losses = model.fit(x, labels, batch_size=64, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] - 0.5
+    assert np.abs(model.get_weights()[0]).max() < 2
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 1), (4, 2), (1,), (3,), (2, 4)])
+def test_sample_weights_of_other_shapes(shape):
+    labels, x = np.array([0, 0, 1, 1]), tf.random.normal([4, 2, 3])
+    with pytest.raises(ValueError, match="one weight per sample.*Received"):
+        supcon_tf.SupConLoss()(labels, x, sample_weight=np.ones(shape))
+
+
+def test_sample_weights_as_a_column_and_as_one_number():
+    labels, x, loss = np.array([0, 0, 1, 1]), tf.random.normal([4, 2, 3]), supcon_tf.SupConLoss()
+    weights = np.array([1.0, 2, 3, 4])
+    assert loss(labels, x, weights) == loss(labels, x, weights[:, None])
+    np.testing.assert_allclose(loss(labels, x, 2.0), 2 * loss(labels, x), rtol=1e-6)
+
+
+def test_a_keras_mask_is_refused():
+    model = keras.Sequential([keras.Input((3, 4)), keras.layers.Masking(), keras.layers.Dense(2)])
+    model.compile("sgd", loss=supcon_tf.SupConLoss())
+    with pytest.raises(ValueError, match="must have no Keras mask.*Received"):
+        model.fit(np.ones([4, 3, 4]), np.array([0, 0, 1, 1]), verbose=0)
+
+
+@pytest.mark.parametrize("name", ["temperature", "summation", "reduction", "normalize"])
+def test_arguments_cannot_be_changed(name):
+    loss = supcon_tf.SupConLoss()
+    with pytest.raises(AttributeError, match=f"`{name}` cannot be changed.*Received"):
+        setattr(loss, name, getattr(loss, name))
+
+
+def test_one_view_of_different_classes_warns_once():
+    loss, x = supcon_tf.SupConLoss(), tf.random.normal([4, 3])
+    with pytest.warns(UserWarning, match="No anchor has a positive \\(0 of 4\\)") as caught:
+        assert loss(np.array([0, 1, 2, -1]), x) == 0
+        assert loss(np.array([0, 1, -1, -1]), x) == 0
+    assert len(caught) == 1 and caught[0].filename == __file__
