@@ -101,10 +101,11 @@ class ReplicatedModel(keras.Model):
 
     def make_predict_function(self, force: bool = False) -> None:
         """Builds the function that `predict` calls for every execution."""
+        distributed = self._is_distributed()  # or in a wrong scope, which is an error
         if self.predict_function is None or force:
             self.predict_function = (
                 self._predict_on_replicas()
-                if self._is_distributed()
+                if distributed
                 else _for_each_rank(self._predict_function_of_keras)
             )
 
