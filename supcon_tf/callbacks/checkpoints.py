@@ -22,11 +22,11 @@ _NAME = "checkpoint"
 class Checkpoints(keras.callbacks.Callback):
     """Saves the whole state of a training every so many steps and at its end, and restores it.
 
-    The state is the weights, the optimizer, the state of random layers, a queue of embeddings and
-    the running means of the epoch's metrics. With data that can start at any step
-    (`supcon_tf.data.multi_view_batches(start_step=...)`) a training that was killed and goes on
-    ends with bitwise the weights of one that was not (on CPU; other devices as far as they repeat
-    themselves).
+    The state is the weights, the optimizer, the state of random layers, a queue of embeddings, a
+    temperature that is a variable, and the running means of the epoch's metrics. With data that can
+    start at any step (`supcon_tf.data.multi_view_batches(start_step=...)`) a training that was
+    killed and goes on ends with bitwise the weights of one that was not (on CPU; other devices as
+    far as they repeat themselves).
 
     Weights that are not finite are not saved: the last good checkpoint remains.
 
@@ -103,7 +103,7 @@ class Checkpoints(keras.callbacks.Callback):
             # Workers save together, since values may be spread over them; one copy is kept.
             self._scratch = tempfile.TemporaryDirectory()
         self._checkpoint = tf.train.Checkpoint(
-            state=[variable.value for variable in state],
+            state=[variable.value for variable in state] + getattr(model.loss, "variables", []),
             metrics=[variable.value for variable in metrics],
             within_epoch=tf.Variable(False, trainable=False),
             step=tf.Variable(0, dtype=tf.int64, trainable=False),

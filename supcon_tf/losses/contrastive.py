@@ -48,6 +48,11 @@ class ContrastiveLoss(EmbeddingLoss):
         self.block_size = None if block_size is None else integer("block_size", block_size)
         self.product_dtype = one_of("product_dtype", product_dtype, (None, "bfloat16"))
 
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The variables that the loss reads: a temperature that a callback assigns."""
+        return temperatures.variables_of(self.temperature)
+
     def current_temperature(self) -> float | tf.Tensor:
         """Returns the temperature as a number, or as a scalar tensor if it may change.
 

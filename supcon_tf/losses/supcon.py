@@ -1,18 +1,17 @@
 """The supervised contrastive loss."""
 
-import warnings
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from supcon_tf._arguments import integer, one_of
 from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
+from supcon_tf.losses.positives import warn_without_positives
 from supcon_tf.losses.temperature import Temperature
 from supcon_tf.similarity.losses import DENOMINATORS, SUMMATIONS, supcon
 from supcon_tf.similarity.replicas import gather_rows
-from supcon_tf.similarity.rows import UNLABELLED, describe, describe_square
+from supcon_tf.similarity.rows import describe, describe_square
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -138,8 +137,8 @@ class SupConLoss(ContrastiveLoss):
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the equation for each view of each sample."""
-        if tf.executing_eagerly() and contrasts is None and views == 1:
-            self._warn_without_positives(labels)
+        if tf.executing_eagerly() and contrasts is None and views == 1 and not self._has_warned:
+            self._has_warned = len(labels) > 1 and warn_without_positives(labels.numpy(), 4)
         ranked = self.positives_cap is not None
         columns = None
         if contrasts is not None:
@@ -162,20 +161,6 @@ class SupConLoss(ContrastiveLoss):
             block_size=self.block_size,
             product_dtype=self.product_dtype,
             replica=replica,
-        )
-
-    def _warn_without_positives(self, labels: tf.Tensor) -> None:
-        """Warns once where a loss of 0 would look perfect: no anchor has a positive."""
-        ids = labels.numpy()
-        _, counts = np.unique(ids[ids != UNLABELLED], return_counts=True)
-        if self._has_warned or len(ids) < 2 or (counts > 1).any():
-            return
-        self._has_warned = True
-        warnings.warn(
-            f"No anchor has a positive (0 of {len(ids)}), so that the loss is 0 and nothing is "
-            "learned: there is one view of each sample, and no class has two samples in the batch. "
-            "Pass [batch, views, dim], larger batches, or batches with several samples of a class.",
-            stacklevel=5,
         )
 
     def _capped_samples(self, views: int | tf.Tensor) -> int | None:

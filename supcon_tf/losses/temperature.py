@@ -69,6 +69,13 @@ def value_of(temperature: Temperature) -> float | tf.Tensor:
     return tf.where(value > 0, value, tf.constant(float("nan"), value.dtype))
 
 
+def variables_of(temperature: Temperature) -> list[tf.Variable]:
+    """Returns the variable of a temperature, if it is one."""
+    if isinstance(temperature, keras.Variable):
+        return [temperature.value]
+    return [temperature] if isinstance(temperature, tf.Variable) else []
+
+
 def serialize(temperature: Temperature) -> Any:
     """Returns what a configuration holds; of a variable its present value."""
     if isinstance(temperature, LearningRateSchedule):

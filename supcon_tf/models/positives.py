@@ -1,12 +1,12 @@
 """What a model does about samples without labels, and about anchors without positives."""
 
-import warnings
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from supcon_tf.losses import positives
 from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.models.views import first
@@ -65,22 +65,7 @@ def warn_without_positives(
             order = np.random.default_rng(0).permutation(order)
         y = np.asarray(y)[order[: batch_size or 32]]
     if y is None:
-        positives = np.zeros(first(x).shape[0], bool)
+        labels = np.full(first(x).shape[0], UNLABELLED)
     else:
-        positives = _have_positive(loss.row_labels(tf.convert_to_tensor(y), 1).numpy())
-    if positives.size and not positives.any():
-        warnings.warn(
-            f"No anchor of the first batch has a positive (0 of {positives.size}): there is one "
-            "view of each sample, and no other sample of its class. The loss of such an anchor is "
-            "0, and nothing is learned from it. Pass two or more views of each sample, [batch, "
-            "views, ...], or larger batches, or batches that are drawn by class.",
-            stacklevel=3,
-        )
-
-
-def _have_positive(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Tells which rows share a label with another row: class ids `[n]` or rows `[n, classes]`."""
-    if labels.ndim == 2:
-        return (labels * (labels.sum(axis=0) - labels)).sum(axis=1) > 0
-    _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return (counts[place] > 1) & (labels != UNLABELLED)
+        labels = loss.row_labels(tf.convert_to_tensor(y), 1).numpy()
+    positives.warn_without_positives(labels, stacklevel=3)

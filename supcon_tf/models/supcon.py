@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._arguments import integer, one_of, positive
-from supcon_tf.losses.embedding import EmbeddingLoss
+from supcon_tf.losses.embedding import EmbeddingLoss, require_no_mask
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.losses.labels import label_rows
 from supcon_tf.losses.temperature import at_step
@@ -272,6 +272,7 @@ class SupConModel(EncoderModel):
         """Representations `[batch * views, dim]` and projections, as `call` gives them."""
         flat, restore = flatten_views(images, self.encoder)
         representations = encoder(flat, training=training)
+        require_no_mask("encoder", representations)
         projections = head(representations, training=training)
         return representations, restore(self.normalization(tf.cast(projections, tf.float32)))
 

@@ -187,6 +187,9 @@ def test_a_keras_mask_is_refused():
     model.compile("sgd", loss=supcon_tf.SupConLoss())
     with pytest.raises(ValueError, match="must have no Keras mask.*Received"):
         model.fit(np.ones([4, 3, 4]), np.array([0, 0, 1, 1]), verbose=0)
+    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Masking(), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="`encoder` must have no Keras mask.*Received"):
+        supcon_tf.SupConModel(encoder)(np.ones([4, 3, 4]))
 
 
 @pytest.mark.parametrize("name", ["temperature", "summation", "reduction", "normalize"])
@@ -198,7 +201,9 @@ def test_arguments_cannot_be_changed(name):
 
 def test_one_view_of_different_classes_warns_once():
     loss, x = supcon_tf.SupConLoss(), tf.random.normal([4, 3])
-    with pytest.warns(UserWarning, match="No anchor has a positive \\(0 of 4\\)") as caught:
+    with pytest.warns(
+        UserWarning, match="No anchor of the batch has a positive \\(0 of 4\\)"
+    ) as caught:
         assert loss(np.array([0, 1, 2, -1]), x) == 0
         assert loss(np.array([0, 1, -1, -1]), x) == 0
     assert len(caught) == 1 and caught[0].filename == __file__

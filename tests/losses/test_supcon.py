@@ -75,7 +75,7 @@ def test_ids_that_float32_cannot_tell_apart():
     features = np.random.default_rng(0).normal(size=[4, 3])
     near, far = np.array([2**24, 2**24 + 1, 0, 1]), np.array([7, 8, 0, 1])
     loss = SupConLoss()
-    with pytest.warns(UserWarning, match="No anchor has a positive"):
+    with pytest.warns(UserWarning, match="No anchor of the batch has a positive"):
         assert float(loss(near, features)) == float(loss(far, features)) == 0.0
 
 
@@ -103,7 +103,7 @@ def test_reductions(reduction, expected):
 def test_no_positives_costs_nothing_and_pulls_nowhere(ids):
     features = tf.Variable(np.random.default_rng(0).normal(size=[3, 4]), dtype=tf.float32)
     with (
-        pytest.warns(UserWarning, match="No anchor has a positive"),
+        pytest.warns(UserWarning, match="No anchor of the batch has a positive"),
         tf.GradientTape() as tape,
     ):
         value = SupConLoss()(np.array(ids), features)

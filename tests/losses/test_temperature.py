@@ -142,3 +142,18 @@ def test_a_schedule_in_another_model_says_what_to_do():
     model.compile("sgd", loss=supcon_tf.SupConLoss(SCHEDULE))
     with pytest.raises(ValueError, match="let a callback assign it.*Received"):
         model.fit(VIEWS[:, 0], IDS, verbose=0)
+
+
+def test_checkpoints_hold_a_variable(tmp_path):
+    def train(temperature):
+        model = MODELS["SupConModel"]()
+        model.compile("sgd", loss=supcon_tf.SupConLoss(temperature))
+        checkpoints = supcon_tf.callbacks.Checkpoints(tmp_path)
+        anneal = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: temperature.assign(0.9 * temperature)
+        )
+        model.fit(VIEWS, IDS, batch_size=16, verbose=0, callbacks=[anneal, checkpoints])
+        return float(temperature.value)
+
+    assert train(keras.Variable(0.5)) == pytest.approx(0.45)
+    assert train(keras.Variable(0.5)) == pytest.approx(0.405)
