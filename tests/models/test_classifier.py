@@ -122,7 +122,6 @@ def test_bad_encoder():
         keras.losses.KLDivergence(),
         ["categorical_crossentropy"],
     ],
-    ids=str,
 )
 def test_a_loss_of_probabilities_is_refused(loss):
     model = LinearClassifier(
@@ -140,7 +139,6 @@ def test_a_loss_of_probabilities_is_refused(loss):
         "hinge",
         None,
     ],
-    ids=str,
 )
 def test_a_loss_of_logits_is_taken(loss):
     model = CrossEntropyModel(
