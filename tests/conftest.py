@@ -23,7 +23,14 @@ def fresh_keras():
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def freed_memory():
+    """What a file has left is looked for once: it takes longer the more there is."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

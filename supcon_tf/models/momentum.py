@@ -11,7 +11,6 @@ from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.checks import require_momentum
 from supcon_tf.models.copies import Pairs, copy_of, follow, train_as
 from supcon_tf.models.gradient_cache import map_in_pieces
-from supcon_tf.models.replicated import DATASETS
 from supcon_tf.models.step_number import StepNumber
 from supcon_tf.models.supcon import SupConModel
 from supcon_tf.models.views import each, first
@@ -251,16 +250,16 @@ class MomentumSupConModel(SupConModel):
         projections = tf.concat([projections, own_keys.z[:, None]], axis=1)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Trains, as `keras.Model.fit` does.
+    def build_from(self, dataset: Any, *, training: bool = True) -> None:
+        """Builds metrics and optimizer before the first step, from the shapes of the batches.
 
         Raises:
-            ValueError: as `SupConModel.fit` does, or if batches of the dataset `x` do not fill the
+            ValueError: as `SupConModel.build_from` does, or if batches to train on do not fill the
                 queue.
         """
-        if isinstance(x, DATASETS):
-            self._require_place(first(self.batch_spec(x)).shape[0], replicas=1)
-        return super().fit(x, *args, **kwargs)
+        if training:
+            self._require_place(first(self.batch_spec(dataset)).shape[0], replicas=1)
+        super().build_from(dataset, training=training)
 
     def _views_of(self, x: Any) -> int | None:
         return None  # an anchor always has a positive, its sample's key

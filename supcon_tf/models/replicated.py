@@ -26,7 +26,7 @@ _Step = Callable[[Any], Logs]
 _Execution = Callable[[Any], Logs]
 
 # What says of which shape batches are before there are any.
-DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
+_DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
 
 
 class ReplicatedModel(keras.Model):
@@ -75,7 +75,7 @@ class ReplicatedModel(keras.Model):
                 )
             if rows != self._train_rows:
                 self._train_rows, self.train_function = rows, None
-        if isinstance(x, DATASETS):
+        if isinstance(x, _DATASETS):
             self.build_from(x)
             kwargs.setdefault("shuffle", False)  # Keras cannot, and says so if it is asked
         return super().fit(x, *args, **kwargs)
@@ -84,8 +84,8 @@ class ReplicatedModel(keras.Model):
         """Evaluates, as `keras.Model.evaluate` does."""
         if self._is_distributed() and self._rows_per_replica(x) != self._test_rows:
             self._test_rows, self.test_function = self._rows_per_replica(x), None
-        if isinstance(x, DATASETS):
-            self.build_from(x)
+        if isinstance(x, _DATASETS):
+            self.build_from(x, training=False)
         return super().evaluate(x, *args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> None:
@@ -142,7 +142,7 @@ class ReplicatedModel(keras.Model):
 
     def _rows_per_replica(self, data: Any) -> int | None:
         """Returns how many rows of every batch a replica gets, or `None` if that may vary."""
-        if not isinstance(data, DATASETS):
+        if not isinstance(data, _DATASETS):
             return None
         specs = tf.nest.flatten(self.batch_spec(data))
         sizes = {spec.shape[0] if spec.shape.rank else None for spec in specs}
@@ -287,7 +287,12 @@ class ReplicatedModel(keras.Model):
 
         return predict
 
-    def build_from(self, dataset: tf.data.Dataset | tf.distribute.DistributedDataset) -> None:
+    def build_from(
+        self,
+        dataset: tf.data.Dataset | tf.distribute.DistributedDataset,
+        *,
+        training: bool = True,
+    ) -> None:
         """Builds metrics and optimizer before the first step, from the shapes of the batches.
 
         Callbacks find them complete when a training begins. Keras builds them in the first step, or
@@ -296,9 +301,10 @@ class ReplicatedModel(keras.Model):
 
         Args:
             dataset: what to train or to evaluate on; nothing is read from it.
+            training: whether to train on it, for which batches may have to meet more conditions.
 
         Raises:
-            ValueError: if the model is not compiled.
+            ValueError: if the model is not compiled, or cannot train on batches of these shapes.
         """
         if not self.compiled:
             raise ValueError(

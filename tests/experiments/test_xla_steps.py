@@ -13,7 +13,6 @@ from experiments import xla_kernels
         ("imagenet_resnet50", {}),  # LARS, bfloat16, statistics of the batch in the second stage
         ("fashion_mnist_10k_genscl_distill", {"micro_batch_size": 4}),  # mixing and a teacher
         ("imagenet_resnet50_genscl_moco", {}),  # a queue of distributions
-        ("cifar10_efficientnetv2_teacher", {}),  # averaged weights
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -19,6 +19,8 @@ _SPEC = importlib.util.spec_from_file_location("naive", _PATH)
 naive = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(naive)
 
+pytestmark = pytest.mark.filterwarnings("ignore:No anchor of the batch has a positive")
+
 DIM, CLASSES = 3, 3
 TEMPERATURES = [0.001, 0.01, 0.1, 1.0, 10.0]
 
