@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Diverged(SystemExit):
-    """Ends a script with its text and no traceback; a grid goes on with its next training."""
+    """Ends a script with its text and no traceback; a grid continues with its next training."""
 
 
 class StopIfDiverged(keras.callbacks.Callback):

@@ -68,7 +68,7 @@ and this page, from [their lines]({lines}), with `python -m experiments.report`.
 
 
 def note_on_crops(lines: Mapping[str, result_lines.Line]) -> str:
-    """Says how many trainings saw the crops of before `CROPS_CHANGED`; nothing if none did."""
+    """Returns a sentence on the trainings before `CROPS_CHANGED`; an empty one without any."""
     earlier = sum(line["finished"] < CROPS_CHANGED for line in lines.values())
     return EARLIER_CROPS.format(earlier=earlier, all=len(lines)) if earlier else ""
 
