@@ -319,7 +319,7 @@ class MomentumSupConModel(SupConModel):
         def loss_against(labels: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
             of_anchors, of_keys, of_queue = labels
             of_contrasts = tf.concat([of_keys, of_queue], axis=0)
-            with at_step(getattr(self.optimizer, "iterations", None)):
+            with at_step(self._steps_made):
                 losses = self.loss.contrast(
                     anchors, of_anchors, contrasts, of_contrasts, sample_ids, present
                 )

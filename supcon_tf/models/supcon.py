@@ -435,7 +435,7 @@ class SupConModel(EncoderModel):
         """Computes the loss against the labels, and with a teacher against its distributions."""
         if taught is None:
             return self.compute_loss(views, labels, projections, sample_weight, training=training)
-        with at_step(getattr(self.optimizer, "iterations", None)):
+        with at_step(self._steps_made):
             return self._add_distillation(
                 lambda targets: self.loss(targets, projections, sample_weight),
                 labels,
@@ -443,9 +443,14 @@ class SupConModel(EncoderModel):
                 views,
             )
 
+    @property
+    def _steps_made(self) -> Any:
+        """What schedules count; `None` for a model that is only evaluated, without an optimizer."""
+        return getattr(self.optimizer, "iterations", None)
+
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Computes the loss, at the temperature of the step."""
-        with at_step(getattr(self.optimizer, "iterations", None)):
+        with at_step(self._steps_made):
             return super().compute_loss(*args, **kwargs)
 
     def _add_distillation(
