@@ -19,7 +19,7 @@ from sklearn.multiclass import OneVsRestClassifier
 import supcon_tf
 from supcon_tf import evaluation
 
-# Every digit has one label at least: a row of zeros would mean that nobody labelled it.
+# Every digit has one label at least: a row of zeros would mean that nobody labeled it.
 DIGITS_OF = {
     "even": {0, 2, 4, 6, 8},
     "prime": {2, 3, 5, 7},

@@ -2,13 +2,13 @@
 
     python examples/semi_supervised.py
 
-The images are scikit-learn's handwritten digits, of which 3 of each class are labelled and 1,407
+The images are scikit-learn's handwritten digits, of which 3 of each class are labeled and 1,407
 are not. It takes 17 seconds on one core, and prints
 
-    labelled images: accuracy 0.839
+    labeled images: accuracy 0.839
     all images: accuracy 0.889
 
-which are those of the nearest labelled image's class. With seeds 1 and 2 it is 0.831 and 0.875,
+which are those of the nearest labeled image's class. With seeds 1 and 2 it is 0.831 and 0.875,
 0.817 and 0.861.
 """
 
@@ -44,23 +44,23 @@ def train_encoder(source, batch_size, steps):
 
 
 def main():
-    """Compares a training on the labelled images with one on all of them."""
+    """Compares a training on the labeled images with one on all of them."""
     train, test = data.load_digits("train"), data.load_digits("test")
     known = np.concatenate([np.flatnonzero(train.labels == c)[:3] for c in range(10)])
-    labelled = train.take(known)
+    labeled = train.take(known)
     ids = np.full(len(train), -1)
     ids[known] = train.labels[known]
     all_images = data.ArrayImages(train.images, ids, train.class_names)
 
     for name, source, batch_size in (
-        ("labelled images", labelled, len(labelled)),
+        ("labeled images", labeled, len(labeled)),
         ("all images", all_images, 256),
     ):
         encoder = train_encoder(source, batch_size, steps=150)
-        features = encoder.predict(labelled.images / 255, verbose=0)
+        features = encoder.predict(labeled.images / 255, verbose=0)
         test_features = encoder.predict(test.images / 255, verbose=0)
         accuracy = evaluation.knn_accuracy(
-            features, labelled.labels, test_features, test.labels, k=1
+            features, labeled.labels, test_features, test.labels, k=1
         )
         print(f"{name}: accuracy {accuracy:.3f}")
 

@@ -55,9 +55,9 @@ def main(argv: list[str]) -> None:
     rows = importlib.import_module(f"experiments.grids.{_GRID.value}").ROWS
     strategy = strategy_flags.make_strategy()
     from experiments import result_lines
-    from supcon_tf._requirements import needs
+    from supcon_tf._requirements import require_extra
 
-    with needs("experiments.ablate", "ml_collections"):
+    with require_extra("experiments.ablate", "ml_collections"):
         from experiments import ablation
 
     changes = ablation.parse_changes(_CHANGES.value)

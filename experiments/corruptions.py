@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from supcon_tf._requirements import needs
+from supcon_tf._requirements import require_extra
 from supcon_tf.data import ImageSource, image_batches
 
-with needs("experiments.corruptions", "tensorflow-datasets"):
+with require_extra("experiments.corruptions", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
 
 # `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and `[batch]` integers.
@@ -66,12 +66,12 @@ def corrupt(image: np.ndarray, name: str, severity: int, seed: Sequence[int]) ->
 
     Example:
         >>> import numpy as np
-        >>> grey = np.full([28, 28, 1], 100, np.uint8)
-        >>> corrupt(grey, "brightness", 1, [0])[0, 0]  # a tenth of 255 brighter
+        >>> gray = np.full([28, 28, 1], 100, np.uint8)
+        >>> corrupt(gray, "brightness", 1, [0])[0, 0]  # a tenth of 255 brighter
         array([126], dtype=uint8)
 
     Args:
-        image: `[height, width, channels]` uint8, of 1 or 3 channels. What is done to a grey image
+        image: `[height, width, channels]` uint8, of 1 or 3 channels. What is done to a gray image
             is the first channel of what is done to the same as RGB.
         name: one of `NAMES`.
         severity: from 1 to 5.
@@ -146,7 +146,7 @@ def batches(
 @functools.cache
 def _functions() -> dict[str, Callable[[np.ndarray, int], np.ndarray]]:
     """Each takes and gives an image `[height, width, 3]` uint8."""
-    with needs("Corrupting images", "OpenCV and scikit-image", "experiments,robustness"):
+    with require_extra("Corrupting images", "OpenCV and scikit-image", "experiments,robustness"):
         import cv2  # noqa: F401
         from PIL import Image
         from skimage.util import random_noise

@@ -1,4 +1,4 @@
-"""Labelled images by the name of their data set."""
+"""Labeled images by the name of their data set."""
 
 import copy
 import pathlib
@@ -112,31 +112,29 @@ def load_both(
     return train, test
 
 
-def hide_labels(images: data.ImageSource, labelled_fraction: float) -> data.ImageSource:
+def hide_labels(images: data.ImageSource, labeled_fraction: float) -> data.ImageSource:
     """Takes the labels of some images away.
 
     Args:
-        images: labelled images.
-        labelled_fraction: which part of each class keeps its label, from 0 to 1, rounded to whole
+        images: labeled images.
+        labeled_fraction: which part of each class keeps its label, from 0 to 1, rounded to whole
             images.
 
     Returns:
         The same images, of which the others have class id -1: always the same ones.
 
     Raises:
-        ValueError: if `labelled_fraction` is out of range.
+        ValueError: if `labeled_fraction` is out of range.
     """
-    if not 0 <= labelled_fraction <= 1:
-        raise ValueError(
-            f"`labelled_fraction` must be from 0 to 1. Received: {labelled_fraction!r}"
-        )
+    if not 0 <= labeled_fraction <= 1:
+        raise ValueError(f"`labeled_fraction` must be from 0 to 1. Received: {labeled_fraction!r}")
     # Positions of a random order by class: the first ones of each class keep their labels.
     order = np.random.default_rng(0).permutation(len(images))
     order = order[np.argsort(images.labels[order], kind="stable")]
     _, first, counts = np.unique(images.labels[order], return_index=True, return_counts=True)
     rank = np.arange(len(images)) - np.repeat(first, counts)
-    hidden = order[rank >= np.repeat(np.round(labelled_fraction * counts), counts)]
-    partly_labelled = copy.copy(images)
-    partly_labelled.labels = images.labels.copy()
-    partly_labelled.labels[hidden] = -1
-    return partly_labelled
+    hidden = order[rank >= np.repeat(np.round(labeled_fraction * counts), counts)]
+    partly_labeled = copy.copy(images)
+    partly_labeled.labels = images.labels.copy()
+    partly_labeled.labels[hidden] = -1
+    return partly_labeled

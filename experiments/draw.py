@@ -4,7 +4,7 @@ r"""Draws what encoders make of the images of a data set.
         --encoder=cross-entropy=runs/b/classifier.keras --dataset=digits --output_dir=pictures
 
 Each NAME=FILE is an encoder or a classifier, whose encoder is drawn. Written are, as PNG and as
-SVG, embedding_maps, similarity_histograms and nearest_neighbours of the test images, with
+SVG, embedding_maps, similarity_histograms and nearest_neighbors of the test images, with
 classifiers also reliability_diagrams.
 """
 
@@ -37,9 +37,9 @@ _POINTS = flags.DEFINE_integer(
     "points", 2000, "Images in maps and histograms at most.", lower_bound=4
 )
 _QUERIES = flags.DEFINE_integer(
-    "queries", 5, "Images to draw the neighbours of, at most one of a class.", lower_bound=1
+    "queries", 5, "Images to draw the neighbors of, at most one of a class.", lower_bound=1
 )
-_K = flags.DEFINE_integer("k", 5, "Neighbours of each.", lower_bound=1)
+_K = flags.DEFINE_integer("k", 5, "Neighbors of each.", lower_bound=1)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the pictures go.")
 flags.mark_flags_as_required(["encoder", "dataset", "output_dir"])
 
@@ -101,10 +101,10 @@ def main(argv: list[str]) -> None:
     pictures.similarity_histograms(
         output_dir / "similarity_histograms.png", features, test.labels, points=_POINTS.value
     )
-    # The first image of some of the classes: not chosen by what the neighbours look like.
+    # The first image of some of the classes: not chosen by what the neighbors look like.
     _, first_of_class = np.unique(test.labels, return_index=True)
-    pictures.nearest_neighbours(
-        output_dir / "nearest_neighbours.png",
+    pictures.nearest_neighbors(
+        output_dir / "nearest_neighbors.png",
         features,
         test.labels,
         test.class_names,

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
         source = datasets.load(_DATASET.value, _DATA_DIR.value, _SPLIT.value)
         about = {"labels": source.labels, "class_names": np.array(source.class_names)}
     else:
-        source, paths = unlabelled_images(
+        source, paths = unlabeled_images(
             pathlib.Path(_IMAGES.value), channels=encoder.input_shape[-1]
         )
         about = {"paths": np.array(paths)}
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
     print(f"{output}: {embeddings.shape[0]} embeddings of {embeddings.shape[1]} numbers")
 
 
-def unlabelled_images(directory: pathlib.Path, channels: int):
+def unlabeled_images(directory: pathlib.Path, channels: int):
     """Lists the images of a directory, and prints how many other files there are.
 
     Args:

@@ -42,7 +42,7 @@ _SHORT_SIDE = flags.DEFINE_integer(
     lower_bound=1,
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images at the same time.", lower_bound=1)
-_K = flags.DEFINE_integer("k", 200, "Neighbours that vote in k-NN.", lower_bound=1)
+_K = flags.DEFINE_integer("k", 200, "Neighbors that vote in k-NN.", lower_bound=1)
 _TEMPERATURE = flags.DEFINE_float(
     "temperature", 0.07, "Temperature of the votes in k-NN.", lower_bound=1e-6
 )

@@ -84,7 +84,7 @@ def prepare(
     policy = recipes.policy(config.augmentation, config.image_size)
     mixing = recipes.mixing(config.mixing)
     num_classes = len(train.class_names)
-    train = datasets.hide_labels(train, config.labelled_fraction)
+    train = datasets.hide_labels(train, config.labeled_fraction)
 
     def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(

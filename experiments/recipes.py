@@ -47,7 +47,7 @@ def policy(config: ConfigDict, size: int) -> augmentation.Transform:
 
 
 def encoder(config: ConfigDict, size: int, channels: int) -> keras.Model:
-    """Makes the encoder that takes images in [0, 1] and standardises them as `config` says.
+    """Makes the encoder that takes images in [0, 1] and standardizes them as `config` says.
 
     Args:
         config: `mean` and `std` of the pixels; `name`, by default `"resnet"`; the others are
@@ -59,9 +59,9 @@ def encoder(config: ConfigDict, size: int, channels: int) -> keras.Model:
     build = _chosen("encoder.name", arguments.pop("name", "resnet"), ENCODERS)
     mean, std = (_per_channel(arguments.pop(name), channels) for name in ("mean", "std"))
     backbone = build(input_shape=(size, size, channels), **arguments)
-    standardised = keras.layers.Normalization(mean=mean, variance=[s**2 for s in std], axis=-1)
+    standardized = keras.layers.Normalization(mean=mean, variance=[s**2 for s in std], axis=-1)
     return keras.Sequential(
-        [keras.Input((size, size, channels), name="images"), standardised, backbone], name="encoder"
+        [keras.Input((size, size, channels), name="images"), standardized, backbone], name="encoder"
     )
 
 
@@ -182,7 +182,7 @@ def cross_entropy(label_smoothing: float) -> dict[str, Any]:
 
 
 def _per_channel(values: tuple[float, ...], channels: int) -> list[float]:
-    """One number for each channel; grey images take the mean of three."""
+    """One number for each channel; gray images take the mean of three."""
     if len(values) == channels:
         return list(values)
     return [sum(values) / len(values)] * channels

@@ -10,7 +10,7 @@ Given again, the command goes on with the data sets that the file does not have 
 `--protocol=frozen` fits logistic regression to the encoder's representations, its penalty one of 45
 from 1e-6 to 1e5, chosen on a fifth of the training images. `--protocol=finetune` trains encoder and
 classifier as SimCLR does: 20,000 steps of 256 random crops, SGD with Nesterov momentum, and batch
-normalisation with momentum max(1 - 10 / steps per epoch, 0.9); of several learning rates and weight
+normalization with momentum max(1 - 10 / steps per epoch, 0.9); of several learning rates and weight
 decays it takes the best on a fifth of the training images, and trains on all. SimCLR has 7 rates
 from 1e-4 to 0.1, and 7 decays from 1e-6 to 1e-3 and 0. Its paper names no schedule; here the rate
 falls to 0 as a cosine. VOC 2007 is 20 decisions per image, each by a logistic regression or sigmoid

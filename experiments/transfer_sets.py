@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from supcon_tf import data, evaluation
-from supcon_tf._requirements import needs
-from supcon_tf.evaluation.checks import matrix
+from supcon_tf._requirements import require_extra
+from supcon_tf.evaluation.inputs import matrix
 
-with needs("experiments.transfer_sets", "tensorflow-datasets"):
+with require_extra("experiments.transfer_sets", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
 
 # Of scores and targets `[images, classes]`, and which targets do not count, if any.

@@ -24,7 +24,7 @@ Models:
 
 Data and augmentation:
 
-- `data`: labelled images, and batches of several views of each;
+- `data`: labeled images, and batches of several views of each;
 - `augmentation`: the random views of the papers, Mixup and CutMix;
 - `MixingLayer`: Mixup and CutMix within a model.
 

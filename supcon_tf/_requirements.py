@@ -30,10 +30,10 @@ def require_keras(version: str, backend: str) -> None:
 
 
 @contextlib.contextmanager
-def needs(what: str, package: str, extra: str = "experiments") -> Iterator[None]:
+def require_extra(what: str, package: str, extra: str = "experiments") -> Iterator[None]:
     """Says which extra to install if an import inside it fails.
 
-        >>> with needs("to_prose", "no_such_package"):
+        >>> with require_extra("to_prose", "no_such_package"):
         ...     import no_such_package
         Traceback (most recent call last):
         ...

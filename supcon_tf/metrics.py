@@ -16,8 +16,9 @@ Examples:
 import keras
 import tensorflow as tf
 
-from supcon_tf.similarity.replicas import is_dry_run, replica_context
-from supcon_tf.similarity.rows import UNLABELLED, dense_rank
+from supcon_tf.distribution.replicas import is_symbolic_build, replica_context
+from supcon_tf.labels import UNLABELED
+from supcon_tf.similarity.masks import dense_rank
 
 _MOST_SAMPLES = 512
 
@@ -84,13 +85,13 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-def nearest_neighbour_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+def nearest_neighbor_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Whether the other sample with the most similar first view has the same class.
 
     Examples:
         >>> import numpy as np, supcon_tf
         >>> views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
-        >>> supcon_tf.metrics.nearest_neighbour_accuracy(np.array([3, 3]), views).numpy().tolist()
+        >>> supcon_tf.metrics.nearest_neighbor_accuracy(np.array([3, 3]), views).numpy().tolist()
         [1.0, 1.0]
 
     Args:
@@ -109,9 +110,9 @@ def nearest_neighbour_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tenso
     itself = tf.range(samples)[:, None] == tf.range(compared)[None, :]
     # Cosines are above -2: the last column is chosen only where there is no other sample.
     others = tf.pad(tf.where(itself, -3.0, similarities), [[0, 0], [0, 1]], constant_values=-2.0)
-    classes = tf.pad(ids[:_MOST_SAMPLES], [[0, 1]], constant_values=UNLABELLED)
+    classes = tf.pad(ids[:_MOST_SAMPLES], [[0, 1]], constant_values=UNLABELED)
     neighbors = tf.gather(classes, tf.argmax(others, axis=1))
-    right = tf.cast((neighbors == ids) & (ids != UNLABELLED), tf.float32)
+    right = tf.cast((neighbors == ids) & (ids != UNLABELED), tf.float32)
     finite = tf.reduce_all(tf.math.is_finite(similarities), axis=1)
     return tf.where(finite, right, float("nan"))
 
@@ -131,7 +132,7 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         [1.0, 0.0, 1.0, 0.0]
 
     Args:
-        y_true: labels, as in `nearest_neighbour_accuracy`.
+        y_true: labels, as in `nearest_neighbor_accuracy`.
         y_pred: not looked at.
 
     Returns:
@@ -139,7 +140,7 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """
     ids = everyones = _ids(y_true)
     replica = replica_context()
-    if replica is not None and not is_dry_run():
+    if replica is not None and not is_symbolic_build():
         everyones = replica.all_gather(ids, axis=0)
     size = tf.size(ids)
     classes = dense_rank(tf.concat([ids, everyones], axis=0))
@@ -148,11 +149,11 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     mine = classes[:size]
     own = tf.math.unsorted_segment_sum(tf.ones_like(mine), mine, tf.size(classes))
     several = tf.gather(counts - own, mine) > 1
-    return tf.cast(several & (ids != UNLABELLED), tf.float32)
+    return tf.cast(several & (ids != UNLABELED), tf.float32)
 
 
 # What is worth logging in every pretraining.
-HEALTH = [alignment, uniformity, nearest_neighbour_accuracy, positive_fraction]
+HEALTH = [alignment, uniformity, nearest_neighbor_accuracy, positive_fraction]
 
 
 def _views(y_pred: tf.Tensor) -> tf.Tensor:
@@ -167,6 +168,6 @@ def _ids(y_true: tf.Tensor) -> tf.Tensor:
     if len(y_true.shape) == 3:
         y_true = tf.reduce_sum(y_true, axis=1)
     if len(y_true.shape) == 2 and y_true.shape[1] != 1:
-        labelled = tf.reduce_max(y_true, axis=1) > 0
-        return tf.where(labelled, tf.argmax(y_true, axis=1), UNLABELLED)
+        labeled = tf.reduce_max(y_true, axis=1) > 0
+        return tf.where(labeled, tf.argmax(y_true, axis=1), UNLABELED)
     return tf.cast(tf.reshape(y_true, [-1]), tf.int64)

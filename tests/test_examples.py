@@ -18,7 +18,7 @@ PROMISES = {
         "ordinary batches, ordinary classifier",
     ),
     "multi_label": ("SupCon", 0.94, "pixels"),  # chance: 0.4
-    "semi_supervised": ("all images", 0.82, "labelled images"),  # chance: 0.1
+    "semi_supervised": ("all images", 0.82, "labeled images"),  # chance: 0.1
     "tabular": ("SupCon", 0.57, "the table itself"),  # chance: 0.25
     "text": ("SupCon", 0.7, None),  # chance: 0.23; the texts change with scikit-learn
 }

@@ -59,7 +59,7 @@ def test_labels_of_every_kind(kind):
     others = z @ z.T - 9 * np.eye(8)
     expected = (ids[others.argmax(1)] == ids) & (ids >= 0)
     assert 0 < expected.sum() < 8
-    actual = metrics.nearest_neighbour_accuracy(labels, tf.constant(z))
+    actual = metrics.nearest_neighbor_accuracy(labels, tf.constant(z))
     np.testing.assert_array_equal(actual, expected)
 
 
@@ -68,7 +68,7 @@ def test_large_batches_are_compared_with_their_first_512_samples():
     similarities = z @ z[:512].T
     similarities[np.arange(512), np.arange(512)] = -9
     expected = ids[similarities.argmax(1)] == ids
-    actual = metrics.nearest_neighbour_accuracy(tf.constant(ids), tf.constant(z))
+    actual = metrics.nearest_neighbor_accuracy(tf.constant(ids), tf.constant(z))
     np.testing.assert_array_equal(actual, expected)
     potential = np.exp(-2 * (2 - 2 * z[:512] @ z[:512].T))[~np.eye(512, dtype=bool)]
     uniformity = metrics.uniformity(None, tf.constant(z))

@@ -65,7 +65,7 @@ def imports_of_others(node):
         packages = [node.module] if isinstance(node, ast.ImportFrom) else names
         required = {"keras", "numpy", "supcon_tf", "tensorflow", *sys.stdlib_module_names}
         return {package.partition(".")[0] for package in packages} - required
-    if isinstance(node, ast.With) and ast.unparse(node.items[0]).startswith("needs("):
+    if isinstance(node, ast.With) and ast.unparse(node.items[0]).startswith("require_extra("):
         return set()
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return set()

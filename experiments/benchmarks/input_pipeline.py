@@ -105,13 +105,13 @@ def _keras(policy: str, size: int, images, jpeg: bool) -> Batches:
     blur = keras.layers.RandomGaussianBlur(
         factor=0.5, kernel_size=size // 20 * 2 + 1, sigma=1.0, value_range=(0, 1)
     )
-    grey = keras.layers.RandomGrayscale(0.2)
+    gray = keras.layers.RandomGrayscale(0.2)
     rand_augment = keras.layers.RandAugment(value_range=(0, 1), num_ops=2, factor=1.0)
     layers += {
         "crop_flip": [],
-        "sim_augment": [jitter, grey, *([blur] if size > 32 else [])],
+        "sim_augment": [jitter, gray, *([blur] if size > 32 else [])],
         "rand_augment": [rand_augment],
-        "stacked_rand_augment": [jitter, rand_augment, grey, blur],
+        "stacked_rand_augment": [jitter, rand_augment, gray, blur],
     }[policy]
 
     def views(indices):
@@ -141,14 +141,14 @@ def _torchvision(tensors: bool) -> Callable:
         torch.set_num_threads(1)
         jitter = v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], 0.8)
         blur = v2.RandomApply([v2.GaussianBlur(size // 20 * 2 + 1, (0.1, 2.0))], 0.5)
-        grey = v2.RandomGrayscale(0.2)
+        gray = v2.RandomGrayscale(0.2)
         rand_augment = v2.RandAugment(2, 30)
         steps = {
             "crop_flip": [],
-            "sim_augment": [jitter, grey, *([blur] if size > 32 else [])],
+            "sim_augment": [jitter, gray, *([blur] if size > 32 else [])],
             "auto_augment": [v2.AutoAugment()],
             "rand_augment": [rand_augment],
-            "stacked_rand_augment": [jitter, rand_augment, grey, blur],
+            "stacked_rand_augment": [jitter, rand_augment, gray, blur],
         }[policy]
         transform = v2.Compose(
             [

@@ -82,20 +82,20 @@ def _tensorflow(losses: Callable, jit_compile: bool = False) -> Callable:
 def _supcon_tf(z, ids):
     import tensorflow as tf
 
-    from supcon_tf.similarity import describe_square, supcon
+    from supcon_tf.similarity import make_rows, supcon
 
-    rows = describe_square(z, ids, tf.range(tf.shape(z)[0]))
+    rows = make_rows(z, ids, tf.range(tf.shape(z)[0]))
     return supcon(rows, None, _TEMPERATURE.value, unit_length=True)
 
 
 def _generalized(z, ids):
     import tensorflow as tf
 
-    from supcon_tf.similarity import describe_square, generalized_supcon
+    from supcon_tf.similarity import generalized_supcon, make_rows
 
     samples = tf.range(tf.shape(z)[0])
     labels = tf.one_hot(ids, _CLASSES.value)
-    rows = describe_square(z, samples, samples)
+    rows = make_rows(z, samples, samples)
     return generalized_supcon(rows, labels, None, None, _TEMPERATURE.value, unit_length=True)
 
 
@@ -243,9 +243,9 @@ def _describe(cell: dict) -> str:
 
 def plot(records: list[dict], path: pathlib.Path) -> None:
     """Draws time and memory over the number of rows, both axes logarithmic."""
-    from supcon_tf._requirements import needs
+    from supcon_tf._requirements import require_extra
 
-    with needs("The picture", "matplotlib", "bench"):
+    with require_extra("The picture", "matplotlib", "bench"):
         import matplotlib
 
         matplotlib.use("Agg")

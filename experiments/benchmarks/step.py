@@ -4,7 +4,7 @@
 
 trains, turn by turn in one process, Keras's own `fit` of encoder and softmax layer on 512 images,
 CrossEntropyModel on the same, and SupConModel on two views of 256 images, with and without health
-metrics, on data in memory: 28 x 28 grey images and the encoder of the recipe fashion_mnist_small.
+metrics, on data in memory: 28 x 28 gray images and the encoder of the recipe fashion_mnist_small.
 Prints the median time of a step and of its ratio to Keras's in the same round. Expected: ratios
 below 1.05. Three minutes on two cores.
 """

@@ -62,7 +62,7 @@ def loss_hlo(form: str) -> str:
     """Returns the HLO of loss and gradient, as TensorFlow hands it to XLA."""
     import tensorflow as tf
 
-    from supcon_tf.similarity import describe_square, supcon
+    from supcon_tf.similarity import make_rows, supcon
     from supcon_tf.similarity.dense import supcon_dense
 
     @tf.function(jit_compile=True)
@@ -73,7 +73,7 @@ def loss_hlo(form: str) -> str:
             if form == "dense":
                 losses = supcon_dense(z, ids, samples, _TEMPERATURE.value)
             else:
-                rows = describe_square(z, ids, samples)
+                rows = make_rows(z, ids, samples)
                 losses = supcon(rows, None, _TEMPERATURE.value, unit_length=True)
             loss = tf.reduce_mean(losses)
         return loss, tape.gradient(loss, z)
@@ -87,9 +87,9 @@ def compile_for_tpu(hlo: str):
     """Compiles HLO text for a described topology; returns the compiler's memory plan."""
     import numpy as np
 
-    from supcon_tf._requirements import needs
+    from supcon_tf._requirements import require_extra
 
-    with needs("experiments.benchmarks.tpu_compile", "jax", "tpu-check"):
+    with require_extra("experiments.benchmarks.tpu_compile", "jax", "tpu-check"):
         from jax._src.interpreters import mlir
         from jax._src.lib import xla_client
         from jax._src.lib.mlir import ir

@@ -6,7 +6,7 @@ r"""SupCon on CIFAR-10 with MoCo's queue, ResNet-50: 95.4 % linear accuracy afte
 
 Published: 95.4 % after 200 epochs and 96.1 % after 1000 with the sum inside of the logarithm
 (`summation="inside"`), 96.1 % after 1000 with the sum outside; MoCo v2 without labels
-(--config.labelled_fraction=0.0) 87.4 % and 93.6 % (the README of
+(--config.labeled_fraction=0.0) 87.4 % and 93.6 % (the README of
 https://github.com/zhangyifei01/MoCo-v2-SupContrast). Settings: from there batch, queue,
 temperature, learning rate and cosine schedule; the linear stage is that of cifar10_resnet50. Not
 confirmed, and chosen here: a momentum of 0.99, since 0.999 averages over five epochs of CIFAR, and

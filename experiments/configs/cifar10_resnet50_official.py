@@ -6,7 +6,7 @@ r"""SupCon on CIFAR-10, ResNet-50, as in the authors' official TensorFlow code.
 
 Published: "slightly" below the 96.0 % of the PyTorch code (the official README). Settings: its
 CIFAR-10 script. The loss is multiplied by the temperature (`scale_by_temperature`); the linear
-stage normalises by the statistics of the batch without updating the moving ones.
+stage normalizes by the statistics of the batch without updating the moving ones.
 
 Needs: batch 4096, 1000 epochs, then 100; a TPU v2-8 or four GPUs with 40 GB; on less,
 --config.micro_batch_size=256. Run here: small, in the tests.

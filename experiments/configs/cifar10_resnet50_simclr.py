@@ -18,7 +18,7 @@ from experiments.configs import cifar10_resnet50
 def get_config() -> ConfigDict:
     """Returns the recipe."""
     config = cifar10_resnet50.get_config()
-    config.labelled_fraction = 0.0
+    config.labeled_fraction = 0.0
     config.loss.temperature = 0.5
     config.linear.optimizer.learning_rate = 0.5  # 1 for 512
     return config

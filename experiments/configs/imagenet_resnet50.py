@@ -36,7 +36,7 @@ def get_config() -> ConfigDict:
             epochs=350,
             num_views=2,
             images_per_class=placeholder(int),  # batches by class, so many images of each
-            labelled_fraction=1.0,  # of each class; the other samples are positives of themselves
+            labeled_fraction=1.0,  # of each class; the other samples are positives of themselves
             joint_classifier=False,  # train the linear classifier along with the encoder
             micro_batch_size=placeholder(int),
             steps_per_execution=1,

@@ -10,7 +10,7 @@ al., 2020, https://arxiv.org/abs/2003.04297) but for the memory and a temperatur
 (https://github.com/HobbitLong/SupContrast/issues/120), and a batch of 1024, which contradicts the
 paper: here it is the paper's 256. Not confirmed either, and chosen here: embeddings of the same
 class in the memory are positives; 350 epochs, as the paper's other ResNet-50; a warm-up of 10
-epochs. Batch normalisation is synchronised, which makes MoCo's shuffled batches needless.
+epochs. Batch normalization is synchronized, which makes MoCo's shuffled batches needless.
 
 Needs: 8 GPUs with 16 GB. Run here: small, in the tests.
 """

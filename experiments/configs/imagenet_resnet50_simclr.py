@@ -5,7 +5,7 @@ r"""SimCLR on ImageNet, ResNet-50: 70.2 % top-1 in the SupCon paper.
     python -m experiments.linear_eval  (the same flags)
 
 Published: 70.2 % top-1 (Khosla et al., 2020, Table 2). From the official code: the projection head
-with batch normalisation, representations that are not normalised, a loss that is not multiplied by
+with batch normalization, representations that are not normalized, a loss that is not multiplied by
 the temperature, SimAugment with blur. Not confirmed and taken from SimCLR's own paper (Chen et al.,
 2020, https://arxiv.org/abs/2002.05709): batch 4096, 1000 epochs, learning rate 0.3, weight decay
 1e-6, warm-up of 10 epochs.
@@ -22,7 +22,7 @@ from experiments.configs import imagenet_resnet50
 def get_config() -> ConfigDict:
     """Returns the recipe."""
     config = imagenet_resnet50.get_config()
-    config.labelled_fraction = 0.0
+    config.labeled_fraction = 0.0
     config.batch_size = config.linear.batch_size = 4096
     config.epochs = 1000
     config.encoder.normalize = False

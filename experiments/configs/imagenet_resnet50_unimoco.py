@@ -1,14 +1,14 @@
 r"""UniMoCo on ImageNet, ResNet-50, with a part of the labels: 71.1 to 76.4 % top-1.
 
     python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50_unimoco.py \
-        --config.data_dir=DIRECTORY --config.labelled_fraction=0.1 --strategy=mirrored
+        --config.data_dir=DIRECTORY --config.labeled_fraction=0.1 --strategy=mirrored
     python -m experiments.linear_eval  (the same flags)
 
 Published: linear top-1 with 0, 10, 30, 60, 100 % of the labels: 71.1, 72.0, 75.1, 76.2, 76.4 %
 (Dai et al., 2021, https://arxiv.org/abs/2103.10773, and https://github.com/dddzg/unimoco). Settings
 from there: batch 256 on 8 GPUs, 800 epochs, learning rate 0.03, temperature 0.2, the head and the
 augmentation of MoCo v2, cosine schedule; queue and momentum are MoCo's. An image without a label
-has only its own key as a positive. Batch normalisation is synchronised, which makes MoCo's shuffled
+has only its own key as a positive. Batch normalization is synchronized, which makes MoCo's shuffled
 batches needless. Not confirmed, and chosen here: the linear stage, MoCo's (SGD, learning rate 30,
 100 epochs, a tenth of it after 60 and 80).
 

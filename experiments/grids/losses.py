@@ -23,7 +23,7 @@ ROWS = [
     Row(
         "SupCon, only negatives in the denominator", changes={"loss.denominator": "only_negatives"}
     ),
-    Row("SimCLR", changes={"labelled_fraction": 0.0}),
+    Row("SimCLR", changes={"labeled_fraction": 0.0}),
     Row("N-pairs", changes={"loss": {"name": "n_pairs"}}),
     Row("triplet, semi-hard", changes={"loss": {"name": "triplet", "mining": "semi_hard"}}),
     Row("pairs with a margin", changes={"loss": {"name": "max_margin"}}),

@@ -1,12 +1,12 @@
 """The pictures that the experiments draw, each as PNG and as SVG."""
 
-from supcon_tf._requirements import needs
+from supcon_tf._requirements import require_extra
 
-with needs("experiments.pictures", "matplotlib and scikit-learn"):
+with require_extra("experiments.pictures", "matplotlib and scikit-learn"):
     from experiments.pictures.curves import curves
     from experiments.pictures.embedding_maps import embedding_maps
     from experiments.pictures.learning_curves import learning_curves
-    from experiments.pictures.nearest_neighbours import nearest_neighbours
+    from experiments.pictures.nearest_neighbors import nearest_neighbors
     from experiments.pictures.reliability_diagrams import reliability_diagrams
     from experiments.pictures.robustness_curves import robustness_curves
     from experiments.pictures.similarity_histograms import similarity_histograms
@@ -15,7 +15,7 @@ __all__ = [
     "curves",
     "embedding_maps",
     "learning_curves",
-    "nearest_neighbours",
+    "nearest_neighbors",
     "reliability_diagrams",
     "robustness_curves",
     "similarity_histograms",

@@ -1,4 +1,4 @@
-"""What all pictures share: size, colours, marks, and the files that they are written to."""
+"""What all pictures share: size, colors, marks, and the files that they are written to."""
 
 import pathlib
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from experiments.files import write_atomically
 
 WIDTH = 8.3  # inches: letters of 10 points are as large as text where it is shown 830 pixels wide
 _DPI = 150
-# Ten colours that those with a colour vision deficiency can tell apart (Petroff, 2021,
+# Ten colors that those with a color vision deficiency can tell apart (Petroff, 2021,
 # https://arxiv.org/abs/2107.02270). None stands alone: a marker, a line style or a name goes along.
-COLOURS = (
+COLORS = (
     "#3f90da",
     "#ffa90e",
     "#bd1f01",

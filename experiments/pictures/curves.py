@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from experiments.pictures.canvas import COLOURS, MARKERS, new_figure, save
+from experiments.pictures.canvas import COLORS, MARKERS, new_figure, save
 
 _LINE_STYLES = ("-", "--", "-.", ":")
 
@@ -43,11 +43,11 @@ def curves(
         )
     figure = new_figure(4)
     axis = figure.subplots()
-    styles = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), itertools.cycle(_LINE_STYLES))
-    for (name, points), (colour, marker, line) in zip(series.items(), styles, strict=False):
+    styles = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), itertools.cycle(_LINE_STYLES))
+    for (name, points), (color, marker, line) in zip(series.items(), styles, strict=False):
         x, mean, deviation = np.array(sorted(points), float).T  # None becomes NaN: no error bar
         axis.errorbar(
-            x, mean, deviation, color=colour, marker=marker, linestyle=line, capsize=3, label=name
+            x, mean, deviation, color=color, marker=marker, linestyle=line, capsize=3, label=name
         )
     axis.set(title=title, xlabel=x_label, ylabel=y_label)
     axis.grid()

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import normalize
 
-from experiments.pictures.canvas import COLOURS, MARKERS, columns_for, panels, save
+from experiments.pictures.canvas import COLORS, MARKERS, columns_for, panels, save
 from experiments.pictures.sample import sample
 
 _MOST_NAMED = 20  # more names of classes have no place beside a map
@@ -48,9 +48,9 @@ def embedding_maps(
                 *positions[labels == label].T,
                 s=8,
                 linewidths=0,
-                color=COLOURS[label % len(COLOURS)],
-                # Another marker in each round of the colours.
-                marker=MARKERS[(label + label // len(COLOURS)) % len(MARKERS)],
+                color=COLORS[label % len(COLORS)],
+                # Another marker in each round of the colors.
+                marker=MARKERS[(label + label // len(COLORS)) % len(MARKERS)],
                 label=name,
                 rasterized=True,
             )
@@ -68,7 +68,7 @@ def embedding_maps(
 def _project(vectors: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     """Positions `[rows, 2]` of vectors, and what the two axes are."""
     if projection == "t-SNE":
-        # The number of neighbours that count has to be below the number of rows.
+        # The number of neighbors that count has to be below the number of rows.
         perplexity = min(30, (len(vectors) - 1) / 3)
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
         return tsne.fit_transform(vectors), ("t-SNE (no unit)", "")

@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from experiments.pictures.canvas import COLOURS, panels, save
+from experiments.pictures.canvas import COLORS, panels, save
 
 
 def learning_curves(path: pathlib.Path, losses: Mapping[str, Sequence[float]]) -> None:
@@ -16,7 +16,7 @@ def learning_curves(path: pathlib.Path, losses: Mapping[str, Sequence[float]]) -
     """
     figure, axes = panels(len(losses), height=3)
     for axis, (method, values) in zip(axes, losses.items(), strict=True):
-        axis.plot(range(1, len(values) + 1), values, marker=".", color=COLOURS[0])
+        axis.plot(range(1, len(values) + 1), values, marker=".", color=COLORS[0])
         axis.set(title=method, xlabel="epoch", ylabel="training loss")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.pictures.canvas import COLOURS, new_figure, save
+from experiments.pictures.canvas import COLORS, new_figure, save
 from supcon_tf import evaluation
 
 
@@ -36,14 +36,14 @@ def reliability_diagrams(
         upper.plot(
             curve.confidence,
             curve.accuracy,
-            color=COLOURS[0],
+            color=COLORS[0],
             marker="o",
             clip_on=False,
             label="the classifier",
         )
         upper.set(title=f"{name}\nexpected calibration error {100 * error:.1f} %", ylim=(0, 1))
         upper.grid()
-        lower.stairs(curve.count, edges, fill=True, color=COLOURS[0])
+        lower.stairs(curve.count, edges, fill=True, color=COLORS[0])
         lower.set(xlabel="confidence", xlim=(0, 1), yscale="log")
         lower.set_ylim(bottom=0.5)  # so that a single image is seen
         lower.yaxis.set_major_formatter("{x:,.0f}")

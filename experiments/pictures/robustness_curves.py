@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments.pictures.canvas import COLOURS, MARKERS, panels, save
+from experiments.pictures.canvas import COLORS, MARKERS, panels, save
 
 
 def robustness_curves(
@@ -26,9 +26,9 @@ def robustness_curves(
         (100, 1),
         strict=True,
     ):
-        for (name, values), colour, marker in zip(figures.items(), COLOURS, MARKERS, strict=False):
+        for (name, values), color, marker in zip(figures.items(), COLORS, MARKERS, strict=False):
             heights = unit * np.asarray(values[key])
-            axis.plot(heights, color=colour, marker=marker, markersize=5, label=name)
+            axis.plot(heights, color=color, marker=marker, markersize=5, label=name)
         axis.set_xticks(range(len(heights)), ["clean", *range(1, len(heights))])
         axis.set(xlabel="severity, mean over the corruptions", ylabel=label)
         axis.grid()

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import normalize
 
-from experiments.pictures.canvas import COLOURS, panels, save
+from experiments.pictures.canvas import COLORS, panels, save
 from experiments.pictures.sample import sample
 
 _BINS = 50
@@ -52,15 +52,15 @@ def similarity_histograms(
 
     figure, axes = panels(len(representations), height=3.2, sharex=True, sharey=True)
     for axis, (method, values) in zip(axes, similarities.items(), strict=True):
-        for name, pairs, colour, hatch in (
-            ("pairs of the same class", values[same], COLOURS[0], ""),
-            ("pairs of different classes", values[~same], COLOURS[1], "////"),
+        for name, pairs, color, hatch in (
+            ("pairs of the same class", values[same], COLORS[0], ""),
+            ("pairs of different classes", values[~same], COLORS[1], "////"),
         ):
             heights = 100 * np.histogram(pairs, edges)[0] / len(pairs)
             axis.stairs(
-                heights, edges, fill=True, facecolor=colour, alpha=0.5, hatch=hatch, label=name
+                heights, edges, fill=True, facecolor=color, alpha=0.5, hatch=hatch, label=name
             )
-            axis.stairs(heights, edges, color=colour, linewidth=1.5)
+            axis.stairs(heights, edges, color=color, linewidth=1.5)
         axis.set(
             title=f"{method}\nAUC {roc_auc_score(same, values):.3f}",
             xlabel="cosine similarity",

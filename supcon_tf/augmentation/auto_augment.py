@@ -55,7 +55,7 @@ class AutoAugment(ImageTransform):
 
     Args:
         translation: pixels that level 10 shifts an image by. The policy's single shift is one of
-            level 9, beyond the border of a 224-pixel image: the view is grey.
+            level 9, beyond the border of a 224-pixel image: the view is gray.
     """
 
     translation: float = 250.0

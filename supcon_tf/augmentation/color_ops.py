@@ -1,4 +1,4 @@
-"""Operations on the colours of one uint8 image, as Pillow defines them.
+"""Operations on the colors of one uint8 image, as Pillow defines them.
 
 Each takes and returns `[height, width, channels]` uint8, of 1 or 3 channels. Numbers that say how
 much are scalars or scalar tensors. Results are those of Pillow's `ImageOps` and `ImageEnhance`,
@@ -57,14 +57,14 @@ def solarize_add(image: tf.Tensor, addition: tf.Tensor | int) -> tf.Tensor:
 
 
 def color(image: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
-    """Grey at factor 0, the image at 1, more saturated above."""
-    return _blend(tf.broadcast_to(_grey(image), image.shape), image, factor)
+    """Gray at factor 0, the image at 1, more saturated above."""
+    return _blend(tf.broadcast_to(_gray(image), image.shape), image, factor)
 
 
 def contrast(image: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
-    """The image's mean grey at factor 0, the image at 1, of more contrast above."""
+    """The image's mean gray at factor 0, the image at 1, of more contrast above."""
     # The TF model garden blends with the number of pixels over 256 in place of the mean.
-    mean = tf.floor(tf.reduce_mean(tf.cast(_grey(image), tf.float32)) + 0.5)
+    mean = tf.floor(tf.reduce_mean(tf.cast(_gray(image), tf.float32)) + 0.5)
     return _blend(mean, image, factor)
 
 
@@ -87,12 +87,12 @@ def sharpness(image: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
     return tf.concat([image[:1], rows, image[-1:]], axis=0)
 
 
-def _grey(image: tf.Tensor) -> tf.Tensor:
+def _gray(image: tf.Tensor) -> tf.Tensor:
     if image.shape[-1] == 1:
         return image
     red, green, blue = tf.unstack(tf.cast(image, tf.int32), axis=-1)
-    grey = (19595 * red + 38470 * green + 7471 * blue + 32768) // 65536  # ITU-R BT.601
-    return tf.cast(grey, tf.uint8)[..., None]
+    gray = (19595 * red + 38470 * green + 7471 * blue + 32768) // 65536  # ITU-R BT.601
+    return tf.cast(gray, tf.uint8)[..., None]
 
 
 def _blend(other: tf.Tensor | float, image: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from supcon_tf._arguments import integer, one_of
+from supcon_tf._checks import check_choice, check_integer
 from supcon_tf.augmentation.base import Compose
 from supcon_tf.augmentation.windows import DEFINITIONS, LEAST_COVERED, draw_windows
 
@@ -56,8 +56,8 @@ class RandomResizedCrop:
     num_draws = 4
 
     def __post_init__(self) -> None:
-        integer("size", self.size)
-        one_of("definition", self.definition, tuple(DEFINITIONS))
+        check_integer("size", self.size)
+        check_choice("definition", self.definition, tuple(DEFINITIONS))
         for argument, (low, high), most in (
             ("area", self.area, 1.0),
             ("aspect", self.aspect, math.inf),

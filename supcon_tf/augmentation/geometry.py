@@ -1,7 +1,7 @@
 """Operations that move the pixels of one uint8 image.
 
 Each takes and returns `[height, width, channels]` uint8, takes the nearest pixel, and fills what
-comes from outside of the image with grey, 128. Numbers that say how much are scalar tensors.
+comes from outside of the image with gray, 128. Numbers that say how much are scalar tensors.
 """
 
 import math
@@ -33,7 +33,7 @@ def translate_y(image: tf.Tensor, pixels: tf.Tensor | float) -> tf.Tensor:
 
 
 def rotate(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
-    """Turns the image counterclockwise about its centre."""
+    """Turns the image counterclockwise about its center."""
     height, width, _ = image.shape
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     angle = degrees * (math.pi / 180)
@@ -48,7 +48,7 @@ def rotate(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
 def cutout(
     image: tf.Tensor, half_side: tf.Tensor | int, row: tf.Tensor, column: tf.Tensor
 ) -> tf.Tensor:
-    """Fills a square with grey, as far as it lies within the image.
+    """Fills a square with gray, as far as it lies within the image.
 
     Args:
         image: `[height, width, channels]` uint8.

@@ -21,7 +21,7 @@ class Mixing:
 
     with $\bar m$ the mean of the mask $m$ over the pixels. Mixup has the mask $\lambda$ everywhere.
     The mask of CutMix is 0 in a box and 1 elsewhere: the box has the area $1 - \lambda$, as nearly
-    as an even number of pixels allows, a centre uniform over the pixels, and loses what lies
+    as an even number of pixels allows, a center uniform over the pixels, and loses what lies
     outside of the image; its label counts the pixels that remain.
 
     It comes after all other augmentation. The function is pure: the same seed mixes in the same
@@ -151,7 +151,7 @@ def _cut_box(
 
     Args:
         lam: `[...]` float32 in [0, 1].
-        y: `[...]` float32 in [0, 1), where the centre of the box is.
+        y: `[...]` float32 in [0, 1), where the center of the box is.
         x: the same across.
         height: of the images, in pixels.
         width: of the images, in pixels.
@@ -163,9 +163,9 @@ def _cut_box(
 
     def span(place: tf.Tensor, length: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = tf.cast(length, tf.float32)
-        centre = tf.cast(place * pixels, tf.int32)
+        center = tf.cast(place * pixels, tf.int32)
         half = tf.cast(side * pixels, tf.int32) // 2
-        first, end = tf.maximum(centre - half, 0), tf.minimum(centre + half, length)
+        first, end = tf.maximum(center - half, 0), tf.minimum(center + half, length)
         positions = tf.range(length)
         return (positions >= first[..., None]) & (positions < end[..., None]), end - first
 

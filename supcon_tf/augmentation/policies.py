@@ -1,12 +1,12 @@
 """The augmentation policies of the papers, each a composition of transforms.
 
-All of them crop and flip first. Each takes grey images, of one channel, as well as RGB; operations
-on the colour leave grey as it is.
+All of them crop and flip first. Each takes gray images, of one channel, as well as RGB; operations
+on the color leave gray as it is.
 """
 
 import tensorflow as tf
 
-from supcon_tf._arguments import integer
+from supcon_tf._checks import check_integer
 from supcon_tf.augmentation.auto_augment import AutoAugment
 from supcon_tf.augmentation.base import Compose, Transform
 from supcon_tf.augmentation.blur import RandomGaussianBlur
@@ -60,10 +60,10 @@ def sim_augment(
     blur: bool = False,
     warp: float = 0.0,
 ) -> Compose:
-    """SimAugment: crop, flip, colour jitter, grayscale, and if wanted warp and blur.
+    """SimAugment: crop, flip, color jitter, grayscale, and if wanted warp and blur.
 
     The default strength gives the jitter of the reference CIFAR code: 0.4, 0.4, 0.4 and 0.1 with
-    probability 0.8, then grey with probability 0.2. For ImageNet the reference code also blurs. It
+    probability 0.8, then gray with probability 0.2. For ImageNet the reference code also blurs. It
     never warps, though the paper speaks of it.
 
     Reference: Khosla et al., 2020, section 14.2 (https://arxiv.org/abs/2004.11362).
@@ -73,9 +73,9 @@ def sim_augment(
         area: smallest and largest fraction of the image that a view shows.
         flip: whether to mirror half of the views; switch it off where left and right matter.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
-        strength: strength s of the colour jitter: 0.8 s for brightness, contrast and saturation,
+        strength: strength s of the color jitter: 0.8 s for brightness, contrast and saturation,
             0.2 s for hue.
-        jitter: definition of the colour jitter, `"torchvision"` or `"tensorflow"`; see
+        jitter: definition of the color jitter, `"torchvision"` or `"tensorflow"`; see
             `ColorJitter`. The reference code for ImageNet has the second.
         blur: whether to blur half of the views by a Gaussian, sampled across a tenth of the side,
             of a standard deviation uniform in [0.1, 2] pixels.
@@ -186,8 +186,8 @@ def stacked_rand_augment(
         area: smallest and largest fraction of the image that a view shows.
         flip: whether to mirror half of the views; switch it off where left and right matter.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
-        strength: strength of the colour jitter, as in `sim_augment`.
-        jitter: definition of the colour jitter, as in `sim_augment`.
+        strength: strength of the color jitter, as in `sim_augment`.
+        jitter: definition of the color jitter, as in `sim_augment`.
         warp: how often to warp a view, as in `sim_augment`.
 
     Returns:
@@ -229,7 +229,7 @@ def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Te
     TensorShape([2, 8, 8, 3])
     """
     if short_side is not None:
-        integer("short_side", short_side, least=size)
+        check_integer("short_side", short_side, least=size)
     if images.shape[1] == images.shape[2] == size == (short_side or size):
         return images
     height, width = tf.shape(images)[1], tf.shape(images)[2]

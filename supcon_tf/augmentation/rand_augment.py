@@ -5,7 +5,7 @@ import functools
 
 import tensorflow as tf
 
-from supcon_tf._arguments import integer
+from supcon_tf._checks import check_integer
 from supcon_tf.augmentation import geometry
 from supcon_tf.augmentation.base import ImageTransform, in_turn
 from supcon_tf.augmentation.operations import operations, to_float, to_uint8
@@ -41,7 +41,7 @@ class RandAugment(ImageTransform):
     cutout: float = 40.0
 
     def __post_init__(self) -> None:
-        integer("num_ops", self.num_ops)
+        check_integer("num_ops", self.num_ops)
         if not 0 <= self.magnitude <= 10:
             raise ValueError(f"`magnitude` must be between 0 and 10. Received: {self.magnitude}")
 

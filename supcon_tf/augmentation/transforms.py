@@ -1,4 +1,4 @@
-"""The transforms that most policies share after the crop: flip, colour jitter and grayscale."""
+"""The transforms that most policies share after the crop: flip, color jitter and grayscale."""
 
 import dataclasses
 import functools
@@ -6,7 +6,7 @@ import itertools
 
 import tensorflow as tf
 
-from supcon_tf._arguments import one_of
+from supcon_tf._checks import check_choice
 from supcon_tf.augmentation.base import ImageTransform, in_turn
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
@@ -41,11 +41,11 @@ class ColorJitter(ImageTransform):
     """Changes brightness, contrast, saturation and hue, in an order drawn for each image.
 
     Factors are uniform in `[1 - strength, 1 + strength]`; the hue is turned by a fraction of the
-    colour circle uniform in `[-hue, hue]`. Images of one channel have neither saturation nor hue.
+    color circle uniform in `[-hue, hue]`. Images of one channel have neither saturation nor hue.
     There are two definitions:
 
-    - `"torchvision"`: three factors. The image is blended with black, with its mean grey, and with
-      its own grey.
+    - `"torchvision"`: three factors. The image is blended with black, with its mean gray, and with
+      its own gray.
     - `"tensorflow"`: the functions of `tf.image`, as the official SupCon code has them on ImageNet.
       A number uniform in `[-brightness, brightness]` is added to all pixels; each channel is
       blended with its own mean; the saturation of HSV is multiplied.
@@ -77,7 +77,7 @@ class ColorJitter(ImageTransform):
     num_draws = 6  # one per change, whether to change at all, the order
 
     def __post_init__(self) -> None:
-        one_of("definition", self.definition, ("torchvision", "tensorflow"))
+        check_choice("definition", self.definition, ("torchvision", "tensorflow"))
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Changes a `[height, width, channels]` image or not."""
@@ -86,8 +86,8 @@ class ColorJitter(ImageTransform):
             brightness = _factor(draws[0], self.brightness)
             changes = [
                 lambda image: _blend(image, 0.0, brightness),
-                lambda image: _blend(image, tf.reduce_mean(_grey(image)), contrast),
-                lambda image: _blend(image, _grey(image), saturation),
+                lambda image: _blend(image, tf.reduce_mean(_gray(image)), contrast),
+                lambda image: _blend(image, _gray(image), saturation),
             ]
         else:
             delta = _between(draws[0], -self.brightness, self.brightness)
@@ -115,7 +115,7 @@ class ColorJitter(ImageTransform):
 
 @dataclasses.dataclass(frozen=True)
 class RandomGrayscale(ImageTransform):
-    """Takes the colour out of an image, keeping its channels.
+    """Takes the color out of an image, keeping its channels.
 
     Examples:
         >>> from supcon_tf import augmentation
@@ -131,10 +131,10 @@ class RandomGrayscale(ImageTransform):
     num_draws = 1
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Greys a `[height, width, channels]` image or not."""
+        """Grays a `[height, width, channels]` image or not."""
         return tf.cond(
             draws[0] < self.probability,
-            lambda: tf.broadcast_to(_grey(image), image.shape),
+            lambda: tf.broadcast_to(_gray(image), image.shape),
             lambda: image,
         )
 
@@ -152,7 +152,7 @@ def _blend(image: tf.Tensor, other: tf.Tensor | float, factor: tf.Tensor) -> tf.
     return tf.clip_by_value(other + (image - other) * factor, 0.0, 1.0)
 
 
-def _grey(image: tf.Tensor) -> tf.Tensor:
+def _gray(image: tf.Tensor) -> tf.Tensor:
     if image.shape[-1] == 1:
         return image
     channels = tf.unstack(image, axis=-1)

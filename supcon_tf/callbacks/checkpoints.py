@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf._arguments import integer
+from supcon_tf._checks import check_integer
 from supcon_tf.distribution import is_chief
 
 _NAME = "checkpoint"
@@ -68,8 +68,8 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(self, directory: str | os.PathLike[str], *, every: int = 1000, keep: int = 2):
         super().__init__()
         self.directory = pathlib.Path(directory)
-        self.every = integer("every", every)
-        self.keep = integer("keep", keep)
+        self.every = check_integer("every", every)
+        self.keep = check_integer("keep", keep)
         self._newest = _newest_sound(self.directory)
         self.step = 0 if self._newest is None else _step(self._newest)
         self._saved = self.step

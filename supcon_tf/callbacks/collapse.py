@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from supcon_tf._arguments import integer
+from supcon_tf._checks import check_integer
 from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.losses.temperature import at_step
 
@@ -33,8 +33,8 @@ class CollapseWarning(keras.callbacks.Callback):
 
     def __init__(self, contrasts: int, *, patience: int = 3, tolerance: float = 0.01):
         super().__init__()
-        self.contrasts = integer("contrasts", contrasts, least=2)
-        self.patience = integer("patience", patience)
+        self.contrasts = check_integer("contrasts", contrasts, least=2)
+        self.patience = check_integer("patience", patience)
         self.tolerance = tolerance
         self._epochs = 0
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from supcon_tf._requirements import needs
+from supcon_tf._requirements import require_extra
 from supcon_tf.data.sources import ArrayImages
 
 
 def load_digits(split: str) -> ArrayImages:
-    """Loads 8 x 8 grey digits: 1,437 to train with and 360 to test with, stratified by class.
+    """Loads 8 x 8 gray digits: 1,437 to train with and 360 to test with, stratified by class.
 
     Examples:
         >>> import supcon_tf
@@ -18,7 +18,7 @@ def load_digits(split: str) -> ArrayImages:
         split: `"train"` or `"test"`.
 
     Returns:
-        Grey images `[images, 8, 8, 1]` of 10 classes.
+        Gray images `[images, 8, 8, 1]` of 10 classes.
 
     Raises:
         ImportError: if scikit-learn is not installed.
@@ -26,7 +26,7 @@ def load_digits(split: str) -> ArrayImages:
     """
     if split not in ("train", "test"):
         raise ValueError(f'`split` must be "train" or "test". Received: {split!r}')
-    with needs("load_digits", "scikit-learn"):
+    with require_extra("load_digits", "scikit-learn"):
         from sklearn.datasets import load_digits as sklearn_digits
         from sklearn.model_selection import train_test_split
     digits = sklearn_digits()

@@ -42,8 +42,8 @@ def load_folder(
 
     Args:
         directory: the directory of class directories.
-        channels: 3 for RGB, 1 for grey; what every image is decoded to. TensorFlow takes the
-            colours of a BMP with a palette for shades of grey; save such files as PNG.
+        channels: 3 for RGB, 1 for gray; what every image is decoded to. TensorFlow takes the
+            colors of a BMP with a palette for shades of gray; save such files as PNG.
         verify: whether to decode every file once now, so that a damaged one is reported before a
             training begins and not in the middle of it. It takes about a minute for 100,000 photos.
 

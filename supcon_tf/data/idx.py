@@ -38,7 +38,7 @@ def load_idx(directory: str | os.PathLike[str], split: str) -> ArrayImages:
         split: `"train"` or `"test"` (the `t10k` files).
 
     Returns:
-        Grey images `[images, height, width, 1]`; classes are named by their number.
+        Gray images `[images, height, width, 1]`; classes are named by their number.
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -66,7 +66,7 @@ def read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]
     """Reads one idx file of unsigned bytes.
 
     Args:
-        path: the file; gzip is recognised by its first bytes.
+        path: the file; gzip is recognized by its first bytes.
         dimensions: how many dimensions the array must have.
 
     Returns:

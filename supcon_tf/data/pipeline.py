@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from supcon_tf._arguments import integer
+from supcon_tf._checks import check_integer
 from supcon_tf.augmentation import Transform, resize
 from supcon_tf.data.sources import ImageSource
 
@@ -50,7 +50,7 @@ def multi_view_batches(
         (10, TensorShape([256, 2, 8, 8, 1]))
 
     Args:
-        source: the labelled images.
+        source: the labeled images.
         transform: makes a view of an image.
         batch_size: images in a batch.
         epochs: how many times to go through the images.
@@ -78,7 +78,7 @@ def multi_view_batches(
         ("num_views", num_views, 1),
         ("start_step", start_step, 0),
     ):
-        integer(argument, value, least)
+        check_integer(argument, value, least)
     if not isinstance(source, ImageSource):
         raise ValueError(
             "`source` must be an ImageSource: wrap arrays in `supcon_tf.data.ArrayImages(images, "
@@ -208,7 +208,7 @@ def image_batches(
         [100, 100, 100, 60]
 
     Args:
-        source: the labelled images.
+        source: the labeled images.
         size: side in pixels of the central square that is kept.
         batch_size: images in a batch; the last one may hold fewer.
         short_side: what an image's short side is resized to before; `size` by default.
@@ -220,8 +220,8 @@ def image_batches(
     Raises:
         ValueError: if a number is out of range.
     """
-    integer("size", size)
-    integer("batch_size", batch_size)
+    check_integer("size", size)
+    check_integer("batch_size", batch_size)
     labels = tf.constant(source.labels)
 
     def make_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

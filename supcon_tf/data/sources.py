@@ -1,4 +1,4 @@
-"""Labelled images that can be read in any order."""
+"""Labeled images that can be read in any order."""
 
 import abc
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from supcon_tf._arguments import one_of
+from supcon_tf._checks import check_choice
 from supcon_tf.augmentation.crop import crops_first
 
 # Makes float32 images in [0, 1] of one common size, `[images, height, width, channels]`, out of
@@ -17,7 +17,7 @@ ViewFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class ImageSource(abc.ABC):
-    """Labelled images with random access: what `load_digits` and the other loaders return.
+    """Labeled images with random access: what `load_digits` and the other loaders return.
 
     Examples:
         >>> import supcon_tf
@@ -28,12 +28,12 @@ class ImageSource(abc.ABC):
     Args:
         labels: `[images]` integers: positions in `class_names`, or -1 for no label.
         class_names: one name per class.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (gray) or 3 (RGB).
 
     Attributes:
         labels: `[images]` int64 class ids, positions in `class_names`; -1 where there is no label.
         class_names: one name per class.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (gray) or 3 (RGB).
 
     Raises:
         ValueError: if labels are not as described.
@@ -160,7 +160,7 @@ class EncodedImages(ImageSource):
         channels: int = 3,
     ):
         _require_label_of_each("records", records, labels)
-        super().__init__(labels, class_names, one_of("channels", channels, (1, 3)))
+        super().__init__(labels, class_names, check_choice("channels", channels, (1, 3)))
         with tf.device("CPU:0"):
             self._records = tf.constant(records)
         self._read = read
@@ -217,7 +217,7 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
 
     Args:
         contents: scalar string.
-        channels: 1 or 3. Every format is decoded to RGB first, as some cannot be decoded to grey.
+        channels: 1 or 3. Every format is decoded to RGB first, as some cannot be decoded to gray.
 
     Returns:
         `[height, width, channels]` uint8, height and width not known statically.
@@ -253,7 +253,7 @@ def _keeps_its_channels(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_own_channels(contents: tf.Tensor) -> tf.Tensor:
-    """Decodes grey or RGB, with alpha or without, and makes it RGB."""
+    """Decodes gray or RGB, with alpha or without, and makes it RGB."""
     image = tf.io.decode_image(contents, channels=0, expand_animations=False)
-    grey = tf.shape(image)[-1] < 3
-    return tf.gather(image, tf.where(grey, [0, 0, 0], [0, 1, 2]), axis=-1)
+    gray = tf.shape(image)[-1] < 3
+    return tf.gather(image, tf.where(gray, [0, 0, 0], [0, 1, 2]), axis=-1)

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from supcon_tf._requirements import needs
+from supcon_tf._requirements import require_extra
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
 
 
@@ -32,7 +32,7 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
         ValueError: if there is no such data set, or it has no feature `image` or no integer class
             feature `label`.
     """
-    with needs("load_tfds", "tensorflow-datasets"):
+    with require_extra("load_tfds", "tensorflow-datasets"):
         import tensorflow_datasets as tfds
     if not os.path.isdir(data_dir):
         raise FileNotFoundError(f"`data_dir` must exist. Received: data_dir={str(data_dir)!r}")

@@ -14,7 +14,7 @@ from supcon_tf.evaluation.calibration import (
     expected_calibration_error,
     reliability_curve,
 )
-from supcon_tf.evaluation.corruptions import (
+from supcon_tf.evaluation.corruption_errors import (
     ALEXNET_CLEAN_ERROR,
     ALEXNET_ERRORS,
     mean_corruption_error,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from supcon_tf.evaluation.checks import class_ids, matrix, require_column, require_count
+from supcon_tf.evaluation.inputs import class_ids, matrix, require_column, require_count
 
 
 class ReliabilityCurve(NamedTuple):

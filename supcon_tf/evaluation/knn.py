@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from supcon_tf.evaluation.checks import class_ids, matrix, require_count
+from supcon_tf.evaluation.inputs import class_ids, matrix, require_count
 from supcon_tf.evaluation.nearest import nearest
 
 
@@ -34,7 +34,7 @@ def knn_predict(
         train_features: `[train, dim]` numbers of any length; only their direction counts.
         train_labels: `[train]` or `[train, 1]` integer class ids, none of them -1.
         features: `[rows, dim]`.
-        k: how many neighbours vote.
+        k: how many neighbors vote.
         temperature: how fast the weight of a vote falls with the similarity; `math.inf` for equal
             votes.
 
@@ -57,11 +57,11 @@ def knn_predict(
         raise ValueError(f"`temperature` must be above 0. Received: {temperature!r}")
     classes, positions = np.unique(train_labels, return_inverse=True)
     predictions = []
-    for similarities, neighbours in nearest(features, train_features, k):
+    for similarities, neighbors in nearest(features, train_features, k):
         # A common factor of a row's votes changes nothing, and here keeps them from overflowing.
         weights = np.exp((similarities - similarities[:, :1]).astype(np.float64) / temperature)
         rows = np.arange(len(weights))[:, None]
-        slots = rows * len(classes) + positions[neighbours]
+        slots = rows * len(classes) + positions[neighbors]
         votes = np.bincount(slots.ravel(), weights.ravel(), minlength=len(rows) * len(classes))
         predictions.append(classes[votes.reshape(len(rows), -1).argmax(axis=1)])
     return np.concatenate(predictions)

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from supcon_tf._arguments import positive
-from supcon_tf._requirements import needs
-from supcon_tf.evaluation.checks import class_ids, matrix, require_column, require_count
+from supcon_tf._checks import check_positive
+from supcon_tf._requirements import require_extra
+from supcon_tf.evaluation.inputs import class_ids, matrix, require_column, require_count
 
 if TYPE_CHECKING:
     from sklearn.model_selection import GridSearchCV
@@ -27,8 +27,8 @@ def linear_probe(
 ) -> keras.Sequential:
     """Fits a linear softmax classifier by stochastic gradient descent.
 
-    It minimises the mean cross-entropy with Adam, whose learning rate falls to 0 as a cosine,
-    without regularisation. What `LinearClassifier` learns on a frozen encoder, without computing
+    It minimizes the mean cross-entropy with Adam, whose learning rate falls to 0 as a cosine,
+    without regularization. What `LinearClassifier` learns on a frozen encoder, without computing
     its features again in each epoch. Unlike `logistic_regression` it handles any number of rows,
     needs no scikit-learn, and is an ordinary Keras model that can be put on an encoder.
 
@@ -66,7 +66,7 @@ def linear_probe(
     }.items():
         require_count(argument, value)
     require_column("labels", labels, num_classes)
-    positive("learning_rate", learning_rate)
+    check_positive("learning_rate", learning_rate)
     probe = keras.Sequential(
         [keras.Input(features.shape[1:]), keras.layers.Dense(num_classes, dtype="float32")]
     )
@@ -123,7 +123,7 @@ def logistic_regression(
         ImportError: if scikit-learn is not installed.
         ValueError: if shapes, labels or numbers are not as above.
     """
-    with needs("logistic_regression", "scikit-learn"):
+    with require_extra("logistic_regression", "scikit-learn"):
         from sklearn.linear_model import LogisticRegression
         from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
     features = matrix("features", features)

@@ -25,7 +25,7 @@ def nearest(
         queries: `[queries, dim]`.
         references: `[references, dim]`.
         k: how many, at most the references there are (but one if they are the queries).
-        same: whether the references are the queries, none of which then is its own neighbour.
+        same: whether the references are the queries, none of which then is its own neighbor.
 
     Yields:
         For one block of queries after the other, similarities `[block, k]` float32, falling, and

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from supcon_tf.evaluation.checks import class_ids, matrix
+from supcon_tf.evaluation.inputs import class_ids, matrix
 
 
 def mean_per_class_accuracy(predictions: ArrayLike, labels: ArrayLike) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from supcon_tf.evaluation.checks import class_ids, matrix, require_count
+from supcon_tf.evaluation.inputs import class_ids, matrix, require_count
 from supcon_tf.evaluation.nearest import nearest
 
 
@@ -104,6 +104,6 @@ def _relevant(
 ) -> Iterator[NDArray[np.bool_]]:
     """Whether retrieved rows are of the query's class, `[block, k]`, most similar first."""
     first = 0
-    for _, neighbours in nearest(features, features, k, same=True):
-        yield labels[neighbours] == labels[first : first + len(neighbours), None]
-        first += len(neighbours)
+    for _, neighbors in nearest(features, features, k, same=True):
+        yield labels[neighbors] == labels[first : first + len(neighbors), None]
+        first += len(neighbors)

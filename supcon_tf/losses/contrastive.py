@@ -4,10 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from supcon_tf._arguments import integer, one_of, positive
+from supcon_tf._checks import check_choice, check_integer, check_positive
+from supcon_tf.distribution.replicas import replica_context
 from supcon_tf.losses import temperature as temperatures
 from supcon_tf.losses.embedding import EmbeddingLoss, are_finite, nan_unless
-from supcon_tf.similarity.replicas import replica_context
 
 # Which views of a sample are anchors; all views are always compared with.
 ANCHORS = ("all_views", "first_view")
@@ -41,12 +41,14 @@ class ContrastiveLoss(EmbeddingLoss):
             dtype=dtype,
         )
         self.temperature = temperatures.checked(temperature)
-        self.anchors = one_of("anchors", anchors, ANCHORS)
+        self.anchors = check_choice("anchors", anchors, ANCHORS)
         self.base_temperature = (
-            None if base_temperature is None else positive("base_temperature", base_temperature)
+            None
+            if base_temperature is None
+            else check_positive("base_temperature", base_temperature)
         )
-        self.block_size = None if block_size is None else integer("block_size", block_size)
-        self.product_dtype = one_of("product_dtype", product_dtype, (None, "bfloat16"))
+        self.block_size = None if block_size is None else check_integer("block_size", block_size)
+        self.product_dtype = check_choice("product_dtype", product_dtype, (None, "bfloat16"))
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -146,7 +148,8 @@ class ContrastiveLoss(EmbeddingLoss):
             sample_ids: `[batch * views]` int32, equal for the views of one sample.
             views: number of views per sample.
             contrasts: rows, labels and sample ids of what they are compared with, and which of them
-                are there (see `rows.describe`); `None` if they are compared with each other.
+                are there (see `masks.make_anchor_and_contrast_rows`); `None` if they are compared
+                with each other.
             replica: `None`, or the replica whose rows they are, to compare them with everyone's.
 
         Returns:

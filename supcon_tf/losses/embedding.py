@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.losses.labels import are_class_labels, class_ids
+from supcon_tf.distribution.replicas import is_symbolic_build, replica_context
+from supcon_tf.labels import are_class_labels, class_ids
 from supcon_tf.similarity.normalization import l2_normalize
-from supcon_tf.similarity.replicas import is_dry_run, replica_context
 
 
 class _PerSampleReduction(keras.losses.Loss):
@@ -72,7 +72,7 @@ class EmbeddingLoss(keras.losses.Loss):
         return self.reduce(self.call(tf.convert_to_tensor(y_true), y_pred), sample_weight)
 
     def reduce(self, losses: tf.Tensor, sample_weight: Any = None) -> tf.Tensor:
-        """Reduces one loss per sample to what a training step minimises.
+        """Reduces one loss per sample to what a training step minimizes.
 
         Args:
             losses: `[batch]`, as from `call`.
@@ -109,7 +109,7 @@ class EmbeddingLoss(keras.losses.Loss):
 
     def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
         """Turns labels of samples, here class ids, into labels of rows, one row per view."""
-        if is_dry_run():
+        if is_symbolic_build():
             y_true = tf.cast(y_true, tf.int64)
         return tf.repeat(class_ids(y_true), views)
 

@@ -5,13 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf._arguments import one_of
+from supcon_tf._checks import check_choice
+from supcon_tf.labels import UNLABELED, are_distributions, label_distributions
 from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
-from supcon_tf.losses.labels import are_distributions, label_distributions
+from supcon_tf.losses.gathered_rows import gather_rows
 from supcon_tf.losses.temperature import Temperature
-from supcon_tf.similarity.losses import WEIGHTINGS, generalized_supcon
-from supcon_tf.similarity.replicas import gather_rows
-from supcon_tf.similarity.rows import UNLABELLED, dense_rank, describe, describe_square
+from supcon_tf.similarity.masks import dense_rank, make_anchor_and_contrast_rows, make_rows
+from supcon_tf.similarity.row_losses import WEIGHTINGS, generalized_supcon
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -104,7 +104,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             name=name,
             dtype=dtype,
         )
-        self.weighting = one_of("weighting", weighting, WEIGHTINGS)
+        self.weighting = check_choice("weighting", weighting, WEIGHTINGS)
 
     def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
         """Repeats the label rows of samples for their views."""
@@ -129,11 +129,11 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         if contrasts is not None:
             z, column_labels, column_samples, present = contrasts
             size = tf.shape(rows)[0]
-            classes = _classes_of_unlabelled(
+            classes = _classes_of_unlabeled(
                 tf.concat([_is_zero(labels), _is_zero(column_labels)], 0),
                 dense_rank(tf.concat([sample_ids, column_samples], 0)),
             )
-            anchors, columns = describe(
+            anchors, columns = make_anchor_and_contrast_rows(
                 rows,
                 classes[:size],
                 sample_ids,
@@ -144,13 +144,13 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             )
         elif replica is not None:
             first = replica.replica_id_in_sync_group * rows.shape[0]
-            classes = _classes_of_unlabelled(_is_zero(labels), sample_ids, first)
+            classes = _classes_of_unlabeled(_is_zero(labels), sample_ids, first)
             anchors, columns = gather_rows(rows, classes, sample_ids, replica)
             if _labels_are_less(labels, rows, replica.num_replicas_in_sync):
                 column_labels = replica.all_gather(labels, axis=0)
         else:
-            classes = _classes_of_unlabelled(_is_zero(labels), sample_ids)
-            anchors = describe_square(rows, classes, sample_ids)
+            classes = _classes_of_unlabeled(_is_zero(labels), sample_ids)
+            anchors = make_rows(rows, classes, sample_ids)
         return generalized_supcon(
             anchors,
             labels,
@@ -173,8 +173,8 @@ def _is_zero(labels: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(labels == 0, axis=1)
 
 
-def _classes_of_unlabelled(zero: tf.Tensor, sample_ids: tf.Tensor, first: Any = 0) -> tf.Tensor:
-    """Puts each row in a class of its own, from `first` on, but those of unlabelled samples.
+def _classes_of_unlabeled(zero: tf.Tensor, sample_ids: tf.Tensor, first: Any = 0) -> tf.Tensor:
+    """Puts each row in a class of its own, from `first` on, but those of unlabeled samples.
 
     Args:
         zero: `[rows]` booleans: whether the row's label is zero.
@@ -183,8 +183,8 @@ def _classes_of_unlabelled(zero: tf.Tensor, sample_ids: tf.Tensor, first: Any = 
     """
     size = tf.shape(zero)[0]
     own_class = first + tf.range(size)
-    unlabelled = tf.math.unsorted_segment_min(tf.cast(zero, tf.int32), sample_ids, size)
-    return tf.where(tf.gather(unlabelled, sample_ids) > 0, UNLABELLED, own_class)
+    unlabeled = tf.math.unsorted_segment_min(tf.cast(zero, tf.int32), sample_ids, size)
+    return tf.where(tf.gather(unlabeled, sample_ids) > 0, UNLABELED, own_class)
 
 
 def _labels_are_less(labels: tf.Tensor, rows: tf.Tensor, replicas: int) -> bool:

@@ -5,16 +5,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf._arguments import one_of, positive
+from supcon_tf._checks import check_choice, check_positive
 from supcon_tf.losses.embedding import EmbeddingLoss
-from supcon_tf.similarity.pairs import (
+from supcon_tf.losses.gathered_rows import gather_rows
+from supcon_tf.similarity.masks import Rows, make_rows
+from supcon_tf.similarity.pair_losses import (
     hard_triplets,
     max_margin_pairs,
     n_pairs,
     semi_hard_triplets,
 )
-from supcon_tf.similarity.replicas import gather_rows
-from supcon_tf.similarity.rows import Rows, describe_square
 
 _TRIPLETS = {"semi_hard": semi_hard_triplets, "hard": hard_triplets}
 
@@ -36,7 +36,7 @@ class MetricLearningLoss(EmbeddingLoss):
     ) -> tf.Tensor:
         """Computes the loss of each view of each sample."""
         if replica is None:
-            anchors = contrasts = describe_square(rows, labels, sample_ids)
+            anchors = contrasts = make_rows(rows, labels, sample_ids)
         else:
             anchors, contrasts = gather_rows(rows, labels, sample_ids, replica, differentiable=True)
         return self.pair_losses(anchors, contrasts)
@@ -198,8 +198,8 @@ class TripletLoss(MetricLearningLoss):
             name=name,
             dtype=dtype,
         )
-        self.mining = one_of("mining", mining, tuple(_TRIPLETS))
-        self.margin = positive("margin", margin)
+        self.mining = check_choice("mining", mining, tuple(_TRIPLETS))
+        self.margin = check_positive("margin", margin)
 
     def pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
         """Computes the equation of the mining for every row."""
@@ -278,7 +278,7 @@ class MaxMarginLoss(MetricLearningLoss):
             name=name,
             dtype=dtype,
         )
-        self.margin = positive("margin", margin)
+        self.margin = check_positive("margin", margin)
 
     def pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
         """Computes the mean over its pairs for every row."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from supcon_tf.similarity.rows import UNLABELLED
+from supcon_tf.labels import UNLABELED
 
 
 def warn_without_positives(labels: np.ndarray[Any, Any], stacklevel: int) -> bool:
@@ -36,4 +36,4 @@ def _have_positive(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if labels.ndim == 2:
         return (labels * (labels.sum(axis=0) - labels)).sum(axis=1) > 0
     _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return (counts[place] > 1) & (labels != UNLABELLED)
+    return (counts[place] > 1) & (labels != UNLABELED)

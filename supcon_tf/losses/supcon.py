@@ -5,13 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf._arguments import integer, one_of
+from supcon_tf._checks import check_choice, check_integer
 from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
+from supcon_tf.losses.gathered_rows import gather_rows
 from supcon_tf.losses.positives import warn_without_positives
 from supcon_tf.losses.temperature import Temperature
-from supcon_tf.similarity.losses import DENOMINATORS, SUMMATIONS, supcon
-from supcon_tf.similarity.replicas import gather_rows
-from supcon_tf.similarity.rows import describe, describe_square
+from supcon_tf.similarity.masks import make_anchor_and_contrast_rows, make_rows
+from supcon_tf.similarity.row_losses import DENOMINATORS, SUMMATIONS, supcon
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -119,10 +119,12 @@ class SupConLoss(ContrastiveLoss):
             name=name,
             dtype=dtype,
         )
-        self.summation = one_of("summation", summation, SUMMATIONS)
-        self.denominator = one_of("denominator", denominator, DENOMINATORS)
+        self.summation = check_choice("summation", summation, SUMMATIONS)
+        self.denominator = check_choice("denominator", denominator, DENOMINATORS)
         self.positives_cap = (
-            None if positives_cap is None else integer("positives_cap", positives_cap, least=0)
+            None
+            if positives_cap is None
+            else check_integer("positives_cap", positives_cap, least=0)
         )
         self._has_warned = False
 
@@ -143,13 +145,13 @@ class SupConLoss(ContrastiveLoss):
         columns = None
         if contrasts is not None:
             z, column_labels, column_samples, present = contrasts
-            anchors, columns = describe(
+            anchors, columns = make_anchor_and_contrast_rows(
                 rows, labels, sample_ids, z, column_labels, column_samples, ranked, present
             )
         elif replica is not None:
             anchors, columns = gather_rows(rows, labels, sample_ids, replica, ranked)
         else:
-            anchors = describe_square(rows, labels, sample_ids, ranked)
+            anchors = make_rows(rows, labels, sample_ids, ranked)
         return supcon(
             anchors,
             columns,

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
-from supcon_tf._arguments import positive
+from supcon_tf._checks import check_positive
 
 Temperature: TypeAlias = float | LearningRateSchedule | keras.Variable | tf.Variable
 
@@ -27,7 +27,7 @@ def checked(temperature: Any) -> Temperature:
     """
     if isinstance(temperature, (LearningRateSchedule, *_VARIABLES)):
         return temperature
-    return positive("temperature", temperature)
+    return check_positive("temperature", temperature)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,13 @@
 """Encoders, projection heads and the models that train them."""
 
-from supcon_tf.models import encoders
-from supcon_tf.models.averaged import AveragedCrossEntropyModel
-from supcon_tf.models.classifier import CrossEntropyModel, LinearClassifier
+from supcon_tf import encoders
+from supcon_tf.models.averaged_model import AveragedCrossEntropyModel
+from supcon_tf.models.cross_entropy_model import CrossEntropyModel, LinearClassifier
 from supcon_tf.models.heads import projection_head
-from supcon_tf.models.joint import JointSupConModel
-from supcon_tf.models.mixing import MixingLayer
-from supcon_tf.models.momentum import MomentumSupConModel
-from supcon_tf.models.supcon import SupConModel
+from supcon_tf.models.joint_model import JointSupConModel
+from supcon_tf.models.mixing_layer import MixingLayer
+from supcon_tf.models.momentum_model import MomentumSupConModel
+from supcon_tf.models.supcon_model import SupConModel
 
 __all__ = [
     "AveragedCrossEntropyModel",

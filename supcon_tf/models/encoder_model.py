@@ -6,11 +6,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.checks import symbolic_inputs
-from supcon_tf.models.replicated import ReplicatedModel
+from supcon_tf.models.arguments import symbolic_inputs
+from supcon_tf.models.distributed_model import DistributedModel
 
 
-class EncoderModel(ReplicatedModel):
+class EncoderModel(DistributedModel):
     """A model that takes what its encoder takes.
 
     Attributes:

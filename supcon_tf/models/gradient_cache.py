@@ -6,11 +6,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf.distribution.replicas import replica_context
 from supcon_tf.models.views import each, first, with_leading_axes
-from supcon_tf.similarity.replicas import replica_context
 
 
-def project_in_pieces(
+def project_in_micro_batches(
     model: keras.Model, views: Any, micro_batch_size: int
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
     """Projects a batch piece by piece, without keeping activations.
@@ -74,7 +74,7 @@ def _project(model: keras.Model, piece: Any) -> tf.Tensor:
     return projections
 
 
-def map_in_pieces(
+def map_micro_batches(
     function: Callable[[Any], tf.Tensor], batch: Any, micro_batch_size: int
 ) -> tf.Tensor:
     """Applies a function that needs no gradient to a batch piece by piece.
@@ -88,7 +88,7 @@ def map_in_pieces(
         `[batch, ...]` results.
 
     Raises:
-        ValueError: as `project_in_pieces`.
+        ValueError: as `project_in_micro_batches`.
     """
     return _join(_map_in_turn(function, _cut(batch, micro_batch_size)))
 

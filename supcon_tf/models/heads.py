@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from supcon_tf._arguments import integer
+from supcon_tf._checks import check_integer
 
 
 def projection_head(
@@ -33,14 +33,14 @@ def projection_head(
 
     Args:
         widths: output width of every layer, the last one being the projection's.
-        batch_norm: whether hidden layers are followed by batch normalisation.
+        batch_norm: whether hidden layers are followed by batch normalization.
         synchronized_batch_norm: whether its statistics are those of the global batch when several
             replicas train.
         name: name of the head.
 
     Returns:
         A model from representations `[batch, dim]` to projections `[batch, widths[-1]]`, not
-        normalised: the model that owns the head does that.
+        normalized: the model that owns the head does that.
 
     Raises:
         ValueError: if there are no widths or one is not a positive integer.
@@ -49,7 +49,7 @@ def projection_head(
         raise ValueError(
             f"`widths` must be a sequence of widths, such as (512, 128). Received: {widths!r}"
         )
-    widths = [integer("widths", width) for width in widths]
+    widths = [check_integer("widths", width) for width in widths]
     head = keras.Sequential(name=name or "projection_head")
     for i, width in enumerate(widths[:-1], start=1):
         head.add(layers.Dense(width, use_bias=not batch_norm, name=f"hidden{i}"))

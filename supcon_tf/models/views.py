@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.checks import symbolic_inputs
+from supcon_tf.models.arguments import symbolic_inputs
 
 
 def each(function: Callable[..., Any], *structures: Any) -> Any:

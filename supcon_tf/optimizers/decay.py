@@ -8,13 +8,13 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from supcon_tf._arguments import not_negative
+from supcon_tf._checks import check_non_negative
 
-# Scales and offsets of normalisations, which are not decayed in the official code of SupCon.
+# Scales and offsets of normalizations, which are not decayed in the official code of SupCon.
 NORMALIZATIONS = (r"/(gamma|beta)$",)
 
 
-class GradientDecay(keras.optimizers.Optimizer):
+class CoupledWeightDecay(keras.optimizers.Optimizer):
     """Base of the optimizers that add `weight_decay` times the weights to their gradient.
 
     That is the gradient of `weight_decay / 2 * |w|^2`, so that momentum and adaptive scales act
@@ -34,7 +34,7 @@ class GradientDecay(keras.optimizers.Optimizer):
         **kwargs: Any,
     ):
         if weight_decay is not None:
-            weight_decay = not_negative("weight_decay", weight_decay)
+            weight_decay = check_non_negative("weight_decay", weight_decay)
         super().__init__(*args, weight_decay=weight_decay, **kwargs)
         self.exclude = _patterns("exclude", exclude)
         self._undecayed_names: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class GradientDecay(keras.optimizers.Optimizer):
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-    ) -> "GradientDecay":
+    ) -> "CoupledWeightDecay":
         """Rebuilds an optimizer from `get_config`."""
         arguments = dict(config)
         names = arguments.pop("undecayed_names", ())
@@ -138,7 +138,7 @@ def _is_found(patterns: Sequence[str], variable: keras.Variable | tf.Variable) -
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class SGD(GradientDecay, keras.optimizers.SGD):
+class SGD(CoupledWeightDecay, keras.optimizers.SGD):
     """`keras.optimizers.SGD` whose weight decay is a part of the gradient.
 
     With `exclude=()`, the default, the step is that of PyTorch's SGD, but that the learning rate
@@ -168,7 +168,7 @@ class SGD(GradientDecay, keras.optimizers.SGD):
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class RMSprop(GradientDecay, keras.optimizers.RMSprop):
+class RMSprop(CoupledWeightDecay, keras.optimizers.RMSprop):
     """`keras.optimizers.RMSprop` whose weight decay is a part of the gradient.
 
     As in TensorFlow 1, epsilon stands under the root; unlike there, the mean of squared gradients

@@ -6,11 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from supcon_tf.optimizers.decay import NORMALIZATIONS, GradientDecay
+from supcon_tf.optimizers.decay import NORMALIZATIONS, CoupledWeightDecay
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class LARS(GradientDecay):
+class LARS(CoupledWeightDecay):
     r"""SGD with momentum, whose step in each weight is in proportion to the weight's length.
 
     With learning rate $\alpha$, weights $w$ and gradient $g$ of one variable, and momentum buffer
@@ -39,7 +39,7 @@ class LARS(GradientDecay):
         weight_decay: beta, from 0, or `None` for 0: added to the gradient before the ratio is
             taken, unlike that of Keras's optimizers.
         exclude: regular expressions; variables in whose path one is found are neither scaled nor
-            decayed. By default scales and offsets of normalisations; biases are scaled. What
+            decayed. By default scales and offsets of normalizations; biases are scaled. What
             `exclude_from_weight_decay` excludes is scaled all the same.
         name: name of the optimizer.
         **kwargs: clipping, averaging and gradient accumulation, see `keras.optimizers.Optimizer`.

@@ -6,7 +6,7 @@ the float32 arithmetic that the streaming implementation is compared with.
 
 import tensorflow as tf
 
-from supcon_tf.similarity.rows import UNLABELLED
+from supcon_tf.labels import UNLABELED
 
 
 def positive_mask(class_ids: tf.Tensor, sample_ids: tf.Tensor) -> tf.Tensor:
@@ -19,8 +19,8 @@ def positive_mask(class_ids: tf.Tensor, sample_ids: tf.Tensor) -> tf.Tensor:
     Returns:
         `[rows, rows]` booleans: rows of the same class or the same sample, without the row itself.
     """
-    labelled = class_ids != UNLABELLED
-    same_class = (class_ids[:, None] == class_ids[None, :]) & labelled[:, None]
+    labeled = class_ids != UNLABELED
+    same_class = (class_ids[:, None] == class_ids[None, :]) & labeled[:, None]
     same_sample = sample_ids[:, None] == sample_ids[None, :]
     itself = tf.eye(tf.shape(class_ids)[0], dtype=tf.bool)
     return (same_class | same_sample) & ~itself

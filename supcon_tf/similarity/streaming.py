@@ -26,19 +26,19 @@ from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
+from supcon_tf.distribution.replicas import gather_vectors
+from supcon_tf.similarity.dot import dot
 from supcon_tf.similarity.gradients import differentiable_once
-from supcon_tf.similarity.products import contract
-from supcon_tf.similarity.replicas import gather_vectors
-from supcon_tf.similarity.rows import POSITIVES, Meeting, Rows, meet, members
-from supcon_tf.similarity.target import Classes, similarity_sums, weight_sums
+from supcon_tf.similarity.label_sums import Classes, similarity_sums, weight_sums
+from supcon_tf.similarity.masks import POSITIVES, PairMasks, Rows, pair_masks, set_mask
 from supcon_tf.similarity.tiles import (
     DEFAULT_BLOCK_SIZE,
-    HIDDEN,
+    MASK_BIAS,
     Block,
     are_two_sides,
     cut_blocks,
-    hiding_terms,
     join_blocks,
+    mask_bias,
     walk_tiles,
 )
 
@@ -56,7 +56,7 @@ class Reduction(NamedTuple):
 
     Attributes:
         kind: `"logsumexp"` or `"sum"` of the terms, or `"count"` of the columns.
-        among: the set of columns (see `rows.members`).
+        among: the set of columns (see `masks.set_mask`).
     """
 
     kind: str
@@ -72,7 +72,7 @@ class Settings(NamedTuple):
         reductions: the reductions to compute in one walk.
         one_exponential: for rows of length 1, whether `exp(s - 1 / tau)` stays a normal float32 for
             all pairs. `None` to look at the rows and at tau in every step.
-        positives_cap: see `rows.members`.
+        positives_cap: see `masks.set_mask`.
         itself: whether every anchor is also among the contrasts that are given.
         block_size: the largest number of rows and of columns of a tile.
         product_dtype: name of the dtype to which the factors of products are rounded, or `None`.
@@ -100,7 +100,7 @@ class LogSumExp(NamedTuple):
     log_total: tf.Tensor
 
 
-class Role(NamedTuple):
+class AnchorResiduals(NamedTuple):
     """What the backward walk knows of rows in their role as anchors.
 
     On several replicas these vectors, gathered, are all that a replica needs to know of the other
@@ -110,19 +110,19 @@ class Role(NamedTuple):
         shift: `[reductions, rows]` maxima of the log-sum-exps.
         gradient: `[reductions, rows]` gradients of the loss with respect to sums of terms, or of
             exp(term - shift).
-        against: b, or `None` if the terms are the similarities.
+        log_negatives: b, or `None` if the terms are the similarities.
     """
 
     shift: tf.Tensor
     gradient: tf.Tensor
-    against: LogSumExp | None
+    log_negatives: LogSumExp | None
 
 
 def reduce_rows(
     anchors: Rows,
     contrasts: Rows | None,
     settings: Settings,
-    against: LogSumExp | None = None,
+    log_negatives: LogSumExp | None = None,
     replica: tf.distribute.ReplicaContext | None = None,
 ) -> list[tf.Tensor | LogSumExp]:
     """Reduces every anchor's similarities to the contrasts.
@@ -131,7 +131,7 @@ def reduce_rows(
         anchors: the rows i.
         contrasts: the columns j; `None` if they are the anchors, which halves the work.
         settings: which reductions, and how.
-        against: `None` to reduce the similarities, or b to reduce log-probabilities.
+        log_negatives: `None` to reduce the similarities, or b to reduce log-probabilities.
         replica: `None`, or the replica whose rows the anchors are; the contrasts are then
             everyone's rows, and the gradient is that of everyone's losses.
 
@@ -146,13 +146,13 @@ def reduce_rows(
     inputs = [anchors.z]
     if other_rows is not None:
         inputs.append(other_rows.z)
-    if against is not None:
-        inputs.append(against.log_total)
+    if log_negatives is not None:
+        inputs.append(log_negatives.log_total)
 
     def named(z: tf.Tensor, *rest: tf.Tensor) -> tuple[Rows, Rows | None, LogSumExp | None]:
         left = list(rest)
         columns = contrasts if other_rows is None else other_rows._replace(z=left.pop(0))
-        b = None if against is None else against._replace(log_total=left.pop(0))
+        b = None if log_negatives is None else log_negatives._replace(log_total=left.pop(0))
         return anchors._replace(z=z), columns, b
 
     def forward(*inputs: tf.Tensor) -> tf.Tensor:
@@ -163,17 +163,17 @@ def reduce_rows(
 
     def backward(out: tf.Tensor, upstream: tf.Tensor, *inputs: tf.Tensor) -> list[tf.Tensor]:
         rows, columns, b = named(*inputs)
-        role = Role(out[0], upstream[1], b)
+        residuals = AnchorResiduals(out[0], upstream[1], b)
         if other_rows is None:
             # A row is an anchor here and a contrast of everyone's anchors.
-            everyones = role if replica is None else gather_vectors(role, replica)
-            dz, db = _backward(rows, columns, role, everyones, settings)
+            everyones = residuals if replica is None else gather_vectors(residuals, replica)
+            dz, db = _backward(rows, columns, residuals, everyones, settings)
             gradients = [dz, db]
         else:
             # Two walks, since contrasts that take no gradient (a queue) need only the first: a
             # graph drops the other.
-            dz, db = _backward(rows, columns, role, None, settings)
-            dc, _ = _backward(columns, rows, None, role, settings)
+            dz, db = _backward(rows, columns, residuals, None, settings)
+            dc, _ = _backward(columns, rows, None, residuals, settings)
             gradients = [dz, dc, db]
         return [x for x in gradients if x is not None]
 
@@ -196,7 +196,7 @@ def _log(maximum: tf.Tensor, total: tf.Tensor) -> LogSumExp:
 def _forward(
     rows: Rows,
     columns: Rows | None,
-    against: LogSumExp | None,
+    log_negatives: LogSumExp | None,
     settings: Settings,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Computes per reduction a shift and the sum of terms, or of exp(term - shift).
@@ -208,11 +208,13 @@ def _forward(
     # Sums and counts over a class need no tiles. Their gradients do: in a tile they are subtracted
     # from those of the log-sum-exp pair by pair, and not when both have grown.
     def by_class(reduction: Reduction) -> bool:
-        linear = reduction.kind == "count" or (reduction.kind == "sum" and against is None)
+        linear = reduction.kind == "count" or (reduction.kind == "sum" and log_negatives is None)
         return linear and reduction.among == POSITIVES and settings.positives_cap is None
 
     in_tiles = tuple(x for x in settings.reductions if not by_class(x))
-    results = iter(_sum_over_tiles(rows, columns, against, settings._replace(reductions=in_tiles)))
+    results = iter(
+        _sum_over_tiles(rows, columns, log_negatives, settings._replace(reductions=in_tiles))
+    )
     shifts, totals = [], []
     for reduction in settings.reductions:
         if by_class(reduction):
@@ -240,50 +242,50 @@ def _sum_over_class(
 
 
 def _sum_over_tiles(
-    rows: Rows, columns: Rows | None, against: LogSumExp | None, settings: Settings
+    rows: Rows, columns: Rows | None, log_negatives: LogSumExp | None, settings: Settings
 ) -> list[list[tf.Tensor]]:
     two_sides = are_two_sides(columns, settings.itself)
-    row_blocks = cut_blocks((rows, against), settings.block_size, hiding_terms(rows, two_sides))
+    row_blocks = cut_blocks((rows, log_negatives), settings.block_size, mask_bias(rows, two_sides))
     column_blocks = None
     if columns is not None:
-        hidden = hiding_terms(columns, two_sides)
-        column_blocks = cut_blocks((columns, None), settings.block_size, hidden)
+        bias = mask_bias(columns, two_sides)
+        column_blocks = cut_blocks((columns, None), settings.block_size, bias)
 
     def walk(shift: tf.Tensor | None) -> list[list[tf.Tensor]]:
         def tile(
             row_block: Block, column_block: Block, own: _Sums, other: _Sums | None
         ) -> tuple[_Sums, _Sums | None]:
-            (i, against_i, hidden_i), (j, against_j, hidden_j) = row_block, column_block
-            s = _similarities(i, j, settings) + (hidden_i + hidden_j)
-            met = meet(i, j, same_rows=(other is None) if columns is None else None)
+            (i, log_negatives_i, bias_i), (j, log_negatives_j, bias_j) = row_block, column_block
+            s = _similarities(i, j, settings) + (bias_i + bias_j)
+            masks = pair_masks(i, j, same_rows=(other is None) if columns is None else None)
 
             def absorb(
-                state: _Sums, i: Rows, j: Rows, against_i: LogSumExp | None, axis: int
+                state: _Sums, i: Rows, j: Rows, log_negatives_i: LogSumExp | None, axis: int
             ) -> _Sums:
-                term, _ = _terms(s, against_i)
+                term, _ = _terms(s, log_negatives_i)
                 return [
-                    _absorb(part, kind, term, members(i, j, met, among, cap), shift, axis)
+                    _accumulate(part, kind, term, set_mask(i, j, masks, among, cap), shift, axis)
                     for part, (kind, among) in zip(state, settings.reductions, strict=True)
                 ]
 
-            own = absorb(own, i, j, against_i, axis=1)
-            return own, None if other is None else absorb(other, j, i, against_j, axis=0)
+            own = absorb(own, i, j, log_negatives_i, axis=1)
+            return own, None if other is None else absorb(other, j, i, log_negatives_j, axis=0)
 
         cap = settings.positives_cap
         vector = tf.zeros_like(row_blocks[0].index, rows.z.dtype)
-        state = [_nothing(vector, kind, shift) for kind, _ in settings.reductions]
+        state = [_initial_state(vector, kind, shift) for kind, _ in settings.reductions]
         state = walk_tiles(tile, state, row_blocks, column_blocks)
         return [[join_blocks(x, rows) for x in _shift_and_total(part, shift)] for part in state]
 
-    return _with_shift(walk, rows, columns, against, settings)
+    return _with_shift(walk, rows, columns, log_negatives, settings)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _backward(
     rows: Rows,
     columns: Rows | None,
-    row_role: Role | None,
-    column_role: Role | None,
+    row_residuals: AnchorResiduals | None,
+    column_residuals: AnchorResiduals | None,
     settings: Settings,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Computes the gradients with respect to the embeddings of the rows, and their `against`.
@@ -291,24 +293,24 @@ def _backward(
     Args:
         rows: the rows whose gradient is wanted.
         columns: the rows they met in the forward walk; `None` if they are the same.
-        row_role: the rows' role as anchors of the columns, or `None`.
-        column_role: the columns' role as anchors of the rows, or `None`.
+        row_residuals: the rows' role as anchors of the columns, or `None`.
+        column_residuals: the columns' role as anchors of the rows, or `None`.
         settings: as in the forward walk.
 
     Returns:
         `[rows, dim]`, and `[rows]` or `None`.
     """
-    against = None if row_role is None else row_role.against
+    log_negatives = None if row_residuals is None else row_residuals.log_negatives
     # The zero embeddings of padding add nothing here, so that hiding it would only take time.
     two_sides = are_two_sides(columns, settings.itself)
 
     def walk(shift: tf.Tensor | None) -> list[tf.Tensor]:
-        def blocks(side: Rows, role: Role | None) -> Block:
-            hidden = hiding_terms(side, two_sides) if two_sides else None
-            return cut_blocks((side, _by_reduction(role)), settings.block_size, hidden)
+        def blocks(side: Rows, residuals: AnchorResiduals | None) -> Block:
+            bias = mask_bias(side, two_sides) if two_sides else None
+            return cut_blocks((side, _by_reduction(residuals)), settings.block_size, bias)
 
-        row_blocks = blocks(rows, row_role)
-        column_blocks = None if columns is None else blocks(columns, column_role)
+        row_blocks = blocks(rows, row_residuals)
+        column_blocks = None if columns is None else blocks(columns, column_residuals)
 
         def tile(
             row_block: Block,
@@ -316,50 +318,50 @@ def _backward(
             own: list[tf.Tensor],
             other: list[tf.Tensor] | None,
         ) -> tuple[list[tf.Tensor], list[tf.Tensor] | None]:
-            (i, role_i, hidden_i), (j, role_j, hidden_j) = row_block, column_block
+            (i, residuals_i, bias_i), (j, residuals_j, bias_j) = row_block, column_block
             s = _similarities(i, j, settings)
             if two_sides:
-                s += hidden_i + hidden_j
-            met = meet(i, j, same_rows=(other is None) if columns is None else None)
-            w_ij = _weights(s, i, j, met, role_i, shift, settings)
-            w_ji = _weights(s, j, i, met, role_j, shift, settings)
+                s += bias_i + bias_j
+            masks = pair_masks(i, j, same_rows=(other is None) if columns is None else None)
+            w_ij = _weights(s, i, j, masks, residuals_i, shift, settings)
+            w_ji = _weights(s, j, i, masks, residuals_j, shift, settings)
             weights = sum(w for w in (w_ij, w_ji) if w is not None)
 
             def add(
                 state: list[tf.Tensor], z: tf.Tensor, axis: int, own_weights: tf.Tensor
             ) -> list[tf.Tensor]:
-                dz, *d_against = state
-                dz += contract(z, weights, (1, axis), settings.product_dtype)
-                return [dz] + [x - tf.reduce_sum(own_weights, axis) for x in d_against]
+                dz, *d_log_negatives = state
+                dz += dot(z, weights, (1, axis), settings.product_dtype)
+                return [dz] + [x - tf.reduce_sum(own_weights, axis) for x in d_log_negatives]
 
             own = add(own, j.z, 1, w_ij)
             return own, None if other is None else add(other, i.z, 0, w_ji)
 
         z = row_blocks[0].z
         state = [tf.zeros_like(z)]
-        if against is not None:
+        if log_negatives is not None:
             state.append(tf.zeros_like(z[:, 0]))
         state = walk_tiles(tile, state, row_blocks, column_blocks)
-        dz, *d_against = (join_blocks(x, rows) for x in state)
-        return [dz / settings.temperature, *d_against]
+        dz, *d_log_negatives = (join_blocks(x, rows) for x in state)
+        return [dz / settings.temperature, *d_log_negatives]
 
-    any_against = (row_role or column_role).against  # type: ignore[union-attr]  # one is given
-    dz, *d_against = _with_shift(walk, rows, columns, any_against, settings)
-    return dz, d_against[0] if d_against else None
+    any_log_negatives = (row_residuals or column_residuals).log_negatives  # type: ignore[union-attr]  # one is given
+    dz, *d_log_negatives = _with_shift(walk, rows, columns, any_log_negatives, settings)
+    return dz, d_log_negatives[0] if d_log_negatives else None
 
 
 def _similarities(i: Rows, j: Rows, settings: Settings) -> tf.Tensor:
     # Scaled after the product, so that s_ij and s_ji are the same number: the backward walk takes
     # exponentials of one that the forward walk has taken the maximum of the other of.
-    products = contract(i.z, j.z, (0, 0), settings.product_dtype)
+    products = dot(i.z, j.z, (0, 0), settings.product_dtype)
     return products * (1 / settings.temperature)
 
 
-def _terms(s: tf.Tensor, against: LogSumExp | None) -> tuple[tf.Tensor, tf.Tensor | None]:
+def _terms(s: tf.Tensor, log_negatives: LogSumExp | None) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Returns the terms t(s), and their derivative by s unless it is 1."""
-    if against is None:
+    if log_negatives is None:
         return s, None
-    log_odds = (against.maximum - s) + against.log_total
+    log_odds = (log_negatives.maximum - s) + log_negatives.log_total
     return -tf.math.softplus(log_odds), tf.math.sigmoid(log_odds)
 
 
@@ -372,11 +374,11 @@ def _with_shift(
     walk: Callable[[tf.Tensor | None], _Result],
     rows: Rows,
     columns: Rows | None,
-    against: LogSumExp | None,
+    log_negatives: LogSumExp | None,
     settings: Settings,
 ) -> _Result:
     """Calls `walk(shift)`, with the shift that suits all similarities or with `None`."""
-    if against is not None or all(kind != "logsumexp" for kind, _ in settings.reductions):
+    if log_negatives is not None or all(kind != "logsumexp" for kind, _ in settings.reductions):
         return walk(None)
     if settings.one_exponential is not None:
         return walk(1 / settings.temperature if settings.one_exponential else None)
@@ -387,14 +389,14 @@ def _with_shift(
     return tf.cond(2 * largest < SAFE_SPREAD, lambda: walk(largest), lambda: walk(None))
 
 
-def _nothing(vector: tf.Tensor, kind: str, shift: tf.Tensor | None) -> list[tf.Tensor]:
+def _initial_state(vector: tf.Tensor, kind: str, shift: tf.Tensor | None) -> list[tf.Tensor]:
     """The state of a reduction before the first tile."""
     if kind == "logsumexp" and shift is None:
         return [tf.fill(tf.shape(vector), vector.dtype.min), vector]
     return [vector]
 
 
-def _absorb(
+def _accumulate(
     state: list[tf.Tensor],
     kind: str,
     term: tf.Tensor,
@@ -427,39 +429,41 @@ def _shift_and_total(
         return tf.ones_like(state[0]) * (0 if shift is None else shift), state[0]
     maximum, total = state
     # The maximum of NaN alone may be below all numbers too; the sum tells.
-    empty = (maximum <= HIDDEN) & ~tf.math.is_nan(total)
+    empty = (maximum <= MASK_BIAS) & ~tf.math.is_nan(total)
     zeros = tf.zeros_like(total)
     return tf.where(empty, zeros, maximum), tf.where(empty, zeros, total)
 
 
-def _by_reduction(role: Role | None) -> Role | None:
+def _by_reduction(residuals: AnchorResiduals | None) -> AnchorResiduals | None:
     """Splits matrices into one vector per reduction."""
-    if role is None:
+    if residuals is None:
         return None
-    return role._replace(shift=tf.unstack(role.shift), gradient=tf.unstack(role.gradient))
+    return residuals._replace(
+        shift=tf.unstack(residuals.shift), gradient=tf.unstack(residuals.gradient)
+    )
 
 
 def _weights(
     s: tf.Tensor,
     i: Rows,
     j: Rows,
-    met: Meeting,
-    role: Role | None,
+    masks: PairMasks,
+    residuals: AnchorResiduals | None,
     shift: tf.Tensor | None,
     settings: Settings,
 ) -> tf.Tensor | None:
     """Computes the derivatives of the loss by the similarities that i has as an anchor."""
-    if role is None:
+    if residuals is None:
         return None
-    term, slope = _terms(s, role.against)
+    term, slope = _terms(s, residuals.log_negatives)
     total = tf.zeros_like(s)
     for k, (kind, among) in enumerate(settings.reductions):
         if kind == "count":
             continue
-        weights = tf.broadcast_to(role.gradient[k], tf.shape(s))
+        weights = tf.broadcast_to(residuals.gradient[k], tf.shape(s))
         if kind == "logsumexp":
             # A fixed shift makes this the same exponential in both roles of a row.
-            weights *= tf.exp(term - (role.shift[k] if shift is None else shift))
-        mask = members(i, j, met, among, settings.positives_cap)
+            weights *= tf.exp(term - (residuals.shift[k] if shift is None else shift))
+        mask = set_mask(i, j, masks, among, settings.positives_cap)
         total += tf.where(mask, weights, tf.zeros([], s.dtype))
     return total if slope is None else total * slope

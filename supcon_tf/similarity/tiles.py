@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import tensorflow as tf
 
-from supcon_tf.similarity.rows import ABSENT, Rows
+from supcon_tf.similarity.masks import ABSENT, Rows
 
 # Rows, what else is known of them, and what to add to their similarities.
 Block = tuple[Rows, Any, Any]
@@ -22,7 +22,7 @@ _Tree = TypeVar("_Tree")
 DEFAULT_BLOCK_SIZE = 1024
 
 # Added to the similarities of rows that are not there: far below any similarity.
-HIDDEN = -1e30
+MASK_BIAS = -1e30
 
 
 def are_two_sides(columns: Rows | None, itself: bool) -> bool:
@@ -30,7 +30,7 @@ def are_two_sides(columns: Rows | None, itself: bool) -> bool:
     return columns is not None and not itself
 
 
-def hiding_terms(rows: Rows, look: bool) -> tf.Tensor:
+def mask_bias(rows: Rows, look: bool) -> tf.Tensor:
     """Returns what to add to the similarities of rows; those not there leave all log-sum-exps.
 
     A constant, where nobody has to look at which are there, costs nothing.
@@ -38,13 +38,13 @@ def hiding_terms(rows: Rows, look: bool) -> tf.Tensor:
     zeros = tf.zeros_like(rows.z[:, 0])
     if not look:
         return zeros
-    return tf.where(rows.index == ABSENT, tf.constant(HIDDEN, zeros.dtype), zeros)
+    return tf.where(rows.index == ABSENT, tf.constant(MASK_BIAS, zeros.dtype), zeros)
 
 
-def cut_blocks(tree: tuple[Rows, Any], block_size: int, hidden: tf.Tensor | None) -> Block:
+def cut_blocks(tree: tuple[Rows, Any], block_size: int, bias: tf.Tensor | None) -> Block:
     """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible.
 
-    Padding has zero embeddings and belongs to no class. `hidden`, which becomes the last member of
+    Padding has zero embeddings and belongs to no class. `bias`, which becomes the last member of
     the tuple, hides padding too.
     """
     rows = tree[0].z
@@ -62,7 +62,7 @@ def cut_blocks(tree: tuple[Rows, Any], block_size: int, hidden: tf.Tensor | None
         return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
 
     blocks = _map(cut, tree)
-    return (*blocks, None if hidden is None else cut(hidden, HIDDEN))
+    return (*blocks, None if bias is None else cut(bias, MASK_BIAS))
 
 
 def join_blocks(x: tf.Tensor, rows: Rows) -> tf.Tensor:

@@ -13,14 +13,14 @@ from supcon_tf.augmentation.mixing import KINDS, Mixing, _cut_box, symmetric_bet
 HEIGHT, WIDTH = 6, 10
 
 
-def labelled_pixels(samples, views):
+def labeled_pixels(samples, views):
     labels = tf.eye(samples)
     images = tf.broadcast_to(labels[:, None, None, None], [samples, views, HEIGHT, WIDTH, samples])
     return images, labels
 
 
 def mix(mixing, samples=3, views=2, seed=(0, 1)):
-    mixed = mixing(*labelled_pixels(samples, views), seed=tf.constant(seed))
+    mixed = mixing(*labeled_pixels(samples, views), seed=tf.constant(seed))
     return [x.numpy() for x in mixed]
 
 
@@ -56,7 +56,7 @@ def test_what_cutmix_pastes_is_a_box_of_even_sides_or_at_the_border(per_sample):
 
 
 def test_the_box_is_what_the_authors_code_cuts():
-    # Their integer arithmetic, on the draws of a lambda and a centre.
+    # Their integer arithmetic, on the draws of a lambda and a center.
     rng = np.random.default_rng(0)
     lam, y, x = rng.random([3, 500]).astype("float32")
     outside, kept = _cut_box(*map(tf.constant, (lam, y, x)), HEIGHT, WIDTH)
@@ -162,7 +162,7 @@ def test_permutations_are_uniform():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("jit", [False, True])
 def test_the_seed_decides(kind, jit):
-    images, labels = labelled_pixels(5, 2)
+    images, labels = labeled_pixels(5, 2)
     compiled = tf.function(Mixing(kind), jit_compile=jit)
     seeds = [tf.constant([4, 5]), tf.constant([4, 5]), tf.constant([4, 6])]
     first, again, other = [[x.numpy() for x in compiled(images, labels, seed)] for seed in seeds]
@@ -173,7 +173,7 @@ def test_the_seed_decides(kind, jit):
 
 
 def test_rows_without_a_label_lose_their_weight():
-    images, _ = labelled_pixels(3, 40)
+    images, _ = labeled_pixels(3, 40)
     labels = tf.constant([[1.0, 0, 0], [0, 1, 0], [0, 0, 0]])
     _, with_label = mix(Mixing("cutmix"), views=40)
     _, mixed = Mixing("cutmix")(images, labels, tf.constant((0, 1)))

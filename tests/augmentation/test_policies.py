@@ -48,7 +48,7 @@ def test_views_are_functions_of_images_and_draws(policy):
 
 
 @pytest.mark.parametrize("name", ["auto_augment", "stacked_rand_augment"])
-def test_views_of_grey_images(name):
+def test_views_of_gray_images(name):
     check_views(POLICIES[name], channels=1)
 
 

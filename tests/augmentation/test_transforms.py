@@ -34,24 +34,24 @@ def test_brightness():
 
 def test_contrast():
     images = 0.3 + 0.4 * random_images(1)
-    mean_grey = (images @ np.array([0.299, 0.587, 0.114])).mean()
+    mean_gray = (images @ np.array([0.299, 0.587, 0.114])).mean()
     jitter = aug.ColorJitter(contrast=0.4, probability=1.0)
     flatter = jitter(images, draws(KEEP, 0.0, KEEP, KEEP, 0.0, 0.3))
-    np.testing.assert_allclose(flatter, mean_grey + 0.6 * (images - mean_grey), atol=1e-5)
+    np.testing.assert_allclose(flatter, mean_gray + 0.6 * (images - mean_gray), atol=1e-5)
 
 
 def test_saturation():
     images = 0.3 + 0.4 * random_images(1)
-    grey = (images @ np.array([0.299, 0.587, 0.114], "float32"))[..., None]
+    gray = (images @ np.array([0.299, 0.587, 0.114], "float32"))[..., None]
     jitter = aug.ColorJitter(saturation=0.4, probability=1.0)
     paler = jitter(images, draws(KEEP, KEEP, 0.0, KEEP, 0.0, 0.3))
-    np.testing.assert_allclose(paler, grey + 0.6 * (images - grey), atol=1e-5)
+    np.testing.assert_allclose(paler, gray + 0.6 * (images - gray), atol=1e-5)
 
 
 def test_tensorflows_jitter_is_that_of_tf_image():
     # Every change in turn, to the end of its range, after a change of brightness that clips.
     images = tf.clip_by_value(1.6 * random_images(1) - 0.3, 0.0, 1.0)
-    images = tf.concat([images, 0 * images, 0 * images + 0.5], axis=0)  # black and grey as well
+    images = tf.concat([images, 0 * images, 0 * images + 0.5], axis=0)  # black and gray as well
     jitter = aug.ColorJitter(0.4, 0.5, 0.6, 0.2, probability=1.0, definition="tensorflow")
     for place, change in enumerate(
         (
@@ -130,7 +130,7 @@ def test_jitter_takes_each_order_of_its_changes_once():
         np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
-def test_jitter_of_grey_images_changes_brightness_and_contrast_only():
+def test_jitter_of_gray_images_changes_brightness_and_contrast_only():
     images = random_images(1, channels=1)
     jitter = aug.ColorJitter(0.4, 0.4, 0.4, 0.1, probability=1.0)
     jittered = jitter(images, draws(0.0, KEEP, 0.0, 0.0, 0.0, 0.3))
@@ -139,20 +139,20 @@ def test_jitter_of_grey_images_changes_brightness_and_contrast_only():
 
 def test_grayscale():
     images = random_images(2)
-    greyed = aug.RandomGrayscale(0.2)(images, tf.constant([[0.1], [0.3]])).numpy()
+    grayed = aug.RandomGrayscale(0.2)(images, tf.constant([[0.1], [0.3]])).numpy()
     luma = images[0] @ np.array([0.299, 0.587, 0.114], "float32")
     for channel in range(3):
-        np.testing.assert_allclose(greyed[0, ..., channel], luma, atol=1e-6)
-    np.testing.assert_array_equal(greyed[1], images[1])
+        np.testing.assert_allclose(grayed[0, ..., channel], luma, atol=1e-6)
+    np.testing.assert_array_equal(grayed[1], images[1])
 
 
 def test_compose_gives_each_transform_its_draws():
     images = random_images(3)
-    flip, grey = aug.RandomHorizontalFlip(), aug.RandomGrayscale()
-    policy = aug.Compose([flip, grey])
+    flip, gray = aug.RandomHorizontalFlip(), aug.RandomGrayscale()
+    policy = aug.Compose([flip, gray])
     assert policy.num_draws == 2
     drawn = tf.constant([[0.1, 0.9], [0.9, 0.1], [0.1, 0.1]])
-    expected = grey(flip(images, drawn[:, :1]), drawn[:, 1:])
+    expected = gray(flip(images, drawn[:, :1]), drawn[:, 1:])
     np.testing.assert_array_equal(policy(images, drawn), expected)
 
 
@@ -177,7 +177,7 @@ def test_resize_keeps_the_central_square():
 
 
 @pytest.mark.parametrize("shape", [[None, None, None, 3], [None, 8, 8, None], [None, 8, 8, 4]])
-def test_images_must_have_a_known_size_and_colours(shape):
+def test_images_must_have_a_known_size_and_colors(shape):
     def trace(images):
         return aug.RandomHorizontalFlip()(images, tf.zeros([2, 1]))
 

@@ -102,7 +102,7 @@ READS_WEBP = pytest.mark.skipif(not hasattr(tf.io, "decode_webp"), reason="needs
 TWO_PIXELS = np.array([[[10, 20, 30], [40, 50, 60]]])
 JPEG_XL = {
     "RGBA": bytes.fromhex("ff0a0070b0120800100054004b188b154219764cf22e200200245f2108b33f4801"),
-    "grey": bytes.fromhex("ff0a0070101437020800010024004b188b1542b1ea4139"),
+    "gray": bytes.fromhex("ff0a0070101437020800010024004b188b1542b1ea4139"),
 }
 
 
@@ -140,7 +140,7 @@ def decoded(directory, name, contents, channels):
     ],
 )
 def test_formats(tmp_path, mode, kind, options, tolerance, channels):
-    """In grey too, to which TensorFlow decodes neither BMP, GIF, WebP nor a JPEG in CMYK."""
+    """In gray too, to which TensorFlow decodes neither BMP, GIF, WebP nor a JPEG in CMYK."""
     contents = encoded(mode, kind, **options)
     expected = np.array(Image.open(io.BytesIO(contents)).convert("RGBA"), float)[..., :3]
     if channels == 1:

@@ -28,11 +28,11 @@ def require_same(which: str, actual: set[str], expected: set[str]) -> None:
 
 
 def check_wheel(path: pathlib.Path) -> None:
-    """It holds the library, the licence and the README, and requires nothing beyond `REQUIRED`."""
+    """It holds the library, the license and the README, and requires nothing beyond `REQUIRED`."""
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
         metadata = email.message_from_bytes(wheel.read(f"{NAME}.dist-info/METADATA"))
-        licence = wheel.read(f"{NAME}.dist-info/licenses/LICENSE")
+        license = wheel.read(f"{NAME}.dist-info/licenses/LICENSE")
     library = {name for name in names if not name.startswith(f"{NAME}.dist-info/")}
     require_same("files of the wheel", library, LIBRARY)
     requirements = [each for each in metadata.get_all("Requires-Dist") if "extra ==" not in each]
@@ -41,8 +41,8 @@ def check_wheel(path: pathlib.Path) -> None:
     readme = metadata.get_payload(decode=True).decode()
     if readme.strip() != (ROOT / "README.md").read_text().strip():
         raise SystemExit("The description of the wheel is not the README")
-    if licence != (ROOT / "LICENSE").read_bytes():
-        raise SystemExit("The licence of the wheel is not the file LICENSE")
+    if license != (ROOT / "LICENSE").read_bytes():
+        raise SystemExit("The license of the wheel is not the file LICENSE")
 
 
 def check_sdist(path: pathlib.Path) -> None:

@@ -8,11 +8,11 @@ from supcon_tf import evaluation
 from supcon_tf.evaluation import nearest
 
 RNG = np.random.default_rng(0)
-CENTRES = RNG.normal(size=[5, 16])
+CENTERS = RNG.normal(size=[5, 16])
 TRAIN_LABELS = RNG.integers(0, 5, 300)
 LABELS = RNG.integers(0, 5, 90)
-TRAIN = (CENTRES[TRAIN_LABELS] + 2 * RNG.normal(size=[300, 16])).astype("float32")
-FEATURES = (CENTRES[LABELS] + 2 * RNG.normal(size=[90, 16])).astype("float32")
+TRAIN = (CENTERS[TRAIN_LABELS] + 2 * RNG.normal(size=[300, 16])).astype("float32")
+FEATURES = (CENTERS[LABELS] + 2 * RNG.normal(size=[90, 16])).astype("float32")
 IDS = np.array([7, -3, 100, 4, 12])  # neither sorted nor from 0 on
 
 

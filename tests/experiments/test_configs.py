@@ -212,12 +212,12 @@ def test_recipes_of_the_official_code_have_its_definitions(name):
         assert encoder.get_layer("stem_pool").padding == ("valid" if of_moco else "same")
 
 
-def test_encoders_standardise_the_pixels():
+def test_encoders_standardize_the_pixels():
     config = recipe("cifar10_resnet50")
     encoder = pretraining.build(config, images(config)).encoder
     pixels = np.random.default_rng(0).random([2, 32, 32, 3], "float32")
-    standardised = (pixels - [0.4914, 0.4822, 0.4465]) / [0.2023, 0.1994, 0.2010]
-    np.testing.assert_allclose(encoder(pixels), encoder.layers[-1](standardised), atol=1e-4)
+    standardized = (pixels - [0.4914, 0.4822, 0.4465]) / [0.2023, 0.1994, 0.2010]
+    np.testing.assert_allclose(encoder(pixels), encoder.layers[-1](standardized), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_classifiers_train_on_mixed_images():
 
 def test_a_part_of_the_labels():
     config = recipe("imagenet_resnet50_unimoco")
-    config.labelled_fraction = 0.5
+    config.labeled_fraction = 0.5
     config.encoder.stem = "cifar"
     source = ArrayImages(images(config, 40).images, np.arange(40) % 2, [str(k) for k in range(10)])
     config.batch_size = 40
@@ -317,6 +317,6 @@ def test_bfloat16_of_the_imagenet_recipes():
     config = recipe("imagenet_resnet50")
     model, _, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
     assert model.encoder.layers[-1].get_layer("stem_conv").compute_dtype == "bfloat16"
-    assert model.encoder(np.zeros([1, 32, 32, 3])).dtype == "float32"  # normalised
+    assert model.encoder(np.zeros([1, 32, 32, 3])).dtype == "float32"  # normalized
     assert isinstance(model.optimizer, supcon_tf.LARS)
     assert keras.config.dtype_policy().name == "mixed_bfloat16"

@@ -53,8 +53,8 @@ def test_pixels_are_boxes(size, severity, factor):
 
 
 def test_fog_covers_a_large_image():
-    grey = np.full([300, 260, 3], 100, np.uint8)
-    foggy = corruptions.corrupt(grey, "fog", 3, [0])
+    gray = np.full([300, 260, 3], 100, np.uint8)
+    foggy = corruptions.corrupt(gray, "fog", 3, [0])
     # (0.39 + 2.5 plasma) * 0.39 / (0.39 + 2.5), with a plasma from 0 to 1
     assert foggy.min() >= 255 * 0.392 * 0.392 / 2.892 - 1
     assert foggy.max() <= 100

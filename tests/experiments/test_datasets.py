@@ -170,5 +170,5 @@ def test_some_labels_of_each_class_are_hidden(fraction, kept):
 @pytest.mark.parametrize("fraction", [-0.1, 1.01])
 def test_bad_fraction_of_labels(fraction):
     images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [0, 1], "ab")
-    with pytest.raises(ValueError, match="`labelled_fraction` must be from 0 to 1. Received"):
+    with pytest.raises(ValueError, match="`labeled_fraction` must be from 0 to 1. Received"):
         datasets.hide_labels(images, fraction)

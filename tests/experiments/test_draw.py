@@ -44,7 +44,7 @@ def test_pictures_of_an_encoder_and_a_classifier(run_script, tmp_path, models, m
     )
     drawn = [
         "embedding_maps",
-        "nearest_neighbours",
+        "nearest_neighbors",
         "reliability_diagrams",
         "similarity_histograms",
     ]
@@ -68,7 +68,7 @@ def test_pictures_of_an_encoder_and_a_classifier(run_script, tmp_path, models, m
     np.testing.assert_allclose(probabilities["classifier"], expected, atol=1e-5)
     np.testing.assert_array_equal(labels, digits.labels)
 
-    (_, _, _, read), options = arguments["nearest_neighbours"]
+    (_, _, _, read), options = arguments["nearest_neighbors"]
     queries = options["queries"].tolist()
     first_of_class = [list(digits.labels).index(label) for label in range(10)]
     assert len(set(queries)) == 2 and set(queries) <= set(first_of_class)
@@ -84,12 +84,12 @@ def test_pictures_of_an_encoder_and_a_classifier(run_script, tmp_path, models, m
         (["name="], ValueError, "`encoder` must be NAME=FILE"),
         (["a={}/encoder.keras"] * 2, ValueError, "every NAME another one"),
         (["a=nothing.keras"], FileNotFoundError, "`encoder` must exist.*'nothing.keras'"),
-        (["a={}/colour.keras"], ValueError, "of as many channels as there are.*8, 8, 3"),
+        (["a={}/color.keras"], ValueError, "of as many channels as there are.*8, 8, 3"),
     ],
 )
 def test_bad_encoders(run_script, tmp_path, models, encoders, error, message):
-    colour = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
-    colour.save(tmp_path / "colour.keras")
+    color = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    color.save(tmp_path / "color.keras")
     with pytest.raises(error, match=re.compile(message)):
         run_script(
             "draw",

@@ -151,9 +151,9 @@ def test_similarity_histograms_need_both_kinds_of_pairs(tmp_path, representation
         pictures.similarity_histograms(tmp_path / "h.png", representations, np.array(labels))
 
 
-def test_nearest_neighbours(tmp_path, figures, representations, labels):
+def test_nearest_neighbors(tmp_path, figures, representations, labels):
     images = np.random.default_rng(1).random([30, 4, 4, 1])
-    pictures.nearest_neighbours(
+    pictures.nearest_neighbors(
         tmp_path / "n.png",
         representations,
         labels,
@@ -187,9 +187,9 @@ def test_nearest_neighbours(tmp_path, figures, representations, labels):
 
 
 @pytest.mark.parametrize("k", [0, 30])
-def test_too_many_neighbours(tmp_path, representations, labels, k):
+def test_too_many_neighbors(tmp_path, representations, labels, k):
     with pytest.raises(ValueError, match=f"`k` must be from 1.*Received: {k} of 29"):
-        pictures.nearest_neighbours(
+        pictures.nearest_neighbors(
             tmp_path / "n.png", representations, labels, CLASS_NAMES, None, queries=[0], k=k
         )
 

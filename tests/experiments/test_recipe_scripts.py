@@ -30,7 +30,7 @@ def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["config"]["batch_size"] == 32
     assert results["versions"]["keras"] == keras.__version__
-    names = {"alignment", "uniformity", "nearest_neighbour_accuracy", "positive_fraction"}
+    names = {"alignment", "uniformity", "nearest_neighbor_accuracy", "positive_fraction"}
     assert set(results["history"]) == {*names, "loss", "learning_rate"}
     assert all(len(values) == 4 for values in results["history"].values())
     with (tmp_path / "log.csv").open(newline="") as file:
@@ -155,7 +155,7 @@ def test_a_run_without_a_checkpoint_leaves_its_directory_to_another_recipe(tmp_p
             FileNotFoundError,
             "`teacher.path`.*train_teacher.*/nowhere.keras",
         ),
-        (["--config.labelled_fraction=2.0"], ValueError, "`labelled_fraction` must be from 0 to 1"),
+        (["--config.labeled_fraction=2.0"], ValueError, "`labeled_fraction` must be from 0 to 1"),
     ],
 )
 def test_bad_input_is_an_error_before_anything_is_written(

@@ -22,8 +22,8 @@ RANDOM = {"gaussian_noise", "shot_noise", "impulse_noise", "fog", "elastic_trans
 def photo(size, channels=3):
     """Smooth in brightness, so that nothing that happens to it is by chance invisible."""
     ramp = np.linspace(40, 200, size)
-    colours = np.array([1.0, 0.9, 0.8])[:channels]
-    return np.rint((ramp[:, None] + ramp)[..., None] / 2 * colours).astype(np.uint8)
+    colors = np.array([1.0, 0.9, 0.8])[:channels]
+    return np.rint((ramp[:, None] + ramp)[..., None] / 2 * colors).astype(np.uint8)
 
 
 @pytest.mark.parametrize("name", corruptions.NAMES)
@@ -46,8 +46,8 @@ def test_every_corruption_at_every_severity(name):
 
 
 def test_strengths_are_the_published_ones():
-    grey = np.full([64, 64, 3], 100, np.uint8)
-    brighter = corruptions.corrupt(grey, "brightness", 3, [0])
+    gray = np.full([64, 64, 3], 100, np.uint8)
+    brighter = corruptions.corrupt(gray, "brightness", 3, [0])
     np.testing.assert_array_equal(brighter, round(100 + 0.3 * 255))
     noisy = corruptions.corrupt(np.full([200, 200, 1], 128, np.uint8), "gaussian_noise", 2, [0])
     assert noisy.std() == pytest.approx(0.12 * 255, rel=0.02)

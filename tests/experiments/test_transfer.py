@@ -38,7 +38,7 @@ def data_dir(tmp_path):
 
 @pytest.fixture
 def encoder(tmp_path):
-    """Mean colours, standardised with statistics that a training moves."""
+    """Mean colors, standardized with statistics that a training moves."""
     inputs = keras.Input((8, 8, 3))
     features = keras.layers.BatchNormalization(momentum=0.5)(
         keras.layers.GlobalAveragePooling2D()(inputs)

@@ -70,7 +70,7 @@ def test_samples_without_a_label():
     expected = SupConLoss(reduction=None)(ids, features)
     actual = GeneralizedSupConLoss(reduction=None)(one_hot, features)
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
-    # A zero row beside a labelled one of the same sample has no positives, and is no positive.
+    # A zero row beside a labeled one of the same sample has no positives, and is no positive.
     views = np.stack([one_hot[2:3], 0 * one_hot[2:3]], axis=1)
     alone = GeneralizedSupConLoss(reduction=None)(views, features[2:3])
     np.testing.assert_array_equal(alone, [0.0])

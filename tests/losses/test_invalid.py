@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from supcon_tf.losses.labels import label_rows
+from supcon_tf.labels import label_rows
 
 LOSSES = [
     supcon_tf.SupConLoss(),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from supcon_tf import GeneralizedSupConLoss, SupConLoss
 
-# google-research/supcon, losses_test.py: features that are not normalised, three samples.
+# google-research/supcon, losses_test.py: features that are not normalized, three samples.
 FEATURES = np.array(
     [
         [[0.01, 0.02, 0.14], [0.38, 0.61, 0.50]],

@@ -39,7 +39,7 @@ def test_equals_the_reference_implementation(case, compiled):
 
 @pytest.mark.versions
 def test_published_values_of_the_official_code():
-    # google-research/supcon, losses_test.py: the features are not normalised.
+    # google-research/supcon, losses_test.py: the features are not normalized.
     features = np.array(
         [
             [[0.01, 0.02, 0.14], [0.38, 0.61, 0.50]],
@@ -56,10 +56,10 @@ def test_published_values_of_the_official_code():
 
 def test_a_regular_tetrahedron_without_labels():
     corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / math.sqrt(3)
-    features, unlabelled = corners.reshape(2, 2, 3), np.array([-1, -1])
-    assert float(SupConLoss(0.1)(unlabelled, features)) == pytest.approx(math.log(3), rel=1e-6)
+    features, unlabeled = corners.reshape(2, 2, 3), np.array([-1, -1])
+    assert float(SupConLoss(0.1)(unlabeled, features)) == pytest.approx(math.log(3), rel=1e-6)
     scaled = SupConLoss(0.1, base_temperature=1.0)
-    assert float(scaled(unlabelled, features)) == pytest.approx(0.1 * math.log(3), rel=1e-6)
+    assert float(scaled(unlabeled, features)) == pytest.approx(0.1 * math.log(3), rel=1e-6)
 
 
 def test_normalize_makes_the_length_irrelevant():

@@ -100,11 +100,11 @@ def test_one_step_is_gradient_descent_on_both_terms(weight, sample_weight):
     model = small_model(distillation_weight=weight)
     model.compile(keras.optimizers.SGD(0.1), loss=GeneralizedSupConLoss(0.5))
     assert len(model.trainable_variables) == 3
-    taught = distributions(model.teacher, views)
+    soft_targets = distributions(model.teacher, views)
     loss = GeneralizedSupConLoss(0.5)
     with tf.GradientTape() as tape:
         projections = model(views, training=True)
-        second = loss(taught, projections, sample_weight)
+        second = loss(soft_targets, projections, sample_weight)
         first = loss(labels, projections, sample_weight)
         total = second if weight == INFINITE else first + weight * second
     gradients = tape.gradient(total, model.trainable_variables)
@@ -157,8 +157,8 @@ def test_temperature_of_logits_and_of_probabilities(temperature, gives, told):
         teacher_temperature=temperature,
         teacher_gives=gives if told else "auto",
     )
-    taught = distributions(teacher, views, temperature, gives == "probabilities")
-    expected = float(GeneralizedSupConLoss(0.5)(taught, model(views)))
+    soft_targets = distributions(teacher, views, temperature, gives == "probabilities")
+    expected = float(GeneralizedSupConLoss(0.5)(soft_targets, model(views)))
     logs = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)
     assert logs["distillation_loss"] == pytest.approx(expected, rel=1e-5)
 
@@ -190,7 +190,7 @@ def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(w
     )
     loss = GeneralizedSupConLoss(0.5)
     model.compile(keras.optimizers.SGD(0.0), loss=loss)  # the weights stay
-    taught = distributions(model.teacher, views).astype("float32")
+    soft_targets = distributions(model.teacher, views).astype("float32")
     z = model(views)
 
     def expected(targets, now, queue):
@@ -204,7 +204,7 @@ def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(w
     queue = np.arange(0)
     for step in range(3):  # the queue is empty, half full and full
         now = np.arange(6 * step, 6 * step + 6)
-        second = expected(taught, now, queue)
+        second = expected(soft_targets, now, queue)
         total = second
         if weight != INFINITE:
             total = expected(labels, now, queue) + weight * second
@@ -213,8 +213,8 @@ def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(w
         assert logs["loss"] == pytest.approx(total, rel=1e-5)
         model.reset_metrics()
         queue = np.concatenate([queue, now])
-    np.testing.assert_allclose(model.queue_taught, taught[[*range(12, 18), *range(6, 12)], 1],
-                               atol=1e-6)  # fmt: skip
+    newest = soft_targets[[*range(12, 18), *range(6, 12)], 1]
+    np.testing.assert_allclose(model.queue_soft_targets, newest, atol=1e-6)
 
 
 def test_the_momentum_model_saves_what_the_teacher_said(tmp_path):
@@ -226,11 +226,11 @@ def test_the_momentum_model_saves_what_the_teacher_said(tmp_path):
     model.compile("sgd", loss=GeneralizedSupConLoss())
     model.fit(tf.data.Dataset.from_tensors((views, labels)), verbose=0)
     np.testing.assert_allclose(
-        model.queue_taught, distributions(model.teacher, views)[:, 1], atol=1e-6
+        model.queue_soft_targets, distributions(model.teacher, views)[:, 1], atol=1e-6
     )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_array_equal(loaded.queue_taught, model.queue_taught)
+    np.testing.assert_array_equal(loaded.queue_soft_targets, model.queue_soft_targets)
     assert [v.shape for v in loaded.trainable_variables] == [
         v.shape for v in model.trainable_variables
     ]
@@ -309,8 +309,8 @@ def test_what_a_teacher_gives_cannot_be_found_out(make, message):
 def test_a_subclass_of_which_is_told_what_it_gives():
     views, labels = data()
     model = small_model(teacher=Subclass(), teacher_gives="logits")
-    taught = tf.nn.softmax([model.teacher(views[:, view]) for view in range(2)])
-    expected = GeneralizedSupConLoss(0.5)(tf.transpose(taught, [1, 0, 2]), model(views))
+    soft_targets = tf.nn.softmax([model.teacher(views[:, view]) for view in range(2)])
+    expected = GeneralizedSupConLoss(0.5)(tf.transpose(soft_targets, [1, 0, 2]), model(views))
     logs = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)
     assert logs["distillation_loss"] == pytest.approx(float(expected), rel=1e-5)
 

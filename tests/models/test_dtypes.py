@@ -6,7 +6,7 @@ import pytest
 
 import supcon_tf
 from supcon_tf import GeneralizedSupConLoss, SupConLoss
-from supcon_tf.models.copies import follow
+from supcon_tf.models.ema import update_ema
 
 IDS = np.arange(8) % 2
 ROWS = np.eye(2)[IDS]
@@ -86,5 +86,5 @@ def test_fit_and_evaluate(make, floats, policy, floatx):
 
 def test_an_average_in_half_precision():
     weight, copy = (keras.Variable(np.full(3, value), dtype="bfloat16") for value in (100.0, 1.0))
-    follow([(weight, copy)], momentum=0.999)
+    update_ema([(weight, copy)], momentum=0.999)
     np.testing.assert_allclose(copy.numpy().astype("float32"), 1.099, rtol=2**-8)

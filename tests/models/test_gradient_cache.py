@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from supcon_tf.models.gradient_cache import project_in_pieces
+from supcon_tf.models.gradient_cache import project_in_micro_batches
 
 BATCH, VIEWS = 16, 2
 
@@ -47,7 +47,7 @@ def test_gradient_is_that_of_the_full_batch_with_dropout():
 
     for variable, state in zip(seeds, start, strict=True):
         variable.assign(state)
-    cached, pull_back = project_in_pieces(model, tf.constant(views), BATCH // 8)
+    cached, pull_back = project_in_micro_batches(model, tf.constant(views), BATCH // 8)
     np.testing.assert_allclose(cached, projections, atol=1e-6)
     with tf.GradientTape() as tape:
         tape.watch(cached)
@@ -88,7 +88,7 @@ def test_moving_statistics_are_updated_once():
     expected = 0.0
     for piece in np.split(convolved, 2):
         expected = 0.99 * expected + 0.01 * piece.mean((0, 1, 2))
-    _, pull_back = project_in_pieces(model, tf.constant(views), BATCH // 2)
+    _, pull_back = project_in_micro_batches(model, tf.constant(views), BATCH // 2)
     np.testing.assert_array_equal(norm.moving_mean, np.zeros(4))
     pull_back(tf.zeros([BATCH, VIEWS, 8]))
     np.testing.assert_allclose(norm.moving_mean, expected, rtol=1e-5)

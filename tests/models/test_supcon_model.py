@@ -217,7 +217,7 @@ def test_the_logged_loss_is_the_mean_over_samples():
     assert logged == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_regularisation_losses_count():
+def test_regularization_losses_count():
     inputs = keras.Input((8, 8, 1))
     flat = keras.layers.Flatten()(inputs)
     encoder = keras.Model(inputs, keras.layers.Dense(4, kernel_regularizer="l2")(flat))

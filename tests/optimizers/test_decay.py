@@ -51,7 +51,7 @@ def test_steps_by_hand(kind, which):
 
 
 @pytest.mark.parametrize("kind", [SGD, RMSprop])
-def test_serialisation(kind):
+def test_serialization(kind):
     optimizer = kind(0.1, momentum=0.8, weight_decay=0.3, exclude=["/bias$"])
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert type(again) is kind

@@ -90,13 +90,13 @@ def label_weights(y, samples, other_y=None, other_samples=None):
         norm = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 0)
 
-    def unlabelled(rows, ids):
+    def unlabeled(rows, ids):
         return np.array([not np.any(rows[ids == k]) for k in ids])
 
     w = unit(y) @ unit(other_y).T
     w[np.abs(w) < 1e-14] = 0
     same = np.equal.outer(samples, other_samples)
-    w[same & np.logical_and.outer(unlabelled(y, samples), unlabelled(other_y, other_samples))] = 1
+    w[same & np.logical_and.outer(unlabeled(y, samples), unlabeled(other_y, other_samples))] = 1
     if square:
         np.fill_diagonal(w, 0)
     return w
@@ -123,7 +123,7 @@ def generalized(z, w, tau, *, weighting="similarity_sum", contrasts=None):
 
 
 def rows(kind, batch, views, seed=0, dim=8):
-    """Unit rows with imbalanced class ids, singletons and unlabelled samples."""
+    """Unit rows with imbalanced class ids, singletons and unlabeled samples."""
     rng = np.random.default_rng(seed)
     ids = np.array([5, 5, 5, 5, 5, -1, -1, 2, 2, -7, 900, 2**40])[np.arange(batch) % 12]
     ids, samples = np.repeat(ids, views), np.repeat(np.arange(batch), views)

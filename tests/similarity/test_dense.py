@@ -47,7 +47,7 @@ def test_positives_share_a_class_or_a_sample():
     sample_ids = tf.constant([0, 1, 2, 2, 3])
     expected = np.zeros([5, 5], bool)
     expected[0, 1] = expected[1, 0] = True  # one class
-    expected[2, 3] = expected[3, 2] = True  # two views of an unlabelled sample
+    expected[2, 3] = expected[3, 2] = True  # two views of an unlabeled sample
     np.testing.assert_array_equal(positive_mask(class_ids, sample_ids), expected)
 
 

@@ -6,8 +6,13 @@ import pytest
 import tensorflow as tf
 from naive import relative, rows, value_and_gradient
 
-from supcon_tf.similarity import describe, describe_square, generalized_supcon, supcon
-from supcon_tf.similarity.target import Distributions, weight_sums, weighted_similarities
+from supcon_tf.similarity import (
+    generalized_supcon,
+    make_anchor_and_contrast_rows,
+    make_rows,
+    supcon,
+)
+from supcon_tf.similarity.label_sums import Distributions, weight_sums, weighted_similarities
 
 BATCH = 30
 
@@ -78,7 +83,7 @@ def test_gradient_is_as_exact_as_that_of_the_dense_formula(kind, embeddings, tem
     expected = naive.gradients(slopes, upstream, z, c, temperature, True)
     _, streamed = value_and_gradient(
         lambda z: generalized_supcon(
-            describe_square(z, samples, samples), y, None, None, temperature, block_size=8
+            make_rows(z, samples, samples), y, None, None, temperature, block_size=8
         ),
         z,
         upstream,
@@ -100,7 +105,7 @@ def test_equals_the_definition(kind, weighting):
         expected, slopes, c = naive.generalized(z, w, temperature, weighting=weighting)
         actual, gradient = value_and_gradient(
             lambda z, temperature: generalized_supcon(
-                describe_square(z, samples, samples), y, None, None, temperature,
+                make_rows(z, samples, samples), y, None, None, temperature,
                 weighting=weighting, block_size=8,
             ),
             z, upstream, temperature,
@@ -115,7 +120,7 @@ def test_other_contrasts_equal_the_definition():
     z, _, samples, upstream = rows("random", BATCH, 1)
     c = rows("random", 20, 1, seed=1)[0]
     y, contrast_y = distributions("some zero"), distributions("some zero")[5:25]
-    # The first contrast is another view of sample 4, which is unlabelled on both sides.
+    # The first contrast is another view of sample 4, which is unlabeled on both sides.
     contrast_samples = np.arange(100, 120)
     contrast_samples[3] = 8
     w = naive.label_weights(y, samples, contrast_y, contrast_samples)
@@ -127,7 +132,9 @@ def test_other_contrasts_equal_the_definition():
     anchors, contrasts = tf.constant(z), tf.constant(c)
     with tf.GradientTape() as tape:
         tape.watch([anchors, contrasts])
-        i, j = describe(anchors, classes, samples, contrasts, contrast_classes, contrast_samples)
+        i, j = make_anchor_and_contrast_rows(
+            anchors, classes, samples, contrasts, contrast_classes, contrast_samples
+        )
         actual = generalized_supcon(i, tf.constant(y), j, tf.constant(contrast_y), 0.1)
         total = tf.reduce_sum(actual * upstream)
     gradients = tape.gradient(total, [anchors, contrasts])
@@ -142,13 +149,11 @@ def test_one_hot_rows_are_classes(temperature):
     z, _, samples, upstream = rows("random", BATCH, 1)
     ids = np.arange(BATCH) % 4
     classes = value_and_gradient(
-        lambda z: supcon(describe_square(z, ids, samples), None, temperature), z, upstream
+        lambda z: supcon(make_rows(z, ids, samples), None, temperature), z, upstream
     )
     y = tf.one_hot(ids, 4)
     cosines = value_and_gradient(
-        lambda z: generalized_supcon(
-            describe_square(z, samples, samples), y, None, None, temperature
-        ),
+        lambda z: generalized_supcon(make_rows(z, samples, samples), y, None, None, temperature),
         z,
         upstream,
     )
@@ -170,7 +175,7 @@ def test_compiled_for_any_number_of_rows(compile_all):
     def loss_and_gradient(z, y, samples, upstream):
         with tf.GradientTape() as tape:
             tape.watch(z)
-            i = describe_square(z, samples, samples)
+            i = make_rows(z, samples, samples)
             value = generalized_supcon(i, y, None, None, 0.1, unit_length=True, block_size=8)
             total = tf.reduce_sum(value * upstream)
         return value, tape.gradient(total, z)

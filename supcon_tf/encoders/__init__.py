@@ -1,0 +1,10 @@
+"""Encoders: images to representations.
+
+- `resnet`: ResNet-10 to ResNet-200, for photos or for images of about 32 pixels.
+- `efficientnet_v2`: EfficientNetV2, the teacher of the generalized loss.
+"""
+
+from supcon_tf.encoders.efficientnet import efficientnet_v2
+from supcon_tf.encoders.resnet import resnet
+
+__all__ = ["efficientnet_v2", "resnet"]
