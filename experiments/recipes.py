@@ -22,8 +22,8 @@ POLICIES = {
     "stacked_rand_augment": augmentation.stacked_rand_augment,
 }
 OPTIMIZERS = {
-    "sgd": optimizers.SGD,
-    "rmsprop": optimizers.RMSprop,
+    "sgd": optimizers.SGDWithL2,
+    "rmsprop": optimizers.RMSpropWithL2,
     "lars": optimizers.LARS,
     "adam": keras.optimizers.Adam,
 }

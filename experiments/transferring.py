@@ -189,7 +189,7 @@ def fine_tune(
     loss = losses.BinaryCrossentropy if multi_label else losses.CategoricalCrossentropy
     model = supcon_tf.CrossEntropyModel(encoder, train.targets.shape[1])
     model.compile(
-        supcon_tf.optimizers.SGD(
+        supcon_tf.optimizers.SGDWithL2(
             keras.optimizers.schedules.CosineDecay(learning_rate, steps),
             momentum=0.9,
             nesterov=True,

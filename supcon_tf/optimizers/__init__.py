@@ -1,12 +1,12 @@
-"""Optimizers and schedules of the papers that Keras does not have.
+"""Optimizers and schedules of the papers that Keras does not provide.
 
-- `LARS`: steps in proportion to the length of each weight, for large batches.
-- `SGD`, `RMSprop`: Keras's, with weight decay as a part of the gradient.
+- `LARS`: layer-wise adaptive rate scaling, for large batches.
+- `SGDWithL2`, `RMSpropWithL2`: Keras's optimizers with coupled (L2) weight decay.
 - `WarmUp`: a linear warm-up before another schedule.
 """
 
-from supcon_tf.optimizers.decay import SGD, RMSprop
+from supcon_tf.optimizers.coupled_weight_decay import RMSpropWithL2, SGDWithL2
 from supcon_tf.optimizers.lars import LARS
 from supcon_tf.optimizers.schedules import WarmUp
 
-__all__ = ["LARS", "SGD", "RMSprop", "WarmUp"]
+__all__ = ["LARS", "RMSpropWithL2", "SGDWithL2", "WarmUp"]

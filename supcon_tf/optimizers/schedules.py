@@ -8,10 +8,10 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up, followed by another schedule.
+    """Linear warm-up followed by another schedule.
 
-    Large batches want large learning rates, with which a contrastive training started at once tends
-    to collapse.
+    Large batches need large learning rates. A contrastive training that starts with a large
+    learning rate tends to collapse.
 
     Examples:
         >>> import keras, supcon_tf
@@ -21,13 +21,13 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         [0.0, 0.2, 0.4, 0.2]
 
     Args:
-        schedule: what follows; its step 0 is the end of the warm-up.
-        steps: length of the warm-up, from 0.
-        start: the learning rate at step 0.
+        schedule: the schedule after the warm-up. Its step 0 is the end of the warm-up.
+        steps: number of steps of the warm-up; 0 for none.
+        start: learning rate at step 0.
         name: name of the schedule.
 
     Raises:
-        ValueError: if `schedule` is not one, or `steps` is negative.
+        ValueError: if `schedule` is not a learning rate schedule, or `steps` is negative.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         """Returns the learning rate of a step."""
         step = ops.cast(step, "float32")
         peak = self.schedule(ops.zeros_like(step))
-        warming = self.start + (peak - self.start) * step / max(self.steps, 1)
+        rising = self.start + (peak - self.start) * step / max(self.steps, 1)
         after = self.schedule(ops.maximum(step - self.steps, 0.0))
-        return ops.where(step < self.steps, warming, after)
+        return ops.where(step < self.steps, rising, after)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that rebuild this schedule."""

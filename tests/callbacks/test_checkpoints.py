@@ -34,7 +34,7 @@ def train(directory, *, stop_at=None, every=4, keep=2, dropout=0.3, learning_rat
     )
     model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((8,)))
     model.compile(
-        supcon_tf.optimizers.SGD(learning_rate, momentum=0.9),
+        supcon_tf.optimizers.SGDWithL2(learning_rate, momentum=0.9),
         loss=supcon_tf.SupConLoss(),
         metrics=supcon_tf.metrics.HEALTH,
     )

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 import supcon_tf
-from supcon_tf.optimizers import LARS, SGD, RMSprop, WarmUp
+from supcon_tf.optimizers import LARS, RMSpropWithL2, SGDWithL2, WarmUp
 
 CLASSES = 4
 RNG = np.random.default_rng(0)
@@ -63,12 +63,14 @@ CASES = {
         LARS(warm_up(), momentum=0.8, weight_decay=1e-3),
     ),
     "distilled": lambda: contrastive(
-        distilled(), supcon_tf.GeneralizedSupConLoss(0.2), SGD(0.1, momentum=0.8, weight_decay=1e-3)
+        distilled(),
+        supcon_tf.GeneralizedSupConLoss(0.2),
+        SGDWithL2(0.1, momentum=0.8, weight_decay=1e-3),
     ),
     "momentum": lambda: contrastive(
         supcon_tf.MomentumSupConModel(encoder(), head(), queue_size=32, momentum=0.5),
         supcon_tf.SupConLoss(0.2),
-        RMSprop(0.01, weight_decay=1e-3),
+        RMSpropWithL2(0.01, weight_decay=1e-3),
     ),
     "joint": lambda: contrastive(
         supcon_tf.JointSupConModel(encoder(), CLASSES, head()), supcon_tf.SupConLoss(0.2)

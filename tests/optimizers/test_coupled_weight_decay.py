@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import LARS
-from supcon_tf.optimizers import SGD, RMSprop, WarmUp
+from supcon_tf.optimizers import RMSpropWithL2, SGDWithL2
 
 
 def weights(which="kernel"):
@@ -40,9 +40,9 @@ def test_steps_by_hand(kind, which):
     variable, start = weights(which)
     settings = {"momentum": 0.8, "weight_decay": 0.3, "exclude": [r"/gamma$"]}
     if kind == "sgd":
-        optimizer, reference = SGD(0.1, **settings), sgd
+        optimizer, reference = SGDWithL2(0.1, **settings), sgd
     else:
-        optimizer, reference = RMSprop(0.1, rho=0.9, epsilon=1e-3, **settings), rmsprop
+        optimizer, reference = RMSpropWithL2(0.1, rho=0.9, epsilon=1e-3, **settings), rmsprop
     gradients = np.random.default_rng(1).normal(size=[3, *start.shape])
     for g in gradients:
         optimizer.apply([tf.constant(g, tf.float32)], [variable])
@@ -50,7 +50,7 @@ def test_steps_by_hand(kind, which):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [SGD, RMSprop])
+@pytest.mark.parametrize("kind", [SGDWithL2, RMSpropWithL2])
 def test_serialization(kind):
     optimizer = kind(0.1, momentum=0.8, weight_decay=0.3, exclude=["/bias$"])
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
@@ -59,41 +59,23 @@ def test_serialization(kind):
     assert (again.weight_decay, again.exclude) == (0.3, ("/bias$",))
 
 
-@pytest.mark.parametrize("kind", [SGD, RMSprop])
+@pytest.mark.parametrize("kind", [SGDWithL2, RMSpropWithL2])
 def test_negative_decay(kind):
     with pytest.raises(ValueError, match="`weight_decay` must be a finite number.* Received: -1"):
         kind(0.1, weight_decay=-1)
 
 
-@pytest.mark.parametrize(
-    "step, expected", [(0, 0.01), (5, 0.105), (10, 0.2), (60, 0.1), (110, 0.0), (200, 0.0)]
-)
-def test_warm_up_and_cosine(step, expected):
-    schedule = WarmUp(keras.optimizers.schedules.CosineDecay(0.2, 100), 10, start=0.01)
-    assert float(schedule(step)) == pytest.approx(expected, abs=1e-7)
-    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
-    assert float(again(step)) == float(schedule(step))
-
-
-def test_no_warm_up_and_bad_steps():
-    decay = keras.optimizers.schedules.ExponentialDecay(1.0, 5, 0.97, staircase=True)
-    for step in (0, 4, 5, 12):
-        assert float(WarmUp(decay, 0)(step)) == pytest.approx(0.97 ** (step // 5), rel=1e-6)
-    with pytest.raises(ValueError, match="`steps` must not be negative. Received: -1"):
-        WarmUp(decay, -1)
-    with pytest.raises(ValueError, match="`schedule` must be a learning rate sched.*Received: 0.1"):
-        WarmUp(0.1, 10)
-
-
-def test_a_pattern_that_is_not_in_a_sequence():
+def test_exclude_must_be_a_sequence():
     with pytest.raises(ValueError, match=r"`exclude` must be a sequence.*\['bias'\].*'bias'"):
-        SGD(exclude="bias")
+        SGDWithL2(exclude="bias")
 
 
 OPTIMIZERS = {
-    "sgd": lambda **settings: SGD(0.1, momentum=0.8, **settings),
-    "rmsprop": lambda **settings: RMSprop(0.1, rho=0.9, momentum=0.8, epsilon=1e-3, **settings),
-    "lars": lambda **settings: LARS(0.1, momentum=0.8, eta=0.5, **settings),
+    "sgd": lambda **settings: SGDWithL2(0.1, momentum=0.8, **settings),
+    "rmsprop": lambda **settings: RMSpropWithL2(
+        0.1, rho=0.9, momentum=0.8, epsilon=1e-3, **settings
+    ),
+    "lars": lambda **settings: LARS(0.1, momentum=0.8, trust_coefficient=0.5, **settings),
 }
 
 
@@ -104,7 +86,7 @@ def two_layers():
 
 
 def train(optimizer, start):
-    """Makes three steps and returns every weight by its path, without the model's own name."""
+    """Runs three steps and returns every weight by its path, without the model's name."""
     model = two_layers()
     model.set_weights(start)
     rng = np.random.default_rng(1)
@@ -123,14 +105,14 @@ def start():
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-def test_excluded_from_weight_decay_as_without_it(kind, start):
-    """An excluded weight makes the steps of no decay (LARS scales it), any other those with."""
+def test_exclude_from_weight_decay_removes_the_decay_alone(kind, start):
+    """An excluded weight takes the steps of a run without decay (LARS still scales it)."""
     decayed = train(OPTIMIZERS[kind](weight_decay=0.3), start)
     undecayed = train(OPTIMIZERS[kind](weight_decay=None), start)
     optimizer = OPTIMIZERS[kind](weight_decay=0.3)
     optimizer.exclude_from_weight_decay(var_names=["bias", "next/k"])
-    for again in (optimizer, keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))):
-        weights = train(again, start)
+    for each in (optimizer, keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))):
+        weights = train(each, start)
         for path, weight in weights.items():
             expected, other = decayed[path], undecayed[path]
             if path != "first/kernel":
@@ -141,8 +123,8 @@ def test_excluded_from_weight_decay_as_without_it(kind, start):
 
 @pytest.mark.versions
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-def test_variables_excluded_from_weight_decay_are_still_so_after_loading(kind, tmp_path):
-    """In steps without a gradient the decay is all that changes a weight."""
+def test_loading_keeps_the_variables_excluded_from_weight_decay(kind, tmp_path):
+    """In steps with a zero gradient only the decay changes a weight."""
     model = two_layers()
     optimizer = OPTIMIZERS[kind](weight_decay=0.3)
     excluded = model.layers[0].kernel
@@ -157,17 +139,17 @@ def test_variables_excluded_from_weight_decay_are_still_so_after_loading(kind, t
         not np.array_equal(weight, old)
         for weight, old in zip(loaded.trainable_variables, before, strict=True)
     ]
-    assert changed == [False, False, True, False]  # biases are 0
+    assert changed == [False, False, True, False]  # The biases are 0.
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-def test_weight_decay_reads_as_given(kind):
+def test_weight_decay_attribute(kind):
     assert OPTIMIZERS[kind]().weight_decay is None
     assert OPTIMIZERS[kind](weight_decay=1e-3).weight_decay == 1e-3
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-def test_exclusions_that_come_too_late_or_are_no_list(kind):
+def test_late_or_invalid_exclusions(kind):
     optimizer = OPTIMIZERS[kind](weight_decay=0.3)
     with pytest.raises(ValueError, match=r"`var_names` must be a sequence.*Received: 'bias'"):
         optimizer.exclude_from_weight_decay(var_names="bias")
@@ -176,8 +158,8 @@ def test_exclusions_that_come_too_late_or_are_no_list(kind):
         optimizer.exclude_from_weight_decay(var_names=["bias"])
 
 
-def test_a_variable_of_tensorflow_has_a_name_for_a_path():
+def test_exclude_matches_the_name_of_a_tensorflow_variable():
     variable = tf.Variable([1.0, -2.0], name="offset")
-    optimizer = SGD(0.5, weight_decay=0.1, exclude=["offset"])
+    optimizer = SGDWithL2(0.5, weight_decay=0.1, exclude=["offset"])
     optimizer.apply([tf.constant([1.0, 1.0])], [variable])
     np.testing.assert_allclose(variable, [0.5, -2.5])
