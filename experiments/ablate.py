@@ -19,7 +19,7 @@ import pathlib
 
 from absl import app, flags, logging
 
-from experiments import strategy_flags
+from experiments.lib import strategy_flags
 
 flags.adopt_module_key_flags(strategy_flags)  # --help shows them
 
@@ -54,11 +54,11 @@ def main(argv: list[str]) -> None:
     output_dir = pathlib.Path(_OUTPUT_DIR.value or f"runs/ablate/{config.stem}")
     rows = importlib.import_module(f"experiments.grids.{_GRID.value}").ROWS
     strategy = strategy_flags.make_strategy()
-    from experiments import result_lines
+    from experiments.lib import records
     from supcon_tf._requirements import require_extra
 
     with require_extra("experiments.ablate", "ml_collections"):
-        from experiments import ablation
+        from experiments.lib import ablation
 
     changes = ablation.parse_changes(_CHANGES.value)
     lines = ablation.run_grid(
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
         path=output_dir / "lines.jsonl",
         strategy=strategy,
     )
-    print(result_lines.table(rows, lines, config.stem, changes))
+    print(records.table(rows, lines, config.stem, changes))
     failed = [f"{line['row']} (seed {line['seed']})" for line in lines.values() if "error" in line]
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")

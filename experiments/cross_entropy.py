@@ -15,7 +15,7 @@ A training that was stopped, by whatever, goes on when the command is given agai
 
 from absl import app, flags
 
-from experiments import recipe_flags, strategy_flags
+from experiments.lib import recipe_flags, strategy_flags
 
 flags.adopt_module_key_flags(recipe_flags)  # --help shows them
 flags.adopt_module_key_flags(strategy_flags)
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     """Trains and tests."""
     recipe_flags.check_arguments(argv)
     strategy = strategy_flags.make_strategy()
-    from experiments.classifiers import train_cross_entropy
+    from experiments.lib.classifiers import train_cross_entropy
 
     train_cross_entropy(recipe_flags.CONFIG.value, recipe_flags.output_dir(), strategy)
 

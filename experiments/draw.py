@@ -12,7 +12,7 @@ import pathlib
 
 from absl import app, flags, logging
 
-from experiments import named_files
+from experiments.lib import name_value_flags
 
 _ENCODERS = flags.DEFINE_multi_string(
     "encoder",
@@ -21,7 +21,7 @@ _ENCODERS = flags.DEFINE_multi_string(
     "experiments.cross_entropy wrote, and what it is called in the pictures.",
 )
 _DATASET = flags.DEFINE_string(
-    "dataset", None, "A data set by its name, see experiments/datasets.py."
+    "dataset", None, "A data set by its name, see experiments/lib/datasets.py."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data set is.")
 _SHORT_SIDE = flags.DEFINE_integer(
@@ -51,13 +51,14 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Flags only. Received: {argv[1:]}")
     logging.set_verbosity(logging.WARNING)
-    files = named_files.parse("encoder", _ENCODERS.value)
+    files = name_value_flags.parse("encoder", _ENCODERS.value)
 
     import numpy as np
     import tensorflow as tf
 
     import supcon_tf
-    from experiments import datasets, pictures, representations, saved_models
+    from experiments import pictures
+    from experiments.lib import datasets, representations, saved_models
     from experiments.pictures.sample import sample
 
     test = datasets.load(_DATASET.value, _DATA_DIR.value, "test")

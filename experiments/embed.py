@@ -17,7 +17,9 @@ _IMAGES = flags.DEFINE_string(
     "images", None, "A directory of files that TensorFlow reads as images, at any depth."
 )
 _DATASET = flags.DEFINE_string(
-    "dataset", None, "A data set by its name, see experiments/datasets.py, instead of a directory."
+    "dataset",
+    None,
+    "A data set by its name, see experiments/lib/datasets.py, not a directory.",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data set is.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "test"], "Which part of the data set.")
@@ -44,8 +46,8 @@ def main(argv: list[str]) -> None:
 
     import numpy as np
 
-    from experiments import datasets, representations, saved_models
-    from experiments.files import write_atomically
+    from experiments.lib import datasets, representations, saved_models
+    from experiments.lib.files import write_atomically
 
     encoder = saved_models.load(_ENCODER.value)
     if _DATASET.value is not None:

@@ -22,7 +22,7 @@ _CLASSIFIER = flags.DEFINE_string(
     "A .keras file that experiments.linear_eval or experiments.cross_entropy wrote.",
 )
 _DATASET = flags.DEFINE_string(
-    "dataset", None, "A data set by its name, see experiments/datasets.py."
+    "dataset", None, "A data set by its name, see experiments/lib/datasets.py."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data set is.")
 _TRAIN_IMAGES = flags.DEFINE_integer(
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
         raise ValueError(f"`output` must end in .json. Received: {str(output)!r}")
 
     import supcon_tf
-    from experiments import datasets, files, representations, saved_models
+    from experiments.lib import datasets, files, representations, saved_models
 
     classifier, encoder = (
         None if flag.value is None else saved_models.load(flag.value)

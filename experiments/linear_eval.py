@@ -14,7 +14,7 @@ import pathlib
 
 from absl import app, flags
 
-from experiments import recipe_flags, strategy_flags
+from experiments.lib import recipe_flags, strategy_flags
 
 flags.adopt_module_key_flags(recipe_flags)  # --help shows them
 flags.adopt_module_key_flags(strategy_flags)
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
             "flags first, or say where it is with --encoder."
         )
     strategy = strategy_flags.make_strategy()
-    from experiments.classifiers import train_linear
+    from experiments.lib.classifiers import train_linear
 
     train_linear(path, recipe_flags.CONFIG.value, output_dir / "linear", strategy)
 

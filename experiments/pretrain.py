@@ -15,7 +15,7 @@ stopped, by whatever, goes on when the command is given again.
 
 from absl import app, flags
 
-from experiments import recipe_flags, strategy_flags
+from experiments.lib import recipe_flags, strategy_flags
 
 flags.adopt_module_key_flags(recipe_flags)  # --help shows them
 flags.adopt_module_key_flags(strategy_flags)
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     """Trains and exports."""
     recipe_flags.check_arguments(argv)
     strategy = strategy_flags.make_strategy()
-    from experiments.pretraining import pretrain
+    from experiments.lib.pretraining import pretrain
 
     pretrain(recipe_flags.CONFIG.value, recipe_flags.output_dir(), strategy)
 

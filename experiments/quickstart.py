@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from absl import app, flags
 
-from experiments import strategy_flags
+from experiments.lib import strategy_flags
 
 flags.adopt_module_key_flags(strategy_flags)  # --help shows them
 
@@ -124,7 +124,7 @@ def train_and_test(
     import keras
 
     import supcon_tf
-    from experiments import divergence
+    from experiments.lib import divergence
     from supcon_tf import evaluation
 
     start = time.monotonic()
@@ -263,7 +263,7 @@ def main(argv: list[str]) -> None:
     import supcon_tf
 
     strategy = strategy_flags.make_strategy()
-    from experiments import datasets
+    from experiments.lib import datasets
 
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     settings = chosen_settings()
@@ -275,7 +275,8 @@ def main(argv: list[str]) -> None:
     import keras
     import tensorflow as tf
 
-    from experiments import files, pictures
+    from experiments import pictures
+    from experiments.lib import files
 
     outcomes = {}
     for method in dict.fromkeys(_METHODS.value):

@@ -15,7 +15,8 @@ import pathlib
 
 from absl import app, flags
 
-from experiments import quickstart, strategy_flags
+from experiments import quickstart
+from experiments.lib import strategy_flags
 
 _TRIALS_DIR = flags.DEFINE_string("trials_dir", "runs/trials", "Where trials.jsonl goes.")
 
@@ -45,8 +46,8 @@ def main(argv: list[str]) -> None:
     """Makes the missing trials and prints all."""
     del argv
     strategy = strategy_flags.make_strategy()
-    from experiments import datasets
-    from experiments.divergence import Diverged
+    from experiments.lib import datasets
+    from experiments.lib.divergence import Diverged
 
     path = pathlib.Path(_TRIALS_DIR.value) / "trials.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from absl import app, flags
 
-from experiments import result_lines, robustness_table
+from experiments.lib import records, robustness_table
 
 _LINES = flags.DEFINE_string(
     "lines", "docs/results/fashion_mnist_10k.jsonl", "The file of lines, named after their recipe."
@@ -67,14 +67,14 @@ and this page, from [their lines]({lines}), with `python -m experiments.report`.
 """
 
 
-def note_on_crops(lines: Mapping[str, result_lines.Line]) -> str:
+def note_on_crops(lines: Mapping[str, records.Line]) -> str:
     """Returns a sentence on the trainings before `CROPS_CHANGED`; an empty one without any."""
     earlier = sum(line["finished"] < CROPS_CHANGED for line in lines.values())
     return EARLIER_CROPS.format(earlier=earlier, all=len(lines)) if earlier else ""
 
 
 def section(
-    name: str, grid: types.ModuleType, lines: Mapping[str, result_lines.Line], recipe: str
+    name: str, grid: types.ModuleType, lines: Mapping[str, records.Line], recipe: str
 ) -> str:
     """Writes the section of a grid.
 
@@ -91,7 +91,7 @@ def section(
     text = f"\n## {subject.rstrip('.')}\n{published}\n\nAt full size:\n\n```shell\n"
     text += f"python -m experiments.ablate --grid={name} \\\n"
     text += f"    --config=experiments/configs/{GRIDS[name]}.py --change=data_dir=DIRECTORY\n```\n"
-    table = result_lines.table(grid.ROWS, lines, recipe)
+    table = records.table(grid.ROWS, lines, recipe)
     if len(table.splitlines()) == 2:
         return text + "\nNot trained here.\n"
     text += f"\nSmall:\n\n{table}"
@@ -108,7 +108,7 @@ def verdict(claim, grid: types.ModuleType, lines: Mapping, recipe: str) -> str:
     means = []
     for name in (claim.better, claim.worse):
         (row,) = (each for each in grid.ROWS if each.name == name)
-        done = result_lines.of_row(lines, recipe, row, grid.ROWS)
+        done = records.of_row(lines, recipe, row, grid.ROWS)
         if not done:
             return ""
         means.append(statistics.mean(line["test"]["accuracy"] for line in done))
@@ -126,7 +126,7 @@ def curves(grid: types.ModuleType, lines: Mapping, recipe: str) -> dict[str, lis
     """
     series: dict[str, list] = {}
     for row in grid.ROWS:
-        done = result_lines.of_row(lines, recipe, row, grid.ROWS)
+        done = records.of_row(lines, recipe, row, grid.ROWS)
         if row.x is not None and done:
             accuracies = [line["test"]["accuracy"] for line in done]
             deviation = statistics.stdev(accuracies) if len(done) > 1 else None
@@ -156,12 +156,13 @@ def main(argv: list[str]) -> None:
     """Writes the page and its figures."""
     if len(argv) > 1:
         raise app.UsageError(f"Flags only. Received: {argv[1:]}")
-    from experiments import files, pictures
+    from experiments import pictures
+    from experiments.lib import files
 
     path, output = pathlib.Path(_LINES.value), pathlib.Path(_OUTPUT.value)
     if not path.is_file():
         raise FileNotFoundError(f"`--lines` must be a file of lines. Received: {path}")
-    lines, recipe = result_lines.read(path), path.stem
+    lines, recipe = records.read(path), path.stem
     beside = path.relative_to(output.parent)
     text = BEGIN.format(recipe=recipe, lines=beside, noise=NOISE)
     text += note_on_crops(lines)

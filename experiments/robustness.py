@@ -7,9 +7,10 @@ r"""Tests classifiers on corrupted images: accuracy and calibration against seve
     python -m experiments.robustness --dataset=imagenet2012_corrupted --data_dir=DIRECTORY \
         --classifier=SupCon=classifier.keras --short_side=256
 
-The first makes 11 corruptions of any data set, by the seed always the same ones, see
-experiments/corruptions.py; the second reads what TensorFlow Datasets prepared (cifar10_corrupted
-too), and beside it the clean images of imagenet2012. Both write to the output directory
+The first applies 11 corruptions to the test images of any data set; the seed makes them
+reproducible (experiments/lib/corruptions.py). The second reads the corrupted images that TensorFlow
+Datasets prepared (also cifar10_corrupted), and the clean images of imagenet2012 from the same
+directory. Both write to the output directory
 
     robustness.json                  accuracy and calibration error of each corruption and severity,
                                      their means over the corruptions, mCE and relative mCE
@@ -25,7 +26,7 @@ import pathlib
 
 from absl import app, flags, logging
 
-from experiments import named_files, robustness_table
+from experiments.lib import name_value_flags, robustness_table
 
 _CLASSIFIERS = flags.DEFINE_multi_string(
     "classifier", None, "NAME=FILE, repeatable: a classifier.keras.", required=True
@@ -34,8 +35,8 @@ _REFERENCE = flags.DEFINE_string("reference", None, "The NAME to which mCE is re
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
-    "A data set by its name, see experiments/datasets.py, whose test images are corrupted here, or "
-    "one that is corrupted: imagenet2012_corrupted, cifar10_corrupted.",
+    "The name of a data set (experiments/lib/datasets.py) whose test images are corrupted here, "
+    "or of a corrupted data set: imagenet2012_corrupted, cifar10_corrupted.",
     required=True,
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data set is.")
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Flags only. Received: {argv[1:]}")
     logging.set_verbosity(logging.WARNING)
-    paths = named_files.parse("classifier", _CLASSIFIERS.value)
+    paths = name_value_flags.parse("classifier", _CLASSIFIERS.value)
     reference = _REFERENCE.value
     if reference is None and _DATASET.value.startswith("imagenet2012"):
         reference = ALEXNET
@@ -70,7 +71,8 @@ def main(argv: list[str]) -> None:
         raise ValueError(f"`reference` must be one of {list(paths)}. Received: {reference!r}")
     output_dir = pathlib.Path(_OUTPUT_DIR.value or f"runs/robustness/{_DATASET.value}")
 
-    from experiments import files, pictures, saved_models
+    from experiments import pictures
+    from experiments.lib import files, saved_models
 
     classifiers = {name: saved_models.load(path) for name, path in paths.items()}
     size, channels = common_images(classifiers)
@@ -146,7 +148,7 @@ def make_batches(size: int, channels: int):
     """
     import numpy as np
 
-    from experiments import corruptions, datasets
+    from experiments.lib import corruptions, datasets
 
     name = _DATASET.value.removesuffix("_corrupted")
     source = datasets.load(name, _DATA_DIR.value, "test")

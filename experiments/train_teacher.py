@@ -18,7 +18,7 @@ when the command is given again.
 
 from absl import app, flags
 
-from experiments import recipe_flags, strategy_flags
+from experiments.lib import recipe_flags, strategy_flags
 
 flags.adopt_module_key_flags(recipe_flags)  # --help shows them
 flags.adopt_module_key_flags(strategy_flags)
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
     """Trains and tests."""
     recipe_flags.check_arguments(argv)
     strategy = strategy_flags.make_strategy()
-    from experiments import classifiers
+    from experiments.lib import classifiers
 
     classifiers.train_teacher(recipe_flags.CONFIG.value, recipe_flags.output_dir(), strategy)
 

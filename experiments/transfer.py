@@ -67,10 +67,10 @@ def main(argv: list[str]) -> None:
 
     import keras
 
-    from experiments import files, saved_models, transfer_sets, transferring
+    from experiments.lib import files, saved_models, transfer_datasets, transfer_protocols
 
-    names = _DATASETS.value or list(transfer_sets.SETS)
-    transfer_sets.require(names, _DATA_DIR.value)
+    names = _DATASETS.value or list(transfer_datasets.SETS)
+    transfer_datasets.require(names, _DATA_DIR.value)
     arguments = {
         "batch_size": _BATCH_SIZE.value,
         "short_side": _SHORT_SIDE.value,
@@ -95,17 +95,17 @@ def main(argv: list[str]) -> None:
         if name in done:
             continue
         start = time.monotonic()
-        entry = transfer_sets.SETS[name]
-        train, test = transfer_sets.load(name, _DATA_DIR.value)
+        entry = transfer_datasets.SETS[name]
+        train, test = transfer_datasets.load(name, _DATA_DIR.value)
         chosen = {}
         if _PROTOCOL.value == "frozen":
             model = saved_models.load(encoder)
-            scores = transferring.frozen_scores(model, entry, train, test, **arguments)
+            scores = transfer_protocols.frozen_scores(model, entry, train, test, **arguments)
         else:
-            scores, chosen = transferring.fine_tuned_scores(
+            scores, chosen = transfer_protocols.fine_tuned_scores(
                 encoder, entry, train, test, **arguments
             )
-        value = transfer_sets.METRICS[entry.metric](scores, test.targets, test.difficult)
+        value = transfer_datasets.METRICS[entry.metric](scores, test.targets, test.difficult)
         lines.append(
             {
                 "dataset": name,
@@ -122,7 +122,7 @@ def main(argv: list[str]) -> None:
         files.write_json_lines(path, lines)
         print(f"{name}: {entry.metric} {value:.4f}", flush=True)
         keras.backend.clear_session()
-    print(table(lines, list(transfer_sets.SETS)), end="")
+    print(table(lines, list(transfer_datasets.SETS)), end="")
 
 
 def table(lines, names: list[str]) -> str:

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 
 from absl import app, flags
 
-from experiments import files
+from experiments.lib import files
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -27,7 +27,7 @@ from collections.abc import Callable
 
 from absl import app, flags
 
-from experiments import files
+from experiments.lib import files
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads would slow the others

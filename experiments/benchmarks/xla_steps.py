@@ -28,7 +28,7 @@ def main(_) -> None:
     """Prints one line per recipe."""
     import keras
 
-    from experiments.xla_kernels import missing_of_recipe
+    from experiments.lib.xla_kernels import missing_of_recipe
 
     found = 0
     with tempfile.TemporaryDirectory() as directory:

@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.files import write_atomically
+from experiments.lib.files import write_atomically
 
 WIDTH = 8.3  # inches: letters of 10 points are as large as text where it is shown 830 pixels wide
 _DPI = 150

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments import ablation, result_lines
 from experiments.configs import digits_small
-from experiments.divergence import Diverged
 from experiments.grids import Row, label_distributions
+from experiments.lib import ablation, records
+from experiments.lib.divergence import Diverged
 
 ROWS = [
     Row("teacher", "_teacher", {"encoder.width": 0.5}),
@@ -182,16 +182,16 @@ def test_mean_and_standard_deviation():
     lines = {}
 
     def add(row, seed, **outcome):
-        line = {**result_lines.identity("r", row, rows, {"x": 1}, seed), "seconds": 60.0, **outcome}
-        lines[result_lines.key(line)] = line
+        line = {**records.identity("r", row, rows, {"x": 1}, seed), "seconds": 60.0, **outcome}
+        lines[records.key(line)] = line
 
     for seed, accuracy in enumerate([0.5, 0.6, 0.7]):
         add(rows[0], seed, test={"accuracy": accuracy})
     add(rows[1], 0, test={"accuracy": 0.25}, seconds=90.0)
     add(rows[2], 0, error="ValueError: no")
-    table = result_lines.table(rows, lines, "r", {"x": 1}).splitlines()[2:]
+    table = records.table(rows, lines, "r", {"x": 1}).splitlines()[2:]
     assert table == ["| a | 0.6000 ± 0.1000 | 3 | 1.0 |", "| b | 0.2500 | 1 | 1.5 |"]
-    assert result_lines.of_row(lines, "r", rows[0], rows) == []  # without the change for all
+    assert records.of_row(lines, "r", rows[0], rows) == []  # without the change for all
 
 
 def test_changes():

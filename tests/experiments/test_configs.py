@@ -9,9 +9,9 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import classifiers, pretraining, recipes
 from experiments.configs import NAMES
-from experiments.small_recipes import BATCH, OTHERS, images, recipe, write_teacher
+from experiments.lib import builders, classifiers, pretraining
+from experiments.lib.reduced_recipes import BATCH, OTHERS, images, recipe, write_teacher
 from supcon_tf.data import ArrayImages
 
 # The others differ from one of these in numbers, in depth or in the data set; cifar10_resnet50
@@ -150,7 +150,7 @@ def test_three_real_steps_of_resnet50_on_cifar():
 )
 def test_learning_rates_of_the_first_stage(name, steps_per_epoch, peak, final):
     config = importlib.import_module(f"experiments.configs.{name}").get_config()
-    optimizer = recipes.optimizer(
+    optimizer = builders.optimizer(
         config.optimizer,
         batch_size=config.batch_size,
         epochs=config.epochs,
@@ -181,7 +181,7 @@ def test_learning_rates_of_the_first_stage(name, steps_per_epoch, peak, final):
 )
 def test_learning_rates_of_the_second_stage(name, steps_per_epoch, rates):
     linear = importlib.import_module(f"experiments.configs.{name}").get_config().linear
-    optimizer = recipes.optimizer(
+    optimizer = builders.optimizer(
         linear.optimizer,
         batch_size=linear.batch_size,
         epochs=linear.epochs,
@@ -199,12 +199,12 @@ def test_learning_rates_of_the_second_stage(name, steps_per_epoch, rates):
 def test_recipes_of_the_official_code_have_its_definitions(name):
     config = recipe(name)
     of_moco = any(part in name for part in ("memory", "moco"))
-    policy = recipes.policy(config.augmentation, 32).transforms
+    policy = builders.policy(config.augmentation, 32).transforms
     assert policy[0].definition == ("torchvision" if of_moco else "tensorflow")
     jitters = [x for x in policy if isinstance(x, supcon_tf.augmentation.ColorJitter)]
     of_pytorch = of_moco or name.startswith("cifar")
     assert {x.definition for x in jitters} <= {"torchvision" if of_pytorch else "tensorflow"}
-    encoder = recipes.encoder(config.encoder, 32, 3).layers[-1]
+    encoder = builders.encoder(config.encoder, 32, 3).layers[-1]
     gamma = encoder.get_layer("stage1_block1_conv3_norm").gamma
     assert np.all(gamma == (1 if of_moco else 0))
     assert config.encoder.kernel_initializer == ("he_fan_out" if of_moco else "lecun_normal")

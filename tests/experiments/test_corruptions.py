@@ -9,7 +9,7 @@ pytest.importorskip("tensorflow_datasets")
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
-from experiments import corruptions  # noqa: E402  (skipped without)
+from experiments.lib import corruptions  # noqa: E402  (skipped without)
 
 BENCHMARK = dict(np.load(pathlib.Path(__file__).parents[1] / "data" / "imagenet_c.npz"))
 

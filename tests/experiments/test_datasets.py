@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments import datasets
+from experiments.lib import datasets
 from supcon_tf.data import ArrayImages, image_batches
 
 tfds = pytest.importorskip("tensorflow_datasets")

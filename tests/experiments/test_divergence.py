@@ -9,8 +9,8 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import training, transfer_sets, transferring
-from experiments.divergence import Diverged
+from experiments.lib import training, transfer_datasets, transfer_protocols
+from experiments.lib.divergence import Diverged
 
 STEPS, EPOCHS = 6, 2
 CONFIG = ConfigDict({"checkpoint_steps": 3, "checkpoints_kept": 2})
@@ -142,12 +142,12 @@ def test_fine_tuning_does_not_choose_settings_that_diverge(tmp_path):
     images = supcon_tf.data.ArrayImages(
         digits.images, np.arange(40), [str(position) for position in range(40)]
     )
-    part = transfer_sets.Part(images, np.eye(10, dtype=np.float32)[digits.labels])
+    part = transfer_datasets.Part(images, np.eye(10, dtype=np.float32)[digits.labels])
 
     def choose(rates):
-        return transferring.fine_tuned_scores(
+        return transfer_protocols.fine_tuned_scores(
             tmp_path / "encoder.keras",
-            transfer_sets.SETS["birdsnap"],
+            transfer_datasets.SETS["birdsnap"],
             part,
             part,
             steps=6,

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-import experiments
-from experiments import corruptions
+import experiments.lib
+from experiments.lib import corruptions
 
 
 def import_again(monkeypatch, name):
@@ -20,10 +20,18 @@ def import_again(monkeypatch, name):
 @pytest.mark.parametrize(
     ("name", "missing", "message"),
     [
-        ("recipe_flags", "ml_collections", "Recipes need ml_collections"),
+        ("lib.recipe_flags", "ml_collections", "Recipes need ml_collections"),
         ("pictures", "matplotlib.ticker", "experiments.pictures needs matplotlib and scikit-learn"),
-        ("corruptions", "tensorflow_datasets", "experiments.corruptions needs tensorflow-datasets"),
-        ("transfer_sets", "tensorflow_datasets", "experiments.transfer_sets needs tensorflow-data"),
+        (
+            "lib.corruptions",
+            "tensorflow_datasets",
+            "experiments.robustness needs tensorflow",
+        ),
+        (
+            "lib.transfer_datasets",
+            "tensorflow_datasets",
+            "experiments.transfer needs tensorflow",
+        ),
     ],
 )
 def test_what_is_imported_first_names_the_extra(monkeypatch, name, missing, message):
@@ -65,8 +73,8 @@ def test_benchmarks_name_the_extra(monkeypatch, load_script, script, missing, ca
 
 
 def test_ablations_name_the_extra(monkeypatch, run_script):
-    monkeypatch.delattr(experiments, "ablation", raising=False)
-    monkeypatch.delitem(sys.modules, "experiments.ablation", raising=False)
+    monkeypatch.delattr(experiments.lib, "ablation", raising=False)
+    monkeypatch.delitem(sys.modules, "experiments.lib.ablation", raising=False)
     monkeypatch.setitem(sys.modules, "ml_collections", None)
     with pytest.raises(ImportError, match=r'needs ml_collections: .*"supcon-tf\[experiments\]"'):
         run_script("ablate", "--grid=losses", "--config=recipe.py")

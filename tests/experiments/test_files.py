@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from experiments.files import write_atomically, write_json
+from experiments.lib.files import write_atomically, write_json
 
 
 def test_writes_and_replaces(tmp_path):

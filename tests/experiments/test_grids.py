@@ -5,7 +5,8 @@ import pathlib
 
 import pytest
 
-from experiments import ablation, configs, grids, recipes, result_lines
+from experiments import configs, grids
+from experiments.lib import ablation, builders, records
 
 NAMES = sorted(path.stem for path in pathlib.Path(grids.__file__).parent.glob("[a-z]*.py"))
 RECIPE = pathlib.Path(configs.__file__).with_name("fashion_mnist_10k.py")
@@ -18,14 +19,14 @@ def test_rows_fit_the_recipe(name):
     assert len(set(names)) == len(names)
     trainings = []
     for row in rows:
-        training = result_lines.identity(RECIPE.stem, row, rows, {}, 0)
-        trainings.append(result_lines.key(training))
+        training = records.identity(RECIPE.stem, row, rows, {}, 0)
+        trainings.append(records.key(training))
         config = ablation.changed(ablation.load_recipe(RECIPE, row.recipe), row.changes)
-        recipes.loss(config.loss)
-        recipes.mixing(config.mixing)
+        builders.loss(config.loss)
+        builders.mixing(config.mixing)
         for stage in (config, config.linear):
-            recipes.policy(stage.augmentation, config.image_size)
-            recipes.optimizer(
+            builders.policy(stage.augmentation, config.image_size)
+            builders.optimizer(
                 stage.optimizer,
                 batch_size=stage.batch_size,
                 epochs=stage.epochs,

@@ -9,7 +9,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import training
+from experiments.lib import training
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
 TINY = (

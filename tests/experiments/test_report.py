@@ -4,8 +4,9 @@ import importlib
 
 import pytest
 
-from experiments import files, pictures, result_lines
+from experiments import pictures
 from experiments.grids import epochs, losses, positives
+from experiments.lib import files, records
 
 
 def lines_of(grid, outcomes):
@@ -13,10 +14,10 @@ def lines_of(grid, outcomes):
     made = {}
     for row in grid.ROWS:
         for seed, accuracy in enumerate(outcomes.get(row.name, [])):
-            line = result_lines.identity("small", row, grid.ROWS, {}, seed)
+            line = records.identity("small", row, grid.ROWS, {}, seed)
             line |= {"row": row.name, "test": {"accuracy": accuracy}, "seconds": 120.0}
             line["finished"] = f"2026-11-2{5 + seed} 12:00:00"
-            made[result_lines.key(line)] = line
+            made[records.key(line)] = line
     return made
 
 

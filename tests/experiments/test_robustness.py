@@ -14,7 +14,7 @@ tfds = pytest.importorskip("tensorflow_datasets")
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
-from experiments import corruptions  # noqa: E402  (skipped without)
+from experiments.lib import corruptions  # noqa: E402  (skipped without)
 
 RANDOM = {"gaussian_noise", "shot_noise", "impulse_noise", "fog", "elastic_transform"}
 

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import saved_models
+from experiments.lib import saved_models
 
 
 def test_a_model_with_nan_in_its_weights_is_refused(tmp_path):

@@ -12,8 +12,8 @@ from supcon_tf import evaluation
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
-from experiments import transfer_sets, transferring  # noqa: E402  (skipped without)
-from experiments.divergence import Diverged  # noqa: E402
+from experiments.lib import transfer_datasets, transfer_protocols  # noqa: E402  (skipped without)
+from experiments.lib.divergence import Diverged  # noqa: E402
 
 
 def write_classes(directory, images, brightness=(40, 120, 200)):
@@ -59,8 +59,10 @@ def test_frozen_and_resumed(run_script, data_dir, encoder, monkeypatch, capsys):
     assert first["value"] == pytest.approx(15 / 16)
 
     loaded = []
-    load = transfer_sets.load
-    monkeypatch.setattr(transfer_sets, "load", lambda *args: loaded.append(args[0]) or load(*args))
+    load = transfer_datasets.load
+    monkeypatch.setattr(
+        transfer_datasets, "load", lambda *args: loaded.append(args[0]) or load(*args)
+    )
     capsys.readouterr()
     run_script("transfer", *arguments, "--datasets=birdsnap,aircraft")
     assert loaded == ["aircraft"]
@@ -84,7 +86,7 @@ def test_fine_tuning_chooses_settings_and_trains_all_weights(
     run_script, data_dir, encoder, monkeypatch
 ):
     trained = []
-    fine_tune = transferring.fine_tune
+    fine_tune = transfer_protocols.fine_tune
 
     def watched(model, train, **settings):
         before = model.get_weights()
@@ -92,7 +94,7 @@ def test_fine_tuning_chooses_settings_and_trains_all_weights(
         trained.append((before, result, train, settings))
         return result
 
-    monkeypatch.setattr(transferring, "fine_tune", watched)
+    monkeypatch.setattr(transfer_protocols, "fine_tune", watched)
     run_script(
         "transfer",
         encoder,
@@ -130,29 +132,31 @@ def train_part(labels):
     pixels = np.broadcast_to((60 + 100 * labels)[:, None, None, None], [len(labels), 8, 8, 3])
     names = [str(position) for position in range(len(labels))]
     images = supcon_tf.data.ArrayImages(pixels.astype(np.uint8), np.arange(len(labels)), names)
-    return transfer_sets.Part(images, np.eye(2, dtype=np.float32)[labels])
+    return transfer_datasets.Part(images, np.eye(2, dtype=np.float32)[labels])
 
 
 def test_a_training_that_diverges_is_not_chosen(data_dir, encoder, monkeypatch):
-    fine_tune = transferring.fine_tune
+    fine_tune = transfer_protocols.fine_tune
 
     def diverging(model, train, *, learning_rate, **settings):
         if learning_rate == 10:
             raise Diverged("the loss is nan")
         return fine_tune(model, train, learning_rate=learning_rate, **settings)
 
-    monkeypatch.setattr(transferring, "fine_tune", diverging)
+    monkeypatch.setattr(transfer_protocols, "fine_tune", diverging)
     part = train_part([0, 1] * 5)
     settings = {"steps": 1, "weight_decays": [0.0], "batch_size": 5, "short_side": None, "seed": 0}
     path = data_dir / "encoder.keras"
-    entry = transfer_sets.SETS["birdsnap"]
-    scores, chosen = transferring.fine_tuned_scores(
+    entry = transfer_datasets.SETS["birdsnap"]
+    scores, chosen = transfer_protocols.fine_tuned_scores(
         path, entry, part, part, learning_rates=[10, 0.1], **settings
     )
     assert chosen["learning_rate"] == 0.1
     assert scores.shape == (10, 2)
     with pytest.raises(Diverged):
-        transferring.fine_tuned_scores(path, entry, part, part, learning_rates=[10], **settings)
+        transfer_protocols.fine_tuned_scores(
+            path, entry, part, part, learning_rates=[10], **settings
+        )
 
 
 def voc_examples(size):
@@ -187,7 +191,7 @@ def test_several_labels(run_script, tmp_path, encoder, monkeypatch, protocol):
     voc(data_dir=tmp_path, config="2007").download_and_prepare(
         download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
-    train, test = transfer_sets.load("voc2007", str(tmp_path))
+    train, test = transfer_datasets.load("voc2007", str(tmp_path))
     assert (len(train.targets), len(test.targets)) == (30, 12)
     assert test.targets.sum(axis=0).tolist() == [6, 6]
     assert test.difficult.sum(axis=0).tolist() == [0, 1]
@@ -213,29 +217,31 @@ def test_several_labels(run_script, tmp_path, encoder, monkeypatch, protocol):
 def test_every_data_set_of_tfds_is_named_as_there(tmp_path, monkeypatch):
     """With tfds's own mocking, images are random; names, splits and features are the real ones."""
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: True)
-    for entry in transfer_sets.SETS.values():
+    for entry in transfer_datasets.SETS.values():
         if entry.tfds_name:
             builder = tfds.builder(entry.tfds_name, data_dir=tmp_path)
             label = "labels" if entry.multi_label else "label"
             assert {"image", label} <= set(builder.info.features)
     with tfds.testing.mock_data(num_examples=4):
-        train, test = transfer_sets.load("flowers", str(tmp_path))
+        train, test = transfer_datasets.load("flowers", str(tmp_path))
         assert (len(train.targets), test.targets.shape) == (4, (4, 102))
 
 
 def test_metrics():
     scores = np.array([[3.0, 1, 0], [2, 1, 0], [0, 2, 1], [0, 2, 1]])
     targets = np.eye(3)[[0, 0, 0, 1]]
-    assert transfer_sets.METRICS["top-1"](scores, targets, None) == 0.75
-    assert transfer_sets.METRICS["mean per class"](scores, targets, None) == pytest.approx(5 / 6)
+    assert transfer_datasets.METRICS["top-1"](scores, targets, None) == 0.75
+    assert transfer_datasets.METRICS["mean per class"](scores, targets, None) == pytest.approx(
+        5 / 6
+    )
     shown = np.array([[1, 0], [1, 1], [0, 1], [1, 0]])
     expected = evaluation.voc_mean_average_precision(scores[:, :2], shown)
-    assert transfer_sets.METRICS["11-point mAP"](scores[:, :2], shown, None) == expected
-    for name in transfer_sets.METRICS:
+    assert transfer_datasets.METRICS["11-point mAP"](scores[:, :2], shown, None) == expected
+    for name in transfer_datasets.METRICS:
         with pytest.raises(ValueError, match="`scores` must be finite. Received: .* in 1 of 4"):
-            transfer_sets.METRICS[name](np.where(scores == 3, np.nan, scores), targets, None)
-    metrics = [entry.metric for entry in transfer_sets.SETS.values()]
-    assert [metrics.count(name) for name in transfer_sets.METRICS] == [7, 4, 1]
+            transfer_datasets.METRICS[name](np.where(scores == 3, np.nan, scores), targets, None)
+    metrics = [entry.metric for entry in transfer_datasets.SETS.values()]
+    assert [metrics.count(name) for name in transfer_datasets.METRICS] == [7, 4, 1]
 
 
 @pytest.mark.parametrize(
@@ -257,4 +263,4 @@ def test_parts_of_different_classes(tmp_path):
     write_classes(tmp_path / "birdsnap" / "train", 1)
     write_classes(tmp_path / "birdsnap" / "test", 1, (40, 120))
     with pytest.raises(ValueError, match=r"same classes. Received.*\['class2'\]"):
-        transfer_sets.load("birdsnap", str(tmp_path))
+        transfer_datasets.load("birdsnap", str(tmp_path))

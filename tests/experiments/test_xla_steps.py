@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments import xla_kernels
+from experiments.lib import xla_kernels
 
 
 @pytest.mark.slow

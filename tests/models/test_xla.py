@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from experiments.xla_kernels import missing_kernel
+from experiments.lib.xla_kernels import missing_kernel
 from supcon_tf import GeneralizedSupConLoss, MixingLayer, SupConLoss
 from supcon_tf.metrics import HEALTH
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import datasets, recipes, saved_models, training
-from experiments.files import write_atomically
+from experiments.lib import builders, datasets, saved_models, training
+from experiments.lib.files import write_atomically
 from supcon_tf.data import ImageSource, flatten_views, mix_batches, multi_view_batches
 
 # Makes the model for a number of classes and a number of channels.
@@ -96,7 +96,7 @@ def cross_entropy(
     num_classes: int, channels: int, config: ConfigDict
 ) -> supcon_tf.CrossEntropyModel:
     """Makes the model of a recipe of the baseline."""
-    encoder = recipes.encoder(config.encoder, config.image_size, channels)
+    encoder = builders.encoder(config.encoder, config.image_size, channels)
     return supcon_tf.CrossEntropyModel(encoder, num_classes)
 
 
@@ -104,7 +104,7 @@ def teacher(
     num_classes: int, channels: int, config: ConfigDict
 ) -> supcon_tf.AveragedCrossEntropyModel:
     """Makes the model of a recipe of a teacher."""
-    encoder = recipes.encoder(config.encoder, config.image_size, channels)
+    encoder = builders.encoder(config.encoder, config.image_size, channels)
     return supcon_tf.AveragedCrossEntropyModel(
         encoder, num_classes, momentum=config.average_momentum
     )
@@ -154,8 +154,8 @@ def train_classifier(
     model = build(num_classes, train.channels)
     model.set_weights(weights)
     model = product(model)
-    model.compile(**recipes.cross_entropy(0.0))
-    images = recipes.one_hot(recipes.test_batches(config, test), num_classes)
+    model.compile(**builders.cross_entropy(0.0))
+    images = builders.one_hot(builders.test_batches(config, test), num_classes)
     figures = model.evaluate(images, verbose=0, return_dict=True)
     write_atomically(output_dir / "classifier.keras", model.save)
     if not isinstance(model, supcon_tf.LinearClassifier):  # whose encoder has a file already
@@ -197,8 +197,8 @@ def prepare(
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
     num_classes = len(train.class_names)
-    policy = recipes.policy(stage.augmentation, config.image_size)
-    mixing = recipes.mixing(stage.mixing)
+    policy = builders.policy(stage.augmentation, config.image_size)
+    mixing = builders.mixing(stage.mixing)
 
     def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
@@ -212,7 +212,7 @@ def prepare(
             input_context=context,
         )
         if mixing is None:
-            return recipes.one_hot(flatten_views(views), num_classes)
+            return builders.one_hot(flatten_views(views), num_classes)
         return flatten_views(
             mix_batches(views, mixing, num_classes=num_classes, seed=config.seed, start_step=step)
         )
@@ -222,14 +222,14 @@ def prepare(
     with strategy.scope():
         model = build(num_classes, train.channels)
         model.compile(
-            recipes.optimizer(
+            builders.optimizer(
                 stage.optimizer,
                 batch_size=stage.batch_size,
                 epochs=stage.epochs,
                 steps_per_epoch=steps_per_epoch,
             ),
             steps_per_execution=config.steps_per_execution,
-            **recipes.cross_entropy(stage.label_smoothing),
+            **builders.cross_entropy(stage.label_smoothing),
         )
     model.build_from(own_batches(0, None))
     return model, batches, steps_per_epoch

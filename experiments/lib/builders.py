@@ -10,7 +10,7 @@ from keras.optimizers import schedules
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import saved_models
+from experiments.lib import saved_models
 from supcon_tf import augmentation, optimizers
 from supcon_tf.data import ImageSource, image_batches
 

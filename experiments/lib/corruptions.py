@@ -20,7 +20,7 @@ import numpy as np
 from supcon_tf._requirements import require_extra
 from supcon_tf.data import ImageSource, image_batches
 
-with require_extra("experiments.corruptions", "tensorflow-datasets"):
+with require_extra("experiments.robustness", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
 
 # `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and `[batch]` integers.

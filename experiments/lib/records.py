@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.files import read_json_lines
 from experiments.grids import Row
+from experiments.lib.files import read_json_lines
 
 Line = dict[str, Any]
 

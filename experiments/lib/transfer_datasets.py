@@ -15,7 +15,7 @@ from supcon_tf import data, evaluation
 from supcon_tf._requirements import require_extra
 from supcon_tf.evaluation.inputs import matrix
 
-with require_extra("experiments.transfer_sets", "tensorflow-datasets"):
+with require_extra("experiments.transfer", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
 
 # Of scores and targets `[images, classes]`, and which targets do not count, if any.

@@ -5,7 +5,7 @@ import os
 import keras
 
 import supcon_tf  # noqa: F401  (so that Keras knows its models)
-from experiments.divergence import weight_not_finite
+from experiments.lib.divergence import weight_not_finite
 
 
 def load(path: str | os.PathLike[str]) -> keras.Model:

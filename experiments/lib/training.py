@@ -17,13 +17,13 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.divergence import (
+from experiments.lib.divergence import (
     StopIfDiverged,
     divergence_as_a_sentence,
     require_finite_weights,
 )
-from experiments.files import write_atomically, write_json
-from experiments.interruption import Interruption
+from experiments.lib.files import write_atomically, write_json
+from experiments.lib.keyboard_interrupt import Interruption
 from supcon_tf.callbacks import Checkpoints
 
 # Makes the batches from a step on, for this worker.

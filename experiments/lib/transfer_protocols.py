@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 import supcon_tf
-from experiments import representations, saved_models
-from experiments.divergence import Diverged, StopIfDiverged, require_finite_weights
-from experiments.transfer_sets import METRICS, Part, TransferSet
+from experiments.lib import representations, saved_models
+from experiments.lib.divergence import Diverged, StopIfDiverged, require_finite_weights
+from experiments.lib.transfer_datasets import METRICS, Part, TransferSet
 from supcon_tf import evaluation
 from supcon_tf.augmentation import crop_flip
 from supcon_tf.data import image_batches, multi_view_batches

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from experiments import classifiers, pretraining
-from experiments.small_recipes import OTHERS, images, recipe, write_teacher
-from experiments.training import Batches
+from experiments.lib import classifiers, pretraining
+from experiments.lib.reduced_recipes import OTHERS, images, recipe, write_teacher
+from experiments.lib.training import Batches
 
 # Models, what makes their batches, and the steps of an epoch.
 _Prepared = tuple[keras.Model, Batches, int]

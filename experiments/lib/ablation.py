@@ -16,13 +16,13 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import result_lines
-from experiments.classifiers import train_cross_entropy, train_linear, train_teacher
-from experiments.divergence import Diverged
-from experiments.files import write_json_lines
 from experiments.grids import Row
-from experiments.pretraining import pretrain
-from experiments.training import MAY_CHANGE, time_left
+from experiments.lib import records
+from experiments.lib.classifiers import train_cross_entropy, train_linear, train_teacher
+from experiments.lib.divergence import Diverged
+from experiments.lib.files import write_json_lines
+from experiments.lib.pretraining import pretrain
+from experiments.lib.training import MAY_CHANGE, time_left
 
 # Fields whose own fields are arguments, of which a recipe need not name all.
 _ARGUMENTS = ("loss", "augmentation", "encoder", "projection_head", "optimizer.arguments")
@@ -36,7 +36,7 @@ def run_grid(
     changes: Mapping[str, Any],
     path: pathlib.Path,
     strategy: tf.distribute.Strategy,
-) -> dict[str, result_lines.Line]:
+) -> dict[str, records.Line]:
     """Trains what is missing of a grid.
 
     Args:
@@ -54,18 +54,18 @@ def run_grid(
         ValueError: if a row does not fit the recipe, or `path` holds a line of the same training
             although the recipe has changed since; before anything is trained.
     """
-    lines = result_lines.read(path)
+    lines = records.read(path)
     trainings = {}
     for seed in seeds:
         for row in rows:
-            training = result_lines.identity(recipe.stem, row, rows, changes, seed)
+            training = records.identity(recipe.stem, row, rows, changes, seed)
             config = changed(load_recipe(recipe, row.recipe), {**training["changes"], "seed": seed})
             directory = _directory(path, training)
             settings = _digest(config)
             if training["teacher"] is not None:
                 teacher = _directory(path, training["teacher"])
                 config.teacher.path = str(teacher / "classifier.keras")
-            done = lines.get(result_lines.key(training), {})
+            done = lines.get(records.key(training), {})
             if "test" in done and done["settings"] != settings:
                 raise ValueError(
                     f"{path} holds a line of {row.name!r} with seed {seed}, but the recipe has "
@@ -73,7 +73,7 @@ def run_grid(
                     f"another --output_dir. Received: {directory}"
                 )
             line = {"row": row.name, **training, "settings": settings}
-            trainings[result_lines.key(training)] = row, config, directory, line
+            trainings[records.key(training)] = row, config, directory, line
     missing = [key for key in trainings if "test" not in lines.get(key, {})]
     start = time.monotonic()
     for made, key in enumerate(missing):
@@ -169,7 +169,7 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     return config
 
 
-def _is_equal(done: result_lines.Line, line: result_lines.Line) -> bool:
+def _is_equal(done: records.Line, line: records.Line) -> bool:
     """Tells whether a training was made already, with changes that change nothing."""
     return "test" in done and all(done[name] == line[name] for name in ("settings", "teacher"))
 
@@ -207,7 +207,7 @@ def _directory(path: pathlib.Path, training: Mapping[str, Any]) -> pathlib.Path:
     """Returns the directory of a training, with a name that a person can tell."""
     changes = "".join(f"-{name}-{value}" for name, value in training["changes"].items())
     readable = re.sub(r"[^a-z0-9.]+", "_", f"{training['recipe']}{changes}".lower())[:80].strip("_")
-    digest = hashlib.sha256(result_lines.key(training).encode()).hexdigest()[:6]
+    digest = hashlib.sha256(records.key(training).encode()).hexdigest()[:6]
     return path.with_suffix("") / f"{readable}-seed{training['seed']}-{digest}"
 
 

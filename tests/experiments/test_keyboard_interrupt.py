@@ -8,7 +8,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import training
+from experiments.lib import training
 
 STEPS, EPOCHS = 4, 3
 CONFIG = ConfigDict({"checkpoint_steps": 1000, "checkpoints_kept": 2})  # none is ever due

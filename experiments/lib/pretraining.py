@@ -10,8 +10,8 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments import datasets, recipes, training
-from experiments.files import write_atomically
+from experiments.lib import builders, datasets, training
+from experiments.lib.files import write_atomically
 from supcon_tf.data import ImageSource, image_batches, mix_batches, multi_view_batches
 
 
@@ -81,8 +81,8 @@ def prepare(
     """
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
-    policy = recipes.policy(config.augmentation, config.image_size)
-    mixing = recipes.mixing(config.mixing)
+    policy = builders.policy(config.augmentation, config.image_size)
+    mixing = builders.mixing(config.mixing)
     num_classes = len(train.class_names)
     train = datasets.hide_labels(train, config.labeled_fraction)
 
@@ -103,7 +103,7 @@ def prepare(
                 views, mixing, num_classes=num_classes, seed=config.seed, start_step=step
             )
         if config.loss.name == "generalized":
-            return recipes.one_hot(views, num_classes)
+            return builders.one_hot(views, num_classes)
         return views
 
     batches = training.share_batches(own_batches, strategy, whole=mixing is not None)
@@ -111,13 +111,13 @@ def prepare(
     with strategy.scope():
         model = build(config, train)
         model.compile(
-            recipes.optimizer(
+            builders.optimizer(
                 config.optimizer,
                 batch_size=config.batch_size,
                 epochs=config.epochs,
                 steps_per_epoch=steps_per_epoch,
             ),
-            loss=recipes.loss(config.loss),
+            loss=builders.loss(config.loss),
             metrics=supcon_tf.metrics.HEALTH,
             steps_per_execution=config.steps_per_execution,
         )
@@ -132,11 +132,11 @@ def build(config: ConfigDict, images: ImageSource) -> supcon_tf.SupConModel:
         config: the recipe.
         images: what it is for.
     """
-    encoder = recipes.encoder(config.encoder, config.image_size, images.channels)
+    encoder = builders.encoder(config.encoder, config.image_size, images.channels)
     head = supcon_tf.projection_head(**config.projection_head)
     if config.joint_classifier:
         return supcon_tf.JointSupConModel(encoder, len(images.class_names), head)
-    arguments = {"micro_batch_size": config.micro_batch_size, **recipes.teacher(config.teacher)}
+    arguments = {"micro_batch_size": config.micro_batch_size, **builders.teacher(config.teacher)}
     if "momentum_encoder" not in config:
         return supcon_tf.SupConModel(encoder, head, **arguments)
     if config.loss.name == "generalized":
@@ -156,7 +156,7 @@ def joint_accuracy(
 ) -> float:
     """Tests the classifier that was trained along with the encoder."""
     classifier = keras.Sequential([model.encoder, model.classifier])
-    images = recipes.test_batches(config, test)
+    images = builders.test_batches(config, test)
     right = classifier.predict(images, verbose=0).argmax(axis=1) == test.labels
     return float(np.mean(right))
 
