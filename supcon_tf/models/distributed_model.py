@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from supcon_tf.models.arguments import require_no_accumulation
 from supcon_tf.models.finite import nan_unless_finite
-from supcon_tf.models.views import first
+from supcon_tf.models.views import first_array
 
 Logs = dict[str, Any]
 
@@ -109,7 +109,14 @@ class DistributedModel(keras.Model):
                 else _for_each_rank(self._predict_function_of_keras)
             )
 
-    def check_batch(self, data: Any) -> list[tf.Tensor]:
+    def _recompile(self) -> None:
+        """Builds the step functions again, where they hold constants that have changed."""
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+        if self.test_function is not None:
+            self.make_test_function(force=True)
+
+    def _check_batch(self, data: Any) -> list[tf.Tensor]:
         """Checks the values of a batch before anything is written, where XLA compiles nothing.
 
         Inside a compiled step no check runs. Inside a graph the checks of a loss run beside the
@@ -126,7 +133,7 @@ class DistributedModel(keras.Model):
     def compute_loss(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Computes the loss; 0 on a replica that got nothing of an incomplete batch."""
         loss = super().compute_loss(x, *args, **kwargs)
-        rows = tf.shape(first(x))[0]
+        rows = tf.shape(first_array(x))[0]
         return tf.where(rows > 0, loss, tf.zeros_like(loss))
 
     def _is_distributed(self) -> bool:
@@ -232,7 +239,7 @@ class DistributedModel(keras.Model):
         """Makes a step that waits for the checks of its batch."""
 
         def checked_step(batch: Any) -> Logs:
-            with tf.control_dependencies(self.check_batch(batch)):
+            with tf.control_dependencies(self._check_batch(batch)):
                 return step(batch)
 
         return checked_step

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.distribution.replicas import replica_context
-from supcon_tf.models.views import each, first, with_leading_axes
+from supcon_tf.models.views import first_array, map_arrays, with_leading_axes
 
 
 def project_in_micro_batches(
@@ -95,16 +95,16 @@ def map_micro_batches(
 
 def _cut(batch: Any, micro_batch_size: int) -> Any:
     """Makes `[pieces, micro_batch_size, ...]` of `[batch, ...]`."""
-    rows = first(batch).shape[0]
+    shape = first_array(batch).shape
+    rows = shape[0]
     if rows is None or rows % micro_batch_size:
         raise ValueError(
             "`micro_batch_size` must divide the batch size, which must be static: use "
             "`dataset.batch(size, drop_remainder=True)`. Received: "
-            f"micro_batch_size={micro_batch_size}, a batch of the shape {first(batch).shape} on "
-            "each replica"
+            f"micro_batch_size={micro_batch_size}, a batch of shape {shape} on each replica"
         )
     pieces = [rows // micro_batch_size, micro_batch_size]
-    return each(lambda x: with_leading_axes(x, 1, pieces), batch)
+    return map_arrays(lambda x: with_leading_axes(x, 1, pieces), batch)
 
 
 def _join(pieces: tf.Tensor) -> tf.Tensor:
@@ -135,16 +135,16 @@ def _fold_in_turn(
     if replica_context() is None:
         return tf.foldl(function, pieces, state, parallel_iterations=1)
     for parts in _unstacked(pieces):
-        state = function(state, _after([*state, first(parts[-1])], parts))
+        state = function(state, _after([*state, first_array(parts[-1])], parts))
     return state
 
 
 def _unstacked(pieces: Any) -> list[Any]:
     """Returns the pieces one by one."""
-    return [each(lambda x, i=i: x[i], pieces) for i in range(first(pieces).shape[0])]
+    return [map_arrays(lambda x, i=i: x[i], pieces) for i in range(first_array(pieces).shape[0])]
 
 
 def _after(tensors: list[tf.Tensor], piece: Any) -> Any:
     """Returns a piece that comes to be only after the tensors have."""
     with tf.control_dependencies(tensors):
-        return each(tf.identity, piece)
+        return map_arrays(tf.identity, piece)

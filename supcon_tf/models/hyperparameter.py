@@ -7,9 +7,10 @@ import keras
 
 
 class Hyperparameter:
-    """An attribute of a model that may change between steps, set by a callback for example.
+    """A number that can change between steps, for example set by a callback.
 
-    A compiled step holds its value as a constant, so that a new value compiles the steps anew.
+    A compiled step holds the value as a constant. A new value therefore calls `_recompile` of the
+    owner, a model or a part of models.
 
     Args:
         require: raises `ValueError` for a value that the attribute may not have.
@@ -21,14 +22,11 @@ class Hyperparameter:
     def __set_name__(self, owner: type, name: str) -> None:
         self._attribute = f"_{name}"
 
-    def __get__(self, model: keras.Model, owner: type) -> float:
-        value: float = getattr(model, self._attribute)
+    def __get__(self, owner: keras.Layer, owner_type: type) -> float:
+        value: float = getattr(owner, self._attribute)
         return value
 
-    def __set__(self, model: keras.Model, value: float) -> None:
+    def __set__(self, owner: keras.Layer, value: float) -> None:
         self._require(value)
-        setattr(model, self._attribute, float(value))
-        if model.train_function is not None:
-            model.make_train_function(force=True)
-        if model.test_function is not None:
-            model.make_test_function(force=True)
+        setattr(owner, self._attribute, float(value))
+        owner._recompile()

@@ -107,10 +107,10 @@ class JointSupConModel(SupConModel):
             )
         return images, labels, sample_weight
 
-    def check_batch(self, data: Any) -> list[tf.Tensor]:
+    def _check_batch(self, data: Any) -> list[tf.Tensor]:
         """Checks the values of labels as the loss and the classifier do."""
         _, labels, _ = self.unpack(data)
-        return [*super().check_batch(data), ids_below(labels, self.num_classes)]
+        return [*super()._check_batch(data), ids_below(labels, self.num_classes)]
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Updates encoder and head by the contrastive loss, the classifier by cross-entropy."""

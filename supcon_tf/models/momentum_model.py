@@ -15,7 +15,7 @@ from supcon_tf.models.ema import Pairs, clone, sync_trainable, update_ema
 from supcon_tf.models.gradient_cache import map_micro_batches
 from supcon_tf.models.hyperparameter import Hyperparameter
 from supcon_tf.models.supcon_model import SupConModel
-from supcon_tf.models.views import each, first
+from supcon_tf.models.views import first_array, map_arrays
 
 
 class Keys(NamedTuple):
@@ -258,7 +258,7 @@ class MomentumSupConModel(SupConModel):
                 queue.
         """
         if training:
-            self._require_place(first(self.batch_spec(dataset)).shape[0], replicas=1)
+            self._require_place(first_array(self.batch_spec(dataset)).shape[0], replicas=1)
         super().build_from(dataset, training=training)
 
     def _views_of(self, x: Any) -> int | None:
@@ -277,10 +277,10 @@ class MomentumSupConModel(SupConModel):
             Anchors `[batch, views - 1, ...]`, their labels and the teacher's, and the keys of this
             replica.
         """
-        _require_key("images", first(views).shape[1] if self.has_views(views) else 1)
+        _require_key("images", first_array(views).shape[1] if self.has_views(views) else 1)
         if training:
             replicas = self.distribute_strategy.num_replicas_in_sync
-            self._require_place(first(views).shape[0], replicas)
+            self._require_place(first_array(views).shape[0], replicas)
         anchor_labels = key_labels = labels
         if len(labels.shape) == 3:  # every view has its own
             anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
@@ -289,9 +289,9 @@ class MomentumSupConModel(SupConModel):
         anchor_soft_targets = key_soft_targets = None
         if soft_targets is not None:
             anchor_soft_targets, key_soft_targets = soft_targets[:, :-1], soft_targets[:, -1]
-        key_images = each(lambda x: x[:, -1], views)
+        key_images = map_arrays(lambda x: x[:, -1], views)
         keys = Keys(self._project_keys(key_images, training), key_labels, key_soft_targets)
-        anchors = each(lambda x: x[:, :-1], views)
+        anchors = map_arrays(lambda x: x[:, :-1], views)
         return anchors, (anchor_labels, anchor_soft_targets), keys
 
     def _project_keys(self, images: tf.Tensor, training: bool) -> tf.Tensor:

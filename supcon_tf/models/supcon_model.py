@@ -32,7 +32,7 @@ from supcon_tf.models.unlabeled import (
     warn_without_positives,
     without_labels,
 )
-from supcon_tf.models.views import each, first, flatten_views, has_views
+from supcon_tf.models.views import first_array, flatten_views, has_views, map_arrays
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -244,7 +244,7 @@ class SupConModel(EncoderModel):
             return None
         if not self.has_views(x):
             return 1 if self.augmentation is None else self.num_views
-        return first(x).shape[1]
+        return first_array(x).shape[1]
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Projects images.
@@ -289,7 +289,7 @@ class SupConModel(EncoderModel):
         """
         if not tf.nest.is_nested(self.inputs) and not isinstance(images, dict):
             images = tf.convert_to_tensor(images)
-        flat, restore = flatten_views(each(tf.convert_to_tensor, images), self.encoder)
+        flat, restore = flatten_views(map_arrays(tf.convert_to_tensor, images), self.encoder)
         return restore(self.encoder(flat, training=False))
 
     def has_views(self, images: Any) -> bool:
@@ -305,7 +305,7 @@ class SupConModel(EncoderModel):
         if self.augmentation is None or self.has_views(images):
             return images
         views = [self.augmentation(images, training=True) for _ in range(self.num_views)]
-        return each(lambda *x: tf.stack(x, axis=1), *views)
+        return map_arrays(lambda *x: tf.stack(x, axis=1), *views)
 
     def make_views_and_labels(
         self, images: tf.Tensor, labels: tf.Tensor, training: bool
@@ -320,7 +320,7 @@ class SupConModel(EncoderModel):
         images, labels, sample_weight = self.unpack(specs)
         if self.augmentation is not None and not self.has_views(images):
             view = self.augmentation.compute_output_spec(images)
-            images = each(
+            images = map_arrays(
                 lambda x: keras.KerasTensor((x.shape[0], self.num_views, *x.shape[1:]), x.dtype),
                 view,
             )
@@ -337,7 +337,7 @@ class SupConModel(EncoderModel):
             labels = without_labels(images)
         return images, labels, sample_weight
 
-    def check_batch(self, data: Any) -> list[tf.Tensor]:
+    def _check_batch(self, data: Any) -> list[tf.Tensor]:
         """Checks the values of labels as the loss, or the mixing before it, does."""
         _, labels, _ = self.unpack(data)
         if isinstance(self.mixing, MixingLayer):
@@ -472,7 +472,10 @@ class SupConModel(EncoderModel):
             soft_targets: the teacher's distributions in the same form.
             views: `[batch, ...]`; nothing on a replica that got nothing of an incomplete batch.
         """
-        replicas, rows = self.distribute_strategy.num_replicas_in_sync, tf.shape(first(views))[0]
+        replicas, rows = (
+            self.distribute_strategy.num_replicas_in_sync,
+            tf.shape(first_array(views))[0],
+        )
 
         def loss_or_nothing(targets: Any) -> tf.Tensor:
             loss = loss_against(targets)
@@ -507,7 +510,7 @@ class SupConModel(EncoderModel):
         loss *= self.distribute_strategy.num_replicas_in_sync
         for metric in self.metrics:
             if metric.name == "loss":
-                metric.update_state(loss, sample_weight=tf.shape(first(views))[0])
+                metric.update_state(loss, sample_weight=tf.shape(first_array(views))[0])
         return self.compute_metrics(views, labels, projections, sample_weight)
 
     def get_config(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from supcon_tf.labels import UNLABELED
 from supcon_tf.losses import positives
 from supcon_tf.losses.embedding import EmbeddingLoss
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
-from supcon_tf.models.views import first
+from supcon_tf.models.views import first_array
 
 
 def without_labels(images: Any) -> tf.Tensor | keras.KerasTensor:
@@ -22,7 +22,7 @@ def without_labels(images: Any) -> tf.Tensor | keras.KerasTensor:
     Returns:
         `[batch]` int64 class ids, all -1: every sample has its own other views as positives.
     """
-    one = first(images)
+    one = first_array(images)
     if isinstance(one, keras.KerasTensor):
         return keras.KerasTensor(one.shape[:1], "int64")
     return tf.fill(tf.shape(one)[:1], tf.constant(UNLABELED, tf.int64))
@@ -65,7 +65,7 @@ def warn_without_positives(
             order = np.random.default_rng(0).permutation(order)
         y = np.asarray(y)[order[: batch_size or 32]]
     if y is None:
-        labels = np.full(first(x).shape[0], UNLABELED)
+        labels = np.full(first_array(x).shape[0], UNLABELED)
     else:
         labels = loss.row_labels(tf.convert_to_tensor(y), 1).numpy()
     positives.warn_without_positives(labels, stacklevel=3)

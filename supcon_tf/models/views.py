@@ -9,12 +9,12 @@ import tensorflow as tf
 from supcon_tf.models.arguments import symbolic_inputs
 
 
-def each(function: Callable[..., Any], *structures: Any) -> Any:
+def map_arrays(function: Callable[..., Any], *structures: Any) -> Any:
     """Applies a function to every array of structures that are alike; absent inputs stay absent."""
     return tf.nest.map_structure(lambda *x: None if x[0] is None else function(*x), *structures)
 
 
-def first(structure: Any) -> Any:
+def first_array(structure: Any) -> Any:
     """Returns one array of a structure, to know the size of the batch and the number of views."""
     return next(x for x in tf.nest.flatten(structure) if x is not None)
 
@@ -63,13 +63,13 @@ def flatten_views(
     if len(numbers) > 1 or None in numbers:
         raise ValueError(
             "The number of views must be known statically, and be the same for all inputs. "
-            f"Received: {each(lambda x: x.shape, images)}"
+            f"Received: {map_arrays(lambda x: x.shape, images)}"
         )
     (views,) = numbers
-    rows = first(images).shape[0]
+    rows = first_array(images).shape[0]
     flat = [-1 if rows is None else rows * views]
     return (
-        each(lambda x: with_leading_axes(x, 2, flat), images),
+        map_arrays(lambda x: with_leading_axes(x, 2, flat), images),
         lambda outputs: tf.reshape(outputs, [-1, views, *outputs.shape[1:]]),
     )
 
