@@ -163,7 +163,9 @@ def fit(
             finite would be saved.
     """
     checkpoints = Checkpoints(
-        directory / "checkpoints", every=config.checkpoint_steps, keep=config.checkpoints_kept
+        directory / "checkpoints",
+        save_freq=config.checkpoint_steps,
+        max_to_keep=config.checkpoints_kept,
     )
     writers: list[keras.callbacks.Callback] = []
     if chief:

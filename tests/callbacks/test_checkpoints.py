@@ -11,15 +11,15 @@ import tensorflow as tf
 import supcon_tf
 from supcon_tf.callbacks import Checkpoints
 
-STEPS, EPOCHS, BATCH = 5, 3, 16  # steps of an epoch
+STEPS, EPOCHS, BATCH = 5, 3, 16  # steps per epoch
 
 
 class Killed(Exception):
     pass
 
 
-def train(directory, *, stop_at=None, every=4, keep=2, dropout=0.3, learning_rate=0.05):
-    """Trains as a script that is started again does; returns weights and every epoch's logs."""
+def train(directory, *, stop_at=None, save_freq=4, max_to_keep=2, dropout=0.3, learning_rate=0.05):
+    """Trains like a script that is started again. Returns the weights and the logs per epoch."""
     keras.utils.set_random_seed(0)
     digits = supcon_tf.data.load_digits("train").take(np.arange(STEPS * BATCH))
     policy = supcon_tf.augmentation.sim_augment(8, flip=False)
@@ -38,7 +38,7 @@ def train(directory, *, stop_at=None, every=4, keep=2, dropout=0.3, learning_rat
         loss=supcon_tf.SupConLoss(),
         metrics=supcon_tf.metrics.HEALTH,
     )
-    checkpoints = Checkpoints(directory, every=every, keep=keep)
+    checkpoints = Checkpoints(directory, save_freq=save_freq, max_to_keep=max_to_keep)
     logs_of_epochs = {}
 
     def stop(batch, logs):
@@ -66,8 +66,8 @@ def train(directory, *, stop_at=None, every=4, keep=2, dropout=0.3, learning_rat
 
 
 @pytest.fixture(scope="module")
-def never_stopped(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("never_stopped"))
+def uninterrupted(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("uninterrupted"))
 
 
 def saved(directory):
@@ -83,17 +83,17 @@ def assert_same(outcome, expected):
 
 @pytest.mark.versions
 @pytest.mark.parametrize("stop_at", [7, 10])
-def test_goes_on_at_the_exact_step(tmp_path, never_stopped, stop_at):
+def test_training_resumes_at_the_exact_step(tmp_path, uninterrupted, stop_at):
     with pytest.raises(Killed):
         train(tmp_path, stop_at=stop_at)
     assert saved(tmp_path) == [step for step in (4, 8, 12) if step <= stop_at][-2:]
     outcome = train(tmp_path)
-    assert_same(outcome, never_stopped)
-    assert min(outcome[1]) == (stop_at // 4) * 4 // STEPS  # epochs before are not made again
+    assert_same(outcome, uninterrupted)
+    assert min(outcome[1]) == (stop_at // 4) * 4 // STEPS  # Earlier epochs are not repeated.
     assert saved(tmp_path) == [12, 15]
 
 
-def test_a_due_checkpoint_at_the_end_of_an_epoch_comes_after_its_logs(tmp_path):
+def test_a_checkpoint_due_at_the_end_of_an_epoch_is_saved_after_its_logs(tmp_path):
     order = []
 
     class Writes(keras.callbacks.Callback):
@@ -102,7 +102,7 @@ def test_a_due_checkpoint_at_the_end_of_an_epoch_comes_after_its_logs(tmp_path):
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", loss="mse")
-    checkpoints = Checkpoints(tmp_path, every=2, keep=9)
+    checkpoints = Checkpoints(tmp_path, save_freq=2, max_to_keep=9)
     x = np.ones([4, 2])
     callbacks = [Writes(), checkpoints]
     model.fit(x, x[:, :1], batch_size=1, epochs=2, callbacks=callbacks, verbose=0)
@@ -111,20 +111,20 @@ def test_a_due_checkpoint_at_the_end_of_an_epoch_comes_after_its_logs(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """The checkpoints of a training that was stopped."""
-    directory = tmp_path_factory.mktemp("stopped")
+def interrupted(tmp_path_factory):
+    """The checkpoints of an interrupted run."""
+    directory = tmp_path_factory.mktemp("interrupted")
     with pytest.raises(Killed):
         train(directory, stop_at=9)
     return directory
 
 
 @pytest.mark.parametrize("damage", ["truncated data", "flipped data", "truncated index", "no data"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
-    tmp_path, stopped, never_stopped, damage
+def test_a_damaged_checkpoint_is_named_and_the_previous_one_is_used(
+    tmp_path, interrupted, uninterrupted, damage
 ):
     directory = tmp_path / "copy"
-    shutil.copytree(stopped, directory)
+    shutil.copytree(interrupted, directory)
     part = "index" if "index" in damage else "data-00000-of-00001"
     path = directory / f"checkpoint-8.{part}"
     content = bytearray(path.read_bytes())
@@ -140,27 +140,27 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     if damage == "flipped data":
         with pytest.warns(UserWarning, match="checkpoint-8 is damaged"):
             outcome = train(directory)
-        assert_same(outcome, never_stopped)
+        assert_same(outcome, uninterrupted)
 
 
-def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path, stopped):
+def test_only_damaged_checkpoints_are_an_error(tmp_path, interrupted):
     directory = tmp_path / "copy"
-    shutil.copytree(stopped, directory)
+    shutil.copytree(interrupted, directory)
     for path in directory.glob("*.index"):
         path.write_bytes(b"")
     with (
         pytest.warns(UserWarning, match="is damaged"),
-        pytest.raises(RuntimeError, match="All checkpoints are damaged; remove them"),
+        pytest.raises(RuntimeError, match="All checkpoints are damaged. Remove them"),
     ):
         Checkpoints(directory)
 
 
-def test_a_checkpoint_of_another_model(stopped):
+def test_a_checkpoint_of_another_model_is_an_error(interrupted):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", loss="mse")
     with pytest.raises(ValueError, match="is not a checkpoint of this model and optimizer"):
         x = np.ones([4, 2])
-        model.fit(x, x[:, :1], callbacks=[Checkpoints(stopped)], verbose=0)
+        model.fit(x, x[:, :1], callbacks=[Checkpoints(interrupted)], verbose=0)
 
 
 def test_an_unwritable_directory_is_an_error_before_the_first_step(tmp_path):
@@ -172,19 +172,21 @@ def test_an_unwritable_directory_is_an_error_before_the_first_step(tmp_path):
 def test_a_full_disk_is_an_error_before_the_first_step(tmp_path, monkeypatch):
     usage = collections.namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
-    with pytest.raises(OSError, match="3 checkpoints of 0 MB are to be kept, but the disk has"):
+    with pytest.raises(
+        OSError, match="room for 3 more checkpoints of 0 MB. Received: a disk with 0 MB"
+    ):
         train(tmp_path, stop_at=1)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [{"every": 0}, {"keep": 0}])
+@pytest.mark.parametrize("arguments", [{"save_freq": 0}, {"max_to_keep": 0}])
 def test_bad_numbers(tmp_path, arguments):
     with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be an integer"):
         Checkpoints(tmp_path, **arguments)
 
 
 def regression(optimizer="sgd", seed=0, **arguments):
-    """A small compiled model of Keras."""
+    """A small compiled Keras model."""
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(optimizer, loss="mse", **arguments)
@@ -199,25 +201,25 @@ def rows(count):
 @pytest.mark.versions
 @pytest.mark.parametrize("execution", [1, 4])
 @pytest.mark.parametrize("accumulation", [None, 3])
-def test_steps_are_counted_where_executions_do_not_divide_an_epoch(
+def test_steps_are_counted_when_executions_do_not_divide_an_epoch(
     tmp_path, execution, accumulation
 ):
-    """Also by an optimizer that counted before, and that applies every third gradient alone."""
+    """Also if the optimizer has a count already, and if it accumulates three gradients."""
     optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=accumulation)
     model = regression(optimizer, steps_per_execution=execution)
     model.fit(*rows(5), batch_size=1, verbose=0)
-    checkpoints = Checkpoints(tmp_path, every=8, keep=9)
+    checkpoints = Checkpoints(tmp_path, save_freq=8, max_to_keep=9)
     model.fit(*rows(14), batch_size=1, epochs=2, callbacks=[checkpoints], verbose=0)
     assert checkpoints.step == 28
     assert saved(tmp_path) == ([8, 16, 24, 28] if execution == 1 else [8, 18, 26, 28])
 
 
 @pytest.mark.versions
-def test_a_training_whose_executions_reach_into_the_next_epoch_goes_on(tmp_path):
-    """Keras makes 16 steps in an epoch of 14, where the data is that of all epochs."""
+def test_a_run_whose_executions_cross_epochs_resumes(tmp_path):
+    """Keras runs 16 steps in an epoch of 14 if the dataset spans all epochs."""
 
     def train(directory, epochs):
-        checkpoints = Checkpoints(directory, every=100)
+        checkpoints = Checkpoints(directory, save_freq=100)
         model = regression(keras.optimizers.SGD(0.1, momentum=0.9), steps_per_execution=4)
         data = tf.data.Dataset.from_tensor_slices(rows(42)).batch(1).skip(checkpoints.step)
         arguments = {"steps_per_epoch": 14, "callbacks": [checkpoints], "verbose": 0}
@@ -225,10 +227,10 @@ def test_a_training_whose_executions_reach_into_the_next_epoch_goes_on(tmp_path)
         return checkpoints.step, model.get_weights()
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras: the data ends within the third epoch
-        assert train(tmp_path / "stopped", epochs=1)[0] == 16
-        step, weights = train(tmp_path / "stopped", epochs=2)
-        expected_step, expected = train(tmp_path / "undisturbed", epochs=3)
+        warnings.simplefilter("ignore")  # Keras warns that the data ends in the third epoch.
+        assert train(tmp_path / "interrupted", epochs=1)[0] == 16
+        step, weights = train(tmp_path / "interrupted", epochs=2)
+        expected_step, expected = train(tmp_path / "uninterrupted", epochs=3)
     assert step == expected_step == 42
     for weight, other in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(weight, other)
@@ -249,7 +251,7 @@ def test_steps_on_replicas(tmp_path, two_replicas, execution):
 
 
 @pytest.mark.versions
-def test_steps_that_loss_scaling_skips(tmp_path):
+def test_steps_that_loss_scaling_skips_are_counted(tmp_path):
     """The inner optimizer does not count them."""
     inner = keras.optimizers.SGD(1e-3)
     optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=np.inf)
@@ -258,51 +260,53 @@ def test_steps_that_loss_scaling_skips(tmp_path):
     model.fit(*rows(5), batch_size=1, callbacks=[checkpoints], verbose=0)
     assert (checkpoints.step, int(inner.iterations)) == (5, 0)
     model.compile(optimizer, loss="mse", steps_per_execution=2)
-    with pytest.raises(ValueError, match="must divide the steps of an epoch. Received: steps_per"):
+    with pytest.raises(
+        ValueError, match="must divide the number of steps of an epoch.*Received: steps_per"
+    ):
         model.fit(*rows(5), batch_size=1, callbacks=[checkpoints], verbose=0)
 
 
-@pytest.mark.parametrize(("every", "kept"), [(1, [3, 4]), (100, [])])
-def test_weights_that_are_not_finite_are_not_saved(tmp_path, every, kept):
-    """Neither when a checkpoint is due nor where TerminateOnNaN ends a training as if complete."""
+@pytest.mark.parametrize(("save_freq", "kept"), [(1, [3, 4]), (100, [])])
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, save_freq, kept):
+    """Neither when a checkpoint is due nor when TerminateOnNaN ends the training."""
     x, y = rows(8)
     y[4:] = np.inf
-    callbacks = [keras.callbacks.TerminateOnNaN(), Checkpoints(tmp_path, every=every)]
+    callbacks = [keras.callbacks.TerminateOnNaN(), Checkpoints(tmp_path, save_freq=save_freq)]
     with pytest.raises(FloatingPointError, match="is not finite after step 5, which is not saved"):
         regression().fit(x, y, batch_size=1, shuffle=False, callbacks=callbacks, verbose=0)
     assert saved(tmp_path) == kept
 
 
 @pytest.mark.versions
-def test_another_fit_saves_its_own_model(tmp_path):
-    """And begins it from what the directory holds, as another process would."""
+def test_a_second_fit_saves_its_own_model(tmp_path):
+    """It starts from the newest checkpoint, like another process."""
     checkpoints = Checkpoints(tmp_path)
     data = rows(4)
     first, second = regression(), regression(seed=1)
     first.fit(*data, batch_size=1, callbacks=[checkpoints], verbose=0)
     saved_weights = first.get_weights()
-    first.fit(*data, batch_size=1, verbose=0)  # is not saved
-    begun = []
+    first.fit(*data, batch_size=1, verbose=0)  # This is not saved.
+    first_weights = []
     watch = keras.callbacks.LambdaCallback(
-        on_train_begin=lambda logs: begun.extend(second.get_weights())
+        on_train_begin=lambda logs: first_weights.extend(second.get_weights())
     )
     second.fit(*data, batch_size=1, callbacks=[checkpoints, watch], verbose=0)
     assert saved(tmp_path) == [4, 8]
     again = regression(seed=2)
     Checkpoints(tmp_path).restore(again)
     for start, kept, end, loaded in zip(
-        begun, saved_weights, second.get_weights(), again.get_weights(), strict=True
+        first_weights, saved_weights, second.get_weights(), again.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(start, kept)
         np.testing.assert_array_equal(end, loaded)
 
 
-def test_another_model_after_a_killed_fit_forgets_its_unsaved_steps(tmp_path):
+def test_another_model_after_a_killed_fit_starts_at_the_saved_step(tmp_path):
     def kill(batch, logs):
         if checkpoints.step == 3:
             raise Killed
 
-    checkpoints = Checkpoints(tmp_path, every=2)
+    checkpoints = Checkpoints(tmp_path, save_freq=2)
     callbacks = [checkpoints, keras.callbacks.LambdaCallback(on_train_batch_end=kill)]
     with pytest.raises(Killed):
         regression().fit(*rows(4), batch_size=1, callbacks=callbacks, verbose=0)
@@ -311,7 +315,7 @@ def test_another_model_after_a_killed_fit_forgets_its_unsaved_steps(tmp_path):
     assert (checkpoints.step, int(second.optimizer.iterations)) == (6, 6)
 
 
-def test_the_same_model_goes_on_with_a_new_optimizer_from_the_newest_checkpoint(tmp_path):
+def test_a_new_optimizer_starts_from_the_newest_checkpoint(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     model = regression()
     model.fit(*rows(4), batch_size=1, callbacks=[checkpoints], verbose=0)

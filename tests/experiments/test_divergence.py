@@ -80,7 +80,7 @@ def test_the_last_good_checkpoint_remains_before_and_after_a_resume(tmp_path, ex
 def test_weights_that_are_not_finite_are_not_saved_when_a_checkpoint_is_due(tmp_path):
     """Here the loss cannot tell: the first step that makes such weights is the last."""
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
-    with pytest.raises(Diverged, match=r"is not finite after step 12, which is not saved; .*-9"):
+    with pytest.raises(Diverged, match=r"is not finite after step 12, which is not saved. .*-9"):
         train(tmp_path, rate)
     assert {name.split(".")[0] for name in contents(tmp_path)} == {"checkpoint-6", "checkpoint-9"}
 
