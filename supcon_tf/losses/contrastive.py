@@ -1,6 +1,6 @@
-"""What the contrastive losses share: temperatures, anchors and tiles."""
+"""Base class of the contrastive losses: temperature, anchors and references."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -9,15 +9,32 @@ from supcon_tf.distribution.replicas import replica_context
 from supcon_tf.losses import temperature as temperatures
 from supcon_tf.losses.embedding import EmbeddingLoss, are_finite, nan_unless
 
-# Which views of a sample are anchors; all views are always compared with.
+# The views of a sample that are anchors. All views are always contrasts.
 ANCHORS = ("all_views", "first_view")
 
-# Rows that anchors are compared with, their labels, their sample ids, and which of them are there.
-Contrasts = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None]
+
+class References(NamedTuple):
+    """Rows that anchors are compared with in `contrast`, none of which is an anchor.
+
+    Attributes:
+        z: `[refs, dim]` embeddings.
+        labels: their labels, from `_row_labels`.
+        sample_ids: `[refs]` int32, equal to the sample id of an anchor for a view of its sample.
+        mask: `[refs]` booleans, false for rows to ignore; `None` to use all rows.
+    """
+
+    z: tf.Tensor
+    labels: tf.Tensor
+    sample_ids: tf.Tensor
+    mask: tf.Tensor | None
 
 
 class ContrastiveLoss(EmbeddingLoss):
-    """Base of the losses over softmaxes of similarities, also to other rows than the batch's."""
+    """Base class of losses over softmaxes of similarities.
+
+    Calling the loss compares the rows of a batch with each other. `contrast` compares them with
+    reference rows instead, such as a queue.
+    """
 
     def __init__(
         self,
@@ -52,91 +69,104 @@ class ContrastiveLoss(EmbeddingLoss):
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """The variables that the loss reads: a temperature that a callback assigns."""
+        """The variables that the loss reads: the temperature if it is a variable."""
         return temperatures.variables_of(self.temperature)
-
-    def current_temperature(self) -> float | tf.Tensor:
-        """Returns the temperature as a number, or as a scalar tensor if it may change.
-
-        Raises:
-            ValueError: if it is a schedule, outside of `temperature.at_step`.
-        """
-        return temperatures.value_of(self.temperature)
 
     def contrast(
         self,
-        anchors: Any,
+        embeddings: Any,
         labels: Any,
-        contrasts: Any,
-        contrast_labels: Any,
-        sample_ids: Any,
-        present: Any = None,
+        ref_embeddings: Any,
+        ref_labels: Any,
+        *,
+        ref_sample_ids: Any = None,
+        ref_mask: Any = None,
+        sample_weight: Any = None,
     ) -> tf.Tensor:
-        """Computes the losses of anchors that are compared with other rows than themselves.
+        """Computes the reduced loss of anchors that are compared with reference rows only.
 
-        The gradient reaches both sides; wrap rows that take none, as those of a queue, in
-        `tf.stop_gradient`. On one of several replicas the anchors are its part of the global batch;
-        contrasts are what they are compared with, and are not gathered from other replicas.
+        References are rows outside the batch, such as the keys of a momentum encoder or a queue of
+        earlier embeddings. The gradient reaches `embeddings` and `ref_embeddings`; wrap references
+        without a gradient in `tf.stop_gradient`. On several replicas `embeddings` holds this
+        replica's share of the global batch, and references are not gathered: pass all of them on
+        every replica.
+
+        Examples:
+            >>> import numpy as np, supcon_tf
+            >>> loss = supcon_tf.SupConLoss(temperature=1.0)
+            >>> embeddings, labels = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([7, 9])
+            >>> queue = np.array([[0.8, 0.6], [0.6, 0.8], [-1.0, 0.0]])
+            >>> queue_labels = np.array([7, 9, 9])
+            >>> round(float(loss.contrast(embeddings, labels, queue, queue_labels)), 4)
+            0.952
 
         Args:
-            anchors: embeddings `[batch, dim]` or `[batch, views, dim]`, as `y_pred`.
-            labels: their labels, as `y_true`.
-            contrasts: `[contrasts, dim]` embeddings, none of which is one of the anchors.
-            contrast_labels: labels of the contrasts, of the same kind as `labels`: one per row.
-            sample_ids: `[contrasts]` integers: the place in the (global) batch of the sample that a
-                contrast is a further view of, or -1 for one that is a view of none of them.
-            present: `[contrasts]` booleans: which of the contrasts are there, `None` for all of
-                them. One that is not, as in a part of a queue that is still empty, counts nowhere;
-                it must have no label, and -1 as its sample id.
+            embeddings: anchors, `[batch, dim]` or `[batch, views, dim]`.
+            labels: labels of the anchors, in any form that the loss accepts as `y_true`.
+            ref_embeddings: `[refs, dim]` embeddings of the references.
+            ref_labels: labels of the references, of the same form as `labels`: one per reference.
+            ref_sample_ids: `[refs]` integers: for a reference that is another view of a sample of
+                the batch, the index of this sample in the global batch, and -1 for other
+                references. The views of a sample are always positives of each other. `None` means
+                -1 for all.
+            ref_mask: `[refs]` booleans: false for references to ignore, such as the empty part of a
+                queue. They must have no label, and -1 as their sample id. `None` uses all
+                references.
+            sample_weight: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar.
 
         Returns:
-            One loss per sample, `[batch]`, not reduced: see `reduce`.
+            The reduced loss, a scalar; with `reduction=None` one loss per sample, `[batch]`.
 
         Raises:
             ValueError: if a shape or the dtype of the labels is not as described.
         """
-        anchors, contrasts = (
-            tf.cast(tf.convert_to_tensor(x), self.dtype) for x in (anchors, contrasts)
+        embeddings, ref_embeddings = (
+            tf.cast(tf.convert_to_tensor(x), self.dtype) for x in (embeddings, ref_embeddings)
         )
-        contrast_labels, sample_ids = map(tf.convert_to_tensor, (contrast_labels, sample_ids))
+        labels, ref_labels = map(tf.convert_to_tensor, (labels, ref_labels))
+        if ref_sample_ids is None:
+            ref_sample_ids = tf.fill(tf.shape(ref_embeddings)[:1], -1)
+        ref_sample_ids = tf.convert_to_tensor(ref_sample_ids)
         if (
-            contrasts.shape.rank != 2
-            or sample_ids.shape.rank != 1
-            or not contrasts.shape[-1:].is_compatible_with(anchors.shape[-1:])
+            ref_embeddings.shape.rank != 2
+            or ref_sample_ids.shape.rank != 1
+            or not ref_embeddings.shape[-1:].is_compatible_with(embeddings.shape[-1:])
         ):
             raise ValueError(
-                "`contrasts` must have the shape [contrasts, dim], with the dim of `anchors`, and "
-                f"`sample_ids` [contrasts]. Received: contrasts.shape={contrasts.shape}, "
-                f"anchors.shape={anchors.shape}, sample_ids.shape={sample_ids.shape}"
+                "`ref_embeddings` must have shape [refs, dim], with the same dim as `embeddings`, "
+                "and `ref_sample_ids` must have shape [refs]. Received: "
+                f"ref_embeddings.shape={ref_embeddings.shape}, "
+                f"embeddings.shape={embeddings.shape}, ref_sample_ids.shape={ref_sample_ids.shape}"
             )
-        first, samples = 0, tf.shape(anchors)[0]
+        first_id, batch_size = 0, tf.shape(embeddings)[0]
         replica = replica_context()
         if replica is not None:
-            self._require_exact_on_replicas(anchors, replica.num_replicas_in_sync)
-            first = replica.replica_id_in_sync_group * anchors.shape[0]
-            samples *= replica.num_replicas_in_sync
-        rows, anchor_ids, views = self._rows(tf.convert_to_tensor(labels), anchors)
-        columns, own_ids, _ = self._rows(contrast_labels, contrasts)
-        sample_ids = tf.cast(sample_ids, tf.int32)
-        sample_ids = tf.where(sample_ids < 0, samples + own_ids, sample_ids)
-        losses = self.row_losses(
+            self._check_replicas(embeddings, replica.num_replicas_in_sync)
+            first_id = replica.replica_id_in_sync_group * embeddings.shape[0]
+            batch_size *= replica.num_replicas_in_sync
+        rows, sample_ids, views = self._to_rows(labels, embeddings)
+        ref_rows, ref_indices, _ = self._to_rows(ref_labels, ref_embeddings)
+        # References that are no view of a sample of the batch get ids above those of the samples.
+        ref_sample_ids = tf.cast(ref_sample_ids, tf.int32)
+        ref_sample_ids = tf.where(ref_sample_ids < 0, batch_size + ref_indices, ref_sample_ids)
+        losses = self._row_losses(
             rows,
-            self.row_labels(labels, views),
-            first + anchor_ids,
+            self._row_labels(labels, views),
+            first_id + sample_ids,
             views,
-            (columns, self.row_labels(contrast_labels, 1), sample_ids, present),
+            References(ref_rows, self._row_labels(ref_labels, 1), ref_sample_ids, ref_mask),
         )
-        valid = are_finite(rows) & are_finite(columns)
-        valid &= self.are_labels(tf.convert_to_tensor(labels)) & self.are_labels(contrast_labels)
-        return nan_unless(valid, self._per_sample(losses, views))
+        valid = are_finite(rows) & are_finite(ref_rows)
+        valid &= self._has_valid_labels(labels) & self._has_valid_labels(ref_labels)
+        return self._reduce(nan_unless(valid, self._sample_losses(losses, views)), sample_weight)
 
-    def row_losses(
+    def _row_losses(
         self,
         rows: tf.Tensor,
         labels: tf.Tensor,
         sample_ids: tf.Tensor,
         views: int | tf.Tensor,
-        contrasts: Contrasts | None = None,
+        references: References | None = None,
         *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
@@ -144,28 +174,27 @@ class ContrastiveLoss(EmbeddingLoss):
 
         Args:
             rows: `[batch * views, dim]` embeddings, sample by sample.
-            labels: their labels, from `row_labels`.
+            labels: their labels, from `_row_labels`.
             sample_ids: `[batch * views]` int32, equal for the views of one sample.
             views: number of views per sample.
-            contrasts: rows, labels and sample ids of what they are compared with, and which of them
-                are there (see `masks.make_anchor_and_contrast_rows`); `None` if they are compared
-                with each other.
-            replica: `None`, or the replica whose rows they are, to compare them with everyone's.
+            references: the rows to compare with; `None` to compare the rows with each other.
+            replica: the replica that holds the rows, which are then compared with the rows of all
+                replicas; `None` to compare them with each other only.
 
         Returns:
             `[batch * views]` losses.
         """
         raise NotImplementedError
 
-    def _per_sample(self, losses: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
-        """Averages the rows' losses over the anchor views of each sample."""
+    def _sample_losses(self, row_losses: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
+        """Averages the losses of rows over the anchor views of each sample, and scales them."""
         if self.anchors == "first_view":
-            losses, views = tf.reshape(losses, [-1, views])[:, 0], 1
-        per_sample = super()._per_sample(losses, views)
+            row_losses, views = tf.reshape(row_losses, [-1, views])[:, 0], 1
+        losses = super()._sample_losses(row_losses, views)
         if self.base_temperature is not None:
-            scale = self.current_temperature() / self.base_temperature
-            per_sample *= tf.cast(scale, per_sample.dtype) if tf.is_tensor(scale) else scale
-        return per_sample
+            scale = temperatures.value_of(self.temperature) / self.base_temperature
+            losses *= tf.cast(scale, losses.dtype) if tf.is_tensor(scale) else scale
+        return losses
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that rebuild this loss."""

@@ -1,4 +1,4 @@
-"""What every loss of embeddings shares: labels, views, normalization and Keras reductions."""
+"""Base class of all losses of embeddings: labels, views, normalization and reduction."""
 
 import inspect
 from typing import Any
@@ -11,24 +11,17 @@ from supcon_tf.labels import are_class_labels, class_ids
 from supcon_tf.similarity.normalization import l2_normalize
 
 
-class _PerSampleReduction(keras.losses.Loss):
-    """Applies Keras's sample weights, reduction and replica scaling to ready per-sample losses."""
-
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns the losses as they are."""
-        return y_pred
-
-
 class EmbeddingLoss(keras.losses.Loss):
-    """Base of the losses that compare the embeddings in a batch with each other.
+    """Base class of losses that compare the embeddings of a batch with each other.
 
-    Subclasses implement `row_losses`, and `row_labels` if their labels are not class ids; this
-    class turns embeddings `[batch, dim]` or `[batch, views, dim]` into rows, and the rows' losses
-    into one value per sample.
+    This class converts embeddings `[batch, dim]` or `[batch, views, dim]` to rows, one per view,
+    and averages the losses of the rows over the views of each sample. Subclasses implement
+    `_row_losses`. Subclasses whose labels are not class ids also override `_row_labels` and
+    `_has_valid_labels`.
 
-    Where an embedding is not finite, all losses of the batch are NaN; so they are inside XLA, which
-    drops checks, where a label is not valid. Arguments cannot be changed afterwards: a compiled
-    step would ignore it.
+    If an embedding is not finite, all losses of the batch are NaN. XLA drops the checks of label
+    values, so the losses are NaN for invalid labels as well. Arguments are read-only after
+    construction, because a compiled step would ignore a change.
     """
 
     def __init__(
@@ -43,77 +36,46 @@ class EmbeddingLoss(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.normalize = normalize
         self.cross_replica = cross_replica
-        self._reduction_of_samples = _PerSampleReduction(
-            reduction=reduction, name=name, dtype=dtype
-        )
+        self._sample_reduction = _SampleReduction(reduction=reduction, name=name, dtype=dtype)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self) and name in inspect.signature(type(self).__init__).parameters:
             raise AttributeError(
-                f"`{name}` cannot be changed: a step that is compiled already would ignore it. "
-                "Compile the model with a new loss. A temperature may be a `keras.Variable`, which "
-                f"`assign` changes, or a schedule. Received: {name}={value!r}"
+                f"`{name}` cannot be changed, because a compiled training step would ignore the "
+                "change. Compile the model with a new loss. To change the temperature during "
+                "training, pass a schedule, or a `keras.Variable` and assign it. "
+                f"Received: {name}={value!r}"
             )
         super().__setattr__(name, value)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         """Computes the reduced loss.
 
-        Keras would cast `y_true` to floating point first, where ids above 2^24 collide; here the
-        labels keep their dtype.
+        This override keeps the dtype of `y_true`. Keras would cast it to floating point, where
+        class ids above 2^24 collide.
         """
         if y_true is None:
             raise ValueError(
-                "`y_true` must hold a label of every sample; where there are none pass class id -1 "
-                "for each, which leaves it its own other views as positives. Received: None"
+                "`y_true` must hold one label per sample. To train without labels, pass class id "
+                "-1 for every sample: its positives are then its own other views. Received: None"
             )
         require_no_mask("y_pred", y_pred)
         y_pred = tf.cast(tf.convert_to_tensor(y_pred), self.dtype)
-        return self.reduce(self.call(tf.convert_to_tensor(y_true), y_pred), sample_weight)
-
-    def reduce(self, losses: tf.Tensor, sample_weight: Any = None) -> tf.Tensor:
-        """Reduces one loss per sample to what a training step minimizes.
-
-        Args:
-            losses: `[batch]`, as from `call`.
-            sample_weight: optional weights `[batch]` or `[batch, 1]`, or one for all.
-
-        Returns:
-            The value of `reduction`, which on one of several replicas is its share.
-
-        Raises:
-            ValueError: if the weights have another shape.
-        """
-        if sample_weight is not None:
-            sample_weight = _one_per_sample(tf.convert_to_tensor(sample_weight), losses)
-        if losses.shape == [0] and self.reduction not in (None, "none"):
-            return tf.reduce_sum(losses)  # Keras does not reduce an empty vector
-        return self._reduction_of_samples(losses, losses, sample_weight)
+        return self._reduce(self.call(tf.convert_to_tensor(y_true), y_pred), sample_weight)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Computes one loss per sample, the mean over its views: shape `[batch]`."""
         replica = replica_context()
         if replica is not None:
-            self._require_exact_on_replicas(y_pred, replica.num_replicas_in_sync)
-        rows, sample_ids, views = self._rows(y_true, y_pred)
-        labels = self.row_labels(y_true, views)
+            self._check_replicas(y_pred, replica.num_replicas_in_sync)
+        rows, sample_ids, views = self._to_rows(y_true, y_pred)
+        labels = self._row_labels(y_true, views)
         replica = replica if self.cross_replica else None
-        losses = self.row_losses(rows, labels, sample_ids, views, replica=replica)
-        return nan_unless(
-            are_finite(rows) & self.are_labels(y_true), self._per_sample(losses, views)
-        )
+        losses = self._row_losses(rows, labels, sample_ids, views, replica=replica)
+        valid = are_finite(rows) & self._has_valid_labels(y_true)
+        return nan_unless(valid, self._sample_losses(losses, views))
 
-    def are_labels(self, y_true: tf.Tensor) -> tf.Tensor:
-        """Tells whether the values of labels, here class ids or one-hot rows, are valid."""
-        return are_class_labels(y_true)
-
-    def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
-        """Turns labels of samples, here class ids, into labels of rows, one row per view."""
-        if is_symbolic_build():
-            y_true = tf.cast(y_true, tf.int64)
-        return tf.repeat(class_ids(y_true), views)
-
-    def row_losses(
+    def _row_losses(
         self,
         rows: tf.Tensor,
         labels: tf.Tensor,
@@ -126,20 +88,31 @@ class EmbeddingLoss(keras.losses.Loss):
 
         Args:
             rows: `[batch * views, dim]` embeddings, sample by sample.
-            labels: their labels, from `row_labels`.
+            labels: their labels, from `_row_labels`.
             sample_ids: `[batch * views]` int32, equal for the views of one sample.
             views: number of views per sample.
-            replica: `None`, or the replica whose rows they are, to compare them with everyone's.
+            replica: the replica that holds the rows, which are then compared with the rows of all
+                replicas; `None` to compare them with each other only.
 
         Returns:
             `[batch * views]` losses.
         """
         raise NotImplementedError
 
-    def _rows(
+    def _row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
+        """Converts labels of samples to labels of rows, here class ids `[batch * views]`."""
+        if is_symbolic_build():
+            y_true = tf.cast(y_true, tf.int64)
+        return tf.repeat(class_ids(y_true), views)
+
+    def _has_valid_labels(self, y_true: tf.Tensor) -> tf.Tensor:
+        """Returns whether the values of all labels, here class ids or one-hot rows, are valid."""
+        return are_class_labels(y_true)
+
+    def _to_rows(
         self, y_true: tf.Tensor, y_pred: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, int | tf.Tensor]:
-        """Turns embeddings of samples into rows, their sample ids, and the number of views."""
+        """Converts embeddings to rows `[batch * views, dim]`, their sample ids, and `views`."""
         if y_pred.shape.rank not in (2, 3):
             raise ValueError(
                 "`y_pred` must hold embeddings of shape [batch, dim] or [batch, views, dim]. "
@@ -154,7 +127,7 @@ class EmbeddingLoss(keras.losses.Loss):
             y_pred = tf.cast(y_pred, tf.float32)
         if self.normalize:
             y_pred = l2_normalize(y_pred)
-        # What is known statically stays so: replicas have to know how many rows they send.
+        # Static sizes stay static, because replicas must know how many rows they send.
         sizes = [
             size if size is not None else tf.shape(y_pred)[axis]
             for axis, size in enumerate(y_pred.shape)
@@ -165,24 +138,35 @@ class EmbeddingLoss(keras.losses.Loss):
             y_pred = tf.reshape(y_pred, [sizes[0] * views, sizes[2]])
         return y_pred, tf.repeat(tf.range(sizes[0]), views), views
 
-    def _require_exact_on_replicas(self, y_pred: tf.Tensor, replicas: int) -> None:
-        """Raises `ValueError` where several replicas would not train as one does."""
+    def _sample_losses(self, row_losses: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
+        """Averages the losses of rows over the views of each sample."""
+        return tf.reduce_mean(tf.reshape(row_losses, [-1, views]), axis=1)
+
+    def _reduce(self, losses: tf.Tensor, sample_weight: Any) -> tf.Tensor:
+        """Applies sample weights and the reduction to losses `[batch]`.
+
+        On several replicas the result is this replica's share of the reduced loss.
+        """
+        if sample_weight is not None:
+            sample_weight = _squeeze_weights(tf.convert_to_tensor(sample_weight), losses)
+        if losses.shape == [0] and self.reduction not in (None, "none"):
+            return tf.reduce_sum(losses)  # Keras does not reduce an empty vector
+        return self._sample_reduction(losses, losses, sample_weight)
+
+    def _check_replicas(self, y_pred: tf.Tensor, replicas: int) -> None:
+        """Raises `ValueError` if several replicas would not train like a single one."""
         if y_pred.shape[0] is None:
             raise ValueError(
-                "On several replicas the losses need batches of a static size that the number of "
-                "replicas divides: use `dataset.batch(size, drop_remainder=True)`. Received: "
+                "On several replicas, batches must have a static size that the number of replicas "
+                "divides: use `dataset.batch(size, drop_remainder=True)`. Received: "
                 f"y_pred.shape={y_pred.shape} on one of {replicas} replicas"
             )
         if self.reduction == "mean_with_sample_weight":
             raise ValueError(
-                "`reduction` must not be 'mean_with_sample_weight' on several replicas, since each "
-                "would divide by the weights of its own samples; use 'sum_over_batch_size', 'mean' "
-                f"or 'sum'. Received: {replicas} replicas"
+                "`reduction` must not be 'mean_with_sample_weight' on several replicas, because "
+                "each replica would divide by the weights of its own samples. Use "
+                f"'sum_over_batch_size', 'mean' or 'sum'. Received: {replicas} replicas"
             )
-
-    def _per_sample(self, losses: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
-        """Averages the rows' losses over the views of each sample."""
-        return tf.reduce_mean(tf.reshape(losses, [-1, views]), axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that rebuild this loss."""
@@ -194,13 +178,39 @@ class EmbeddingLoss(keras.losses.Loss):
         }
 
 
+class _SampleReduction(keras.losses.Loss):
+    """Applies the sample weights, reduction and replica scaling of Keras to computed losses."""
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Returns the losses unchanged."""
+        return y_pred
+
+
+def convert_labels(loss: EmbeddingLoss, labels: Any) -> tf.Tensor:
+    """Checks labels and converts them to those that a loss compares.
+
+    Args:
+        loss: the loss.
+        labels: labels in any form that the loss accepts as `y_true`.
+
+    Returns:
+        One class id or label distribution per sample, or per view if `labels` has an axis of views.
+    """
+    labels = tf.convert_to_tensor(labels)
+    views = labels.shape[1] if labels.shape.rank == 3 else 1
+    return loss._row_labels(labels, views)
+
+
 def are_finite(rows: tf.Tensor) -> tf.Tensor:
-    """Tells whether all numbers are finite."""
+    """Returns whether all values are finite."""
     return tf.reduce_all(tf.math.is_finite(rows))
 
 
 def nan_unless(valid: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
-    """Returns the losses, or NaN: what is empty or masked must not hide what is wrong."""
+    """Returns the losses if the inputs are valid, and NaN otherwise.
+
+    An anchor without positives has loss 0, which must not hide an invalid input.
+    """
     return tf.where(valid, losses, tf.constant(float("nan"), losses.dtype))
 
 
@@ -208,15 +218,15 @@ def require_no_mask(argument: str, value: Any) -> None:
     """Raises `ValueError` if a tensor has a Keras mask, which a loss of pairs cannot apply."""
     if getattr(value, "_keras_mask", None) is not None:
         raise ValueError(
-            f"`{argument}` must have no Keras mask: a sample cannot leave a batch of which all "
-            "others are compared with it. Pool over the masked axis, or remove `Masking` layers "
-            "and `mask_zero` in front of the output. Received: a mask of the shape "
+            f"`{argument}` must have no Keras mask, because every sample is compared with all "
+            "others of the batch. Pool over the masked axis, or remove `Masking` layers and "
+            "`mask_zero` in front of the output. Received: a mask of shape "
             f"{value._keras_mask.shape}"
         )
 
 
-def _one_per_sample(weights: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
-    """Returns sample weights as `[batch]` or a scalar."""
+def _squeeze_weights(weights: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+    """Returns sample weights as a vector `[batch]` or a scalar."""
     if weights.shape.rank == 2 and weights.shape[1] == 1:
         weights = weights[:, 0]
     if weights.shape.rank == 0 or (
@@ -224,6 +234,6 @@ def _one_per_sample(weights: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
     ):
         return weights
     raise ValueError(
-        "`sample_weight` must hold one weight per sample, which its views share: shape [batch] or "
-        f"[batch, 1]. Received: shape={weights.shape} for losses of the shape {losses.shape}"
+        "`sample_weight` must hold one weight per sample, shared by its views: shape [batch] or "
+        f"[batch, 1]. Received: shape={weights.shape} for losses of shape {losses.shape}"
     )

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_choice
 from supcon_tf.labels import UNLABELED, are_distributions, label_distributions
-from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
+from supcon_tf.losses.contrastive import ContrastiveLoss, References
 from supcon_tf.losses.gathered_rows import gather_rows
-from supcon_tf.losses.temperature import Temperature
+from supcon_tf.losses.temperature import Temperature, value_of
 from supcon_tf.similarity.masks import dense_rank, make_anchor_and_contrast_rows, make_rows
 from supcon_tf.similarity.row_losses import WEIGHTINGS, generalized_supcon
 
@@ -106,32 +106,32 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         )
         self.weighting = check_choice("weighting", weighting, WEIGHTINGS)
 
-    def row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
+    def _row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
         """Repeats the label rows of samples for their views."""
         return label_distributions(y_true, views)
 
-    def are_labels(self, y_true: tf.Tensor) -> tf.Tensor:
-        """Tells whether the values of label distributions are valid."""
+    def _has_valid_labels(self, y_true: tf.Tensor) -> tf.Tensor:
+        """Returns whether the values of label distributions are valid."""
         return are_distributions(y_true)
 
-    def row_losses(
+    def _row_losses(
         self,
         rows: tf.Tensor,
         labels: tf.Tensor,
         sample_ids: tf.Tensor,
         views: int | tf.Tensor,
-        contrasts: Contrasts | None = None,
+        references: References | None = None,
         *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the equation for each view of each sample."""
         columns = column_labels = None
-        if contrasts is not None:
-            z, column_labels, column_samples, present = contrasts
+        if references is not None:
+            z, column_labels, ref_sample_ids, mask = references
             size = tf.shape(rows)[0]
             classes = _classes_of_unlabeled(
                 tf.concat([_is_zero(labels), _is_zero(column_labels)], 0),
-                dense_rank(tf.concat([sample_ids, column_samples], 0)),
+                dense_rank(tf.concat([sample_ids, ref_sample_ids], 0)),
             )
             anchors, columns = make_anchor_and_contrast_rows(
                 rows,
@@ -139,8 +139,8 @@ class GeneralizedSupConLoss(ContrastiveLoss):
                 sample_ids,
                 z,
                 classes[size:],
-                column_samples,
-                present=present,
+                ref_sample_ids,
+                present=mask,
             )
         elif replica is not None:
             first = replica.replica_id_in_sync_group * rows.shape[0]
@@ -156,7 +156,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             labels,
             columns,
             column_labels,
-            self.current_temperature(),
+            value_of(self.temperature),
             weighting=self.weighting,
             unit_length=self.normalize,
             block_size=self.block_size,

@@ -22,10 +22,10 @@ _TRIPLETS = {"semi_hard": semi_hard_triplets, "hard": hard_triplets}
 class MetricLearningLoss(EmbeddingLoss):
     """Base of the losses over the matrix of all pairs of rows, which is held in memory.
 
-    Subclasses implement `pair_losses`.
+    Subclasses implement `_pair_losses`.
     """
 
-    def row_losses(
+    def _row_losses(
         self,
         rows: tf.Tensor,
         labels: tf.Tensor,
@@ -39,9 +39,9 @@ class MetricLearningLoss(EmbeddingLoss):
             anchors = contrasts = make_rows(rows, labels, sample_ids)
         else:
             anchors, contrasts = gather_rows(rows, labels, sample_ids, replica, differentiable=True)
-        return self.pair_losses(anchors, contrasts)
+        return self._pair_losses(anchors, contrasts)
 
-    def pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
+    def _pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
         """Computes the loss of every anchor, which are among the contrasts: `[anchors]`."""
         raise NotImplementedError
 
@@ -116,7 +116,7 @@ class NPairsLoss(MetricLearningLoss):
             dtype=dtype,
         )
 
-    def pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
+    def _pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
         """Computes the equation for every row."""
         return n_pairs(anchors, contrasts)
 
@@ -201,7 +201,7 @@ class TripletLoss(MetricLearningLoss):
         self.mining = check_choice("mining", mining, tuple(_TRIPLETS))
         self.margin = check_positive("margin", margin)
 
-    def pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
+    def _pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
         """Computes the equation of the mining for every row."""
         return _TRIPLETS[self.mining](anchors, contrasts, self.margin)
 
@@ -280,7 +280,7 @@ class MaxMarginLoss(MetricLearningLoss):
         )
         self.margin = check_positive("margin", margin)
 
-    def pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
+    def _pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
         """Computes the mean over its pairs for every row."""
         return max_margin_pairs(anchors, contrasts, self.margin)
 

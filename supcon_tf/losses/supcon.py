@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_choice, check_integer
-from supcon_tf.losses.contrastive import ContrastiveLoss, Contrasts
+from supcon_tf.losses.contrastive import ContrastiveLoss, References
 from supcon_tf.losses.gathered_rows import gather_rows
 from supcon_tf.losses.positives import warn_without_positives
-from supcon_tf.losses.temperature import Temperature
+from supcon_tf.losses.temperature import Temperature, value_of
 from supcon_tf.similarity.masks import make_anchor_and_contrast_rows, make_rows
 from supcon_tf.similarity.row_losses import DENOMINATORS, SUMMATIONS, supcon
 
@@ -128,25 +128,25 @@ class SupConLoss(ContrastiveLoss):
         )
         self._has_warned = False
 
-    def row_losses(
+    def _row_losses(
         self,
         rows: tf.Tensor,
         labels: tf.Tensor,
         sample_ids: tf.Tensor,
         views: int | tf.Tensor,
-        contrasts: Contrasts | None = None,
+        references: References | None = None,
         *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the equation for each view of each sample."""
-        if tf.executing_eagerly() and contrasts is None and views == 1 and not self._has_warned:
+        if tf.executing_eagerly() and references is None and views == 1 and not self._has_warned:
             self._has_warned = len(labels) > 1 and warn_without_positives(labels.numpy(), 4)
         ranked = self.positives_cap is not None
         columns = None
-        if contrasts is not None:
-            z, column_labels, column_samples, present = contrasts
+        if references is not None:
+            z, ref_labels, ref_sample_ids, mask = references
             anchors, columns = make_anchor_and_contrast_rows(
-                rows, labels, sample_ids, z, column_labels, column_samples, ranked, present
+                rows, labels, sample_ids, z, ref_labels, ref_sample_ids, ranked, mask
             )
         elif replica is not None:
             anchors, columns = gather_rows(rows, labels, sample_ids, replica, ranked)
@@ -155,7 +155,7 @@ class SupConLoss(ContrastiveLoss):
         return supcon(
             anchors,
             columns,
-            self.current_temperature(),
+            value_of(self.temperature),
             summation=self.summation,
             denominator=self.denominator,
             positives_cap=self._capped_samples(views),

@@ -9,6 +9,7 @@ from supcon_tf._checks import check_integer
 from supcon_tf.distribution.replicas import replica_context
 from supcon_tf.labels import UNLABELED
 from supcon_tf.losses.contrastive import ContrastiveLoss
+from supcon_tf.losses.embedding import convert_labels
 from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.arguments import require_momentum
 from supcon_tf.models.ema import Pairs, clone, sync_trainable, update_ema
@@ -320,10 +321,15 @@ class MomentumSupConModel(SupConModel):
             of_anchors, of_keys, of_queue = labels
             of_contrasts = tf.concat([of_keys, of_queue], axis=0)
             with at_step(self._steps_made):
-                losses = self.loss.contrast(
-                    anchors, of_anchors, contrasts, of_contrasts, sample_ids, present
+                return self.loss.contrast(
+                    anchors,
+                    of_anchors,
+                    contrasts,
+                    of_contrasts,
+                    ref_sample_ids=sample_ids,
+                    ref_mask=present,
+                    sample_weight=sample_weight,
                 )
-            return self.loss.reduce(losses, sample_weight)
 
         anchor_labels, anchor_soft_targets = targets
         labels = anchor_labels, keys.labels, self.queue_labels.value
@@ -361,7 +367,7 @@ class MomentumSupConModel(SupConModel):
 
     def _as_queue_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Turns labels of samples into those that the queue holds."""
-        rows = self.loss.row_labels(labels, 1)
+        rows = convert_labels(self.loss, labels)
         if rows.shape[1:] != self.queue_labels.shape[1:]:
             raise ValueError(
                 "`num_classes` must be None for class ids (SupConLoss), or the number of classes "

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_choice, check_integer, check_positive
 from supcon_tf.labels import label_rows
-from supcon_tf.losses.embedding import EmbeddingLoss, require_no_mask
+from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.arguments import (
@@ -343,9 +343,7 @@ class SupConModel(EncoderModel):
         if isinstance(self.mixing, MixingLayer):
             return [label_rows(labels, self.mixing.num_classes)]
         if self.mixing is None and isinstance(self.loss, EmbeddingLoss):
-            labels = tf.convert_to_tensor(labels)
-            views = labels.shape[1] if labels.shape.rank == 3 else 1
-            return [self.loss.row_labels(labels, views)]
+            return [convert_labels(self.loss, labels)]
         return []
 
     def train_step(self, data: Any) -> dict[str, Any]:

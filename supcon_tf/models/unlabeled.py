@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from supcon_tf.labels import UNLABELED
 from supcon_tf.losses import positives
-from supcon_tf.losses.embedding import EmbeddingLoss
+from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.models.views import first_array
 
@@ -67,5 +67,5 @@ def warn_without_positives(
     if y is None:
         labels = np.full(first_array(x).shape[0], UNLABELED)
     else:
-        labels = loss.row_labels(tf.convert_to_tensor(y), 1).numpy()
+        labels = convert_labels(loss, y).numpy()
     positives.warn_without_positives(labels, stacklevel=3)

@@ -1,4 +1,4 @@
-"""SupConLoss beyond its defaults: other sums, denominators, caps, contrasts and precisions."""
+"""SupConLoss beyond its defaults: other sums, denominators, caps, references and precisions."""
 
 import keras
 import numpy as np
@@ -81,10 +81,10 @@ def test_contrast_with_itself_and_with_a_queue():
     loss = SupConLoss(0.2, reduction=None)
     with tf.GradientTape() as tape:
         tape.watch([queries, columns])
-        actual = loss.contrast(queries, ids, columns, np.concatenate([ids, queue_ids]), sample_ids)
+        column_ids = np.concatenate([ids, queue_ids])
+        actual = loss.contrast(queries, ids, columns, column_ids, ref_sample_ids=sample_ids)
     z, c = (tf.math.l2_normalize(x, axis=1).numpy() for x in (queries, columns))
     s = z @ c.T / 0.2
-    column_ids = np.concatenate([ids, queue_ids])
     positive = (ids[:, None] == column_ids) & (ids[:, None] != -1)
     positive |= np.arange(5)[:, None] == sample_ids
     log_p = s - np.log(np.exp(s).sum(1, keepdims=True))
@@ -93,19 +93,21 @@ def test_contrast_with_itself_and_with_a_queue():
 
     one_hot = np.where(column_ids[:, None] < 0, 0, np.eye(4)[column_ids])
     generalized = GeneralizedSupConLoss(0.2, reduction=None)
-    cosines = generalized.contrast(queries, one_hot[:5], columns, one_hot, sample_ids)
+    cosines = generalized.contrast(
+        queries, one_hot[:5], columns, one_hot, ref_sample_ids=sample_ids
+    )
     np.testing.assert_allclose(cosines, actual, rtol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.2, 0.02])
 @pytest.mark.parametrize("arguments", CONTRASTS, ids=str)
-def test_contrasts_that_are_not_there_count_nowhere(arguments, temperature):
+def test_masked_references_have_no_effect(arguments, temperature):
     rng = np.random.default_rng(0)
     columns = rng.normal(size=[12, 4]).astype("float32")
     ids = np.array([0, 0, 1, -1, 2, 0, 1, 1, -1, 3, 2, 0])
     sample_ids = np.concatenate([np.arange(5), np.full(7, -1)])
-    present = np.arange(12) % 3 < 2
-    present[8:] = False
+    mask = np.arange(12) % 3 < 2
+    mask[8:] = False
     queries = tf.constant(rng.normal(size=[5, 4]).astype("float32"))
     arguments = {"temperature": temperature, "block_size": 4, "reduction": None, **arguments}
     if "weighting" in arguments:
@@ -115,34 +117,39 @@ def test_contrasts_that_are_not_there_count_nowhere(arguments, temperature):
     else:
         loss, labels, none = SupConLoss(**arguments), ids, -1
 
-    def losses_and_gradients(columns, *others, **more):
+    def losses_and_gradients(columns, column_labels, ids, mask=None):
         columns = tf.constant(columns)
         with tf.GradientTape() as tape:
             tape.watch([queries, columns])
-            losses = loss.contrast(queries, labels[:5], columns, *others, **more)
+            losses = loss.contrast(
+                queries, labels[:5], columns, column_labels, ref_sample_ids=ids, ref_mask=mask
+            )
         return losses, *tape.gradient(losses, [queries, columns])
 
-    without = losses_and_gradients(columns[present], labels[present], sample_ids[present])
+    without = losses_and_gradients(columns[mask], labels[mask], sample_ids[mask])
     known = labels.copy()
-    known[~present] = none
-    actual = losses_and_gradients(
-        columns, known, np.where(present, sample_ids, -1), present=present
-    )
+    known[~mask] = none
+    actual = losses_and_gradients(columns, known, np.where(mask, sample_ids, -1), mask)
     assert np.abs(without[0]).max() > 0
     np.testing.assert_allclose(actual[0], without[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(actual[1], without[1], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(actual[2][present], without[2], rtol=1e-4, atol=1e-5)
-    assert not np.any(actual[2][~present])
+    np.testing.assert_allclose(actual[2][mask], without[2], rtol=1e-4, atol=1e-5)
+    assert not np.any(actual[2][~mask])
 
 
-def test_empty_places_do_not_meet_opposite_rows_at_a_low_temperature():
+def test_masked_references_and_opposite_rows_at_a_low_temperature():
     # exp((0 - -1) / 0.005) is more than float32 holds.
     queries = tf.constant([[1.0, 0.0], [1.0, 0.001]])
     columns = tf.constant([[-1.0, 0.0], [-1.0, 0.001], [0.0, 0.0]])
     with tf.GradientTape() as tape:
         tape.watch(queries)
-        losses = SupConLoss(0.005).contrast(
-            queries, [0, 1], columns, [0, 1, -1], [0, 1, -1], present=[True, True, False]
+        losses = SupConLoss(0.005, reduction=None).contrast(
+            queries,
+            [0, 1],
+            columns,
+            [0, 1, -1],
+            ref_sample_ids=[0, 1, -1],
+            ref_mask=[True, True, False],
         )
     assert np.isfinite(losses).all()
     assert np.isfinite(tape.gradient(losses, queries)).all()
@@ -152,8 +159,8 @@ def test_a_queue_without_a_gradient():
     columns, queries = tf.Variable(tf.eye(4)), tf.Variable(tf.eye(4) + 0.1)
     ids = np.array([0, 0, 1, 1])
     with tf.GradientTape() as tape:
-        losses = SupConLoss().contrast(queries, ids, tf.stop_gradient(columns), ids, np.full(4, -1))
-    gradients = tape.gradient(losses, [queries, columns])
+        loss = SupConLoss().contrast(queries, ids, tf.stop_gradient(columns), ids)
+    gradients = tape.gradient(loss, [queries, columns])
     assert gradients[1] is None
     assert np.abs(gradients[0]).max() > 0
 
@@ -199,7 +206,24 @@ def test_bad_arguments(arguments, message):
 def test_bad_calls():
     with pytest.raises(ValueError, match="multiple of the number of views.*3.*views=2"):
         SupConLoss(positives_cap=3)(np.array([0, 0, 1]), FEATURES)
-    with pytest.raises(ValueError, match=r"dim of `anchors`.*\(3, 2\), anchors.shape=\(3, 3\)"):
-        SupConLoss().contrast(np.eye(3), np.arange(3), np.eye(3)[:, 1:], np.arange(3), -np.ones(3))
-    with pytest.raises(ValueError, match="`contrasts`.*shape"):
-        SupConLoss().contrast(np.eye(3), np.arange(3), FEATURES, np.arange(3), np.full(3, -1))
+    with pytest.raises(ValueError, match=r"dim as `embed.*\(3, 2\), embeddings.shape=\(3, 3\)"):
+        SupConLoss().contrast(np.eye(3), np.arange(3), np.eye(3)[:, 1:], np.arange(3))
+    with pytest.raises(ValueError, match="`ref_embeddings` must have shape"):
+        SupConLoss().contrast(np.eye(3), np.arange(3), FEATURES, np.arange(3))
+
+
+@pytest.mark.parametrize("reduction", [None, "sum_over_batch_size", "sum"])
+def test_contrast_reduces_like_a_call(reduction):
+    rng = np.random.default_rng(0)
+    queries, queue = rng.normal(size=[4, 2, 3]), rng.normal(size=[5, 3])
+    ids, queue_ids = np.array([0, 0, 1, 2]), np.array([0, 1, 2, -1, 0])
+    weights = np.array([1.0, 0.0, 2.0, 0.5])
+    losses = SupConLoss(reduction=None).contrast(queries, ids, queue, queue_ids)
+    assert losses.shape == [4]
+    loss = SupConLoss(reduction=reduction)
+    actual = loss.contrast(queries, ids, queue, queue_ids, sample_weight=weights)
+    weighted = weights * losses
+    expected = {None: weighted, "sum": np.sum(weighted)}.get(reduction, np.mean(weighted))
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="`sample_weight`.*Received"):
+        loss.contrast(queries, ids, queue, queue_ids, sample_weight=np.ones(3))

@@ -55,7 +55,7 @@ def test_a_schedule_is_taken_at_the_step(name, jit_compile):
             if step:
                 keys, samples = tf.tile(keys, [2, 1]), np.append(samples, np.full(16, -1))
             labels = np.resize(IDS, len(samples))
-            expected.append(tf.reduce_mean(loss.contrast(z[:, 0], IDS, keys, labels, samples)))
+            expected.append(loss.contrast(z[:, 0], IDS, keys, labels, ref_sample_ids=samples))
         else:
             expected.append(loss(IDS, z))
     np.testing.assert_allclose(scheduled, expected, rtol=1e-5)

@@ -198,7 +198,7 @@ def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(w
         ids = np.concatenate([np.arange(len(now)), np.full(len(queue), -1)])
         anchors, keys = tf.gather(z[:, :1], now), tf.gather(z[:, 1], places)
         return float(
-            loss.reduce(loss.contrast(anchors, targets[now, :1], keys, targets[places, 1], ids))
+            loss.contrast(anchors, targets[now, :1], keys, targets[places, 1], ref_sample_ids=ids)
         )
 
     queue = np.arange(0)

@@ -141,10 +141,12 @@ def test_anchors_and_keys_of_the_momentum_model_are_mixed():
         views, ids, training=True
     )
     keys = model(mixed_views[:, 1])  # the momentum encoder has the same weights
-    expected = model.loss.reduce(
-        model.loss.contrast(
-            model(mixed_views[:, :1]), mixed_labels[:, :1], keys, mixed_labels[:, 1], range(12)
-        )
+    expected = model.loss.contrast(
+        model(mixed_views[:, :1]),
+        mixed_labels[:, :1],
+        keys,
+        mixed_labels[:, 1],
+        ref_sample_ids=range(12),
     )
     loss = model.train_on_batch(views, ids)
     assert loss == pytest.approx(float(expected), rel=1e-5)
