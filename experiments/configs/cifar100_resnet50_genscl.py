@@ -1,27 +1,28 @@
-r"""GenSCL with Mixup, CutMix and a teacher on CIFAR-100, ResNet-50: 84.7 % linear accuracy.
+r"""GenSCL with Mixup, CutMix and a teacher on CIFAR-100 with a ResNet-50.
 
     python -m experiments.train_teacher \
         --config=experiments/configs/cifar100_efficientnetv2_teacher.py --config.data_dir=DIRECTORY
     python -m experiments.pretrain \
         --config=experiments/configs/cifar100_resnet50_genscl.py --config.data_dir=DIRECTORY
-    python -m experiments.linear_eval  (the same flags)
+    python -m experiments.linear_eval  (with the same flags)
 
-Published: 84.7 % (Kim et al., 2022, first version, Table 1), the best epoch of the linear stage
-on the test set; here it is the last one. The second version reports 87.0 % without code; what
-changed is not known. Settings: the authors' code of the first version; the teacher's own training
-was not published.
+Published: 84.7 % linear accuracy (Kim et al., 2022, first version, Table 1). It is the best epoch
+of the linear stage on the test set; this recipe reports the last epoch. The second version reports
+87.0 % without code and does not describe the change.
+Measured: nothing. The tests build a small version.
 
-Needs: batch 1024, 500 epochs, then 100; otherwise as cifar100_resnet50. Run here: small, in the
-tests.
+Settings: the authors' code of the first version. The training of the teacher was not published.
+
+Requirements: batch 1024, 500 epochs, then 100; otherwise those of cifar100_resnet50.
 """
 
 from ml_collections import ConfigDict
 
-from experiments.configs import cifar100_resnet50_genscl_mix
+from experiments.configs import cifar10_resnet50_genscl, common
 
 
 def get_config() -> ConfigDict:
     """Returns the recipe."""
-    config = cifar100_resnet50_genscl_mix.get_config()
+    config = common.on_cifar100(cifar10_resnet50_genscl.get_config())
     config.teacher.path = "runs/cifar100_efficientnetv2_teacher/classifier.keras"
     return config

@@ -1,15 +1,17 @@
-r"""EfficientNetV2-M as a teacher for CIFAR-10: Mixup, CutMix and averaged weights.
+r"""EfficientNetV2-M as a teacher for CIFAR-10, with Mixup, CutMix and averaged weights.
 
     python -m experiments.train_teacher \
         --config=experiments/configs/cifar10_efficientnetv2_teacher.py --config.data_dir=DIRECTORY
 
-The checkpoints of the teachers of Kim et al., 2022, are named efficientnetv2_rw_m, ema,
-mixup_cutmix, Adam; their stem has stride 1. The code of that training and the teacher's accuracy
-were not published. Chosen here: the official EfficientNetV2-M in place of timm's variant, 200
-epochs of batch 256, a peak learning rate of 0.001 with cosine decay and 10 epochs of warm-up, an
-average of momentum 0.999.
+Published: neither the code of the training nor the accuracy. The checkpoints of the teachers of Kim
+et al., 2022, are named efficientnetv2_rw_m, ema, mixup_cutmix and Adam; their stem has stride 1.
+Measured: nothing. The tests build a small version.
 
-Needs: a GPU with 16 GB in bfloat16. Run here: small, in the tests.
+Settings chosen here: the official EfficientNetV2-M instead of timm's variant, 200 epochs of batch
+256, a peak learning rate of 0.001 with a cosine decay and 10 epochs of warm-up, and an average of
+momentum 0.999.
+
+Requirements: a GPU with 16 GB in bfloat16.
 """
 
 from ml_collections import ConfigDict
@@ -36,7 +38,7 @@ def get_config() -> ConfigDict:
     config.optimizer = ConfigDict(
         dict(
             name="adam",
-            learning_rate=0.001,  # for 256
+            learning_rate=0.001,
             arguments=dict(),
             schedule=dict(name="cosine", final=0.0, warmup_epochs=10, warmup_start=0.0),
         )

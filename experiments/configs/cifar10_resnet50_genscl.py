@@ -1,18 +1,19 @@
-r"""GenSCL with Mixup, CutMix and a teacher on CIFAR-10, ResNet-50: 97.6 % linear accuracy.
+r"""GenSCL with Mixup, CutMix and a teacher on CIFAR-10 with a ResNet-50.
 
     python -m experiments.train_teacher \
         --config=experiments/configs/cifar10_efficientnetv2_teacher.py --config.data_dir=DIRECTORY
     python -m experiments.pretrain \
         --config=experiments/configs/cifar10_resnet50_genscl.py --config.data_dir=DIRECTORY
-    python -m experiments.linear_eval  (the same flags)
+    python -m experiments.linear_eval  (with the same flags)
 
-Published: 97.6 % (Kim et al., 2022, first version, Table 1), the best epoch of the linear stage
-on the test set; here it is the last one. The second version reports 98.2 % without code; what
-changed is not known. Settings: the authors' code of the first version; the teacher's own training
-was not published.
+Published: 97.6 % linear accuracy (Kim et al., 2022, first version, Table 1). It is the best epoch
+of the linear stage on the test set; this recipe reports the last epoch.
+The second version reports 98.2 % without code and does not describe the change.
+Measured: nothing. The tests build a small version.
 
-Needs: batch 1024, 500 epochs, then 100; otherwise as cifar10_resnet50. Run here: small, in the
-tests.
+Settings: the authors' code of the first version. The training of the teacher was not published.
+
+Requirements: batch 1024, 500 epochs, then 100; otherwise those of cifar10_resnet50.
 """
 
 from ml_collections import ConfigDict

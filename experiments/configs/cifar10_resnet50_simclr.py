@@ -1,13 +1,16 @@
-r"""SimCLR on CIFAR-10, ResNet-50, as in the reference PyTorch code: 93.6 % linear accuracy.
+r"""SimCLR on CIFAR-10 with a ResNet-50, after the authors' PyTorch code.
 
     python -m experiments.pretrain --config=experiments/configs/cifar10_resnet50_simclr.py \
         --config.data_dir=DIRECTORY
-    python -m experiments.linear_eval  (the same flags)
+    python -m experiments.linear_eval  (with the same flags)
 
-Published: 93.6 % (the code's README; Khosla et al., 2020, Table 2), the best epoch of the linear
-stage on the test set; here it is the last one. SupCon of samples without labels is SimCLR's loss.
+Published: 93.6 % linear accuracy (the README of the code; Khosla et al., 2020, Table 2). It is the
+best epoch of the linear stage on the test set; this recipe reports the last epoch.
+Measured: nothing. The tests build a small version.
 
-Needs: as cifar10_resnet50. Run here: small, in the tests.
+Settings: the SupCon loss of unlabeled images is the loss of SimCLR.
+
+Requirements: those of cifar10_resnet50.
 """
 
 from ml_collections import ConfigDict
@@ -20,5 +23,5 @@ def get_config() -> ConfigDict:
     config = cifar10_resnet50.get_config()
     config.labeled_fraction = 0.0
     config.loss.temperature = 0.5
-    config.linear.optimizer.learning_rate = 0.5  # 1 for 512
+    config.linear.optimizer.learning_rate = 0.5  # 1 for 512 images
     return config

@@ -3,11 +3,12 @@
     python -m experiments.pretrain --config=experiments/configs/fashion_mnist_10k.py
     python -m experiments.linear_eval --config=experiments/configs/fashion_mnist_10k.py
 
-The small protocol by which `python -m experiments.ablate` compares methods and settings: all of
-them see the same images in the same epochs with the same encoder. No published result; see
-README.md for what comes out. Otherwise as fashion_mnist_small. The crop was chosen on 5,000
-held-out training images, where crops of at least 0.75 of the area reached 0.8822 and those of at
-least half of it 0.8716.
+The small protocol with which `python -m experiments.ablate` compares methods and settings: all rows
+train the same encoder on the same images for the same number of epochs. The crop area was chosen on
+5,000 held-out training images: a minimum area of 0.75 reached 0.8822 and one of 0.5 reached 0.8716.
+
+Published: nothing.
+Measured: 0.8742 ± 0.0014 test accuracy (docs/results.md, which also has the other rows).
 """
 
 from ml_collections import ConfigDict
@@ -22,6 +23,6 @@ def get_config() -> ConfigDict:
     config.epochs = config.linear.epochs = 10
     config.image_size = config.test_short_side = 32
     config.augmentation.area = config.linear.augmentation.area = (0.75, 1.0)
-    config.encoder.stem = "imagenet"  # a quarter of the resolution, and of the time
+    config.encoder.stem = "imagenet"  # a quarter of the resolution and of the time
     config.encoder.width = 0.5
     return config

@@ -3,8 +3,10 @@ r"""Cross-entropy on 10,000 images of Fashion-MNIST: the baseline of fashion_mni
     python -m experiments.cross_entropy \
         --config=experiments/configs/fashion_mnist_10k_cross_entropy.py
 
-It sees one view of an image where SupCon sees two. No published result; see README.md for what
-comes out.
+It trains on one view of each image; fashion_mnist_10k trains on two.
+
+Published: nothing.
+Measured: 0.8698 ± 0.0030 test accuracy (docs/results.md).
 """
 
 from ml_collections import ConfigDict
@@ -15,5 +17,6 @@ from experiments.configs import fashion_mnist_10k
 def get_config() -> ConfigDict:
     """Returns the recipe."""
     config = fashion_mnist_10k.get_config()
+    config.num_views = 1
     config.label_smoothing = 0.0
     return config

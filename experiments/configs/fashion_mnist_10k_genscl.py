@@ -4,9 +4,10 @@ r"""GenSCL with Mixup, CutMix and a teacher on 10,000 images of Fashion-MNIST.
         --config=experiments/configs/fashion_mnist_10k_teacher.py
     python -m experiments.pretrain \
         --config=experiments/configs/fashion_mnist_10k_genscl.py
-    python -m experiments.linear_eval  (the same flags)
+    python -m experiments.linear_eval  (with the same flags)
 
-No published result; see README.md for what comes out. Otherwise as fashion_mnist_10k.
+Published: nothing.
+Measured: 0.8643 ± 0.0007 test accuracy (docs/results.md).
 """
 
 from ml_collections import ConfigDict

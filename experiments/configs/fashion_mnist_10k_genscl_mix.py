@@ -2,9 +2,10 @@ r"""GenSCL with Mixup and CutMix on 10,000 images of Fashion-MNIST.
 
     python -m experiments.pretrain \
         --config=experiments/configs/fashion_mnist_10k_genscl_mix.py
-    python -m experiments.linear_eval  (the same flags)
+    python -m experiments.linear_eval  (with the same flags)
 
-No published result; see README.md for what comes out. Otherwise as fashion_mnist_10k.
+Published: nothing.
+Measured: 0.8621 ± 0.0025 test accuracy (docs/results.md).
 """
 
 from ml_collections import ConfigDict

@@ -1,10 +1,12 @@
-r"""A teacher for fashion_mnist_10k: twice as wide, Mixup and CutMix, averaged weights.
+r"""A teacher for fashion_mnist_10k: twice as wide, with Mixup, CutMix and averaged weights.
 
     python -m experiments.train_teacher \
         --config=experiments/configs/fashion_mnist_10k_teacher.py
 
-It sees the 10,000 images that its students see. No published result; see README.md for what comes
-out.
+It trains on the same 10,000 images as its students.
+
+Published: nothing.
+Measured: 0.8538 ± 0.0007 test accuracy (docs/results.md).
 """
 
 from ml_collections import ConfigDict

@@ -3,10 +3,12 @@
     python -m experiments.pretrain --config=experiments/configs/fashion_mnist_small.py
     python -m experiments.linear_eval --config=experiments/configs/fashion_mnist_small.py
 
-No published result; see README.md for what comes out. `--config.data_dir` is where the MNIST-style
-files are, by default where Debian's package dataset-fashion-mnist puts them. Temperature and
-learning rate are those of the quickstart, chosen on held-out images
+`data_dir` holds the MNIST-style files; the default is the directory of Debian's package
+dataset-fashion-mnist. The temperature and the learning rate were chosen on held-out training images
 (docs/quickstart_comparison.md).
+
+Published: nothing.
+Measured: 0.9178 test accuracy, with crops that were clipped to the image (see docs/results.md).
 """
 
 from ml_collections import ConfigDict

@@ -1,14 +1,17 @@
-r"""SupCon on ImageNet, ResNet-101, as in the authors' official TensorFlow code: 80.2 % top-1.
+r"""SupCon on ImageNet with a ResNet-101, after the authors' official TensorFlow code.
 
     python -m experiments.pretrain --config=experiments/configs/imagenet_resnet101.py \
         --config.data_dir=DIRECTORY --strategy=tpu
-    python -m experiments.linear_eval  (the same flags)
+    python -m experiments.linear_eval  (with the same flags)
 
-Published: 80.2 % top-1, 94.7 % top-5 (Khosla et al., 2020, Table 3), there with Stacked
-RandAugment; the script, which this follows, says AutoAugment.
+Published: 80.2 % top-1, 94.7 % top-5 (Khosla et al., 2020, Table 3).
+Measured: nothing. The tests build a small version.
 
-Needs: batch 4096, 350 epochs, then 90; 128 TPU cores in the paper. Data and smaller machines: see
-imagenet_resnet50. Run here: small, in the tests.
+Settings: the script for ResNet-101 of that code. The script uses AutoAugment, and so does this
+recipe; Table 3 states Stacked RandAugment.
+
+Requirements: batch 4096, 350 epochs, then 90; 128 TPU cores in the paper. Data and smaller
+machines: see imagenet_resnet50.
 """
 
 from ml_collections import ConfigDict

@@ -1,18 +1,21 @@
-r"""SupCon on ImageNet with a memory of 8192 embeddings, ResNet-50: 79.1 % top-1.
+r"""SupCon with a queue of 8192 embeddings on ImageNet with a ResNet-50.
 
     python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50_memory.py \
         --config.data_dir=DIRECTORY --strategy=mirrored
-    python -m experiments.linear_eval  (the same flags)
+    python -m experiments.linear_eval  (with the same flags)
 
-Published: 79.1 % top-1 with a batch of 256 and SGD on 8 V100 (Khosla et al., 2020, section 4.1).
-The code was never published. An author names, from memory, the hyper-parameters of MoCo v2 (He et
-al., 2020, https://arxiv.org/abs/2003.04297) but for the memory and a temperature of 0.07
-(https://github.com/HobbitLong/SupContrast/issues/120), and a batch of 1024, which contradicts the
-paper: here it is the paper's 256. Not confirmed either, and chosen here: embeddings of the same
-class in the memory are positives; 350 epochs, as the paper's other ResNet-50; a warm-up of 10
-epochs. Batch normalization is synchronized, which makes MoCo's shuffled batches needless.
+Published: 79.1 % top-1 with a batch of 256 and SGD on 8 V100 (Khosla et al., 2020, section 4.1),
+without code.
+Measured: nothing. The tests train a step of a small version.
 
-Needs: 8 GPUs with 16 GB. Run here: small, in the tests.
+Settings: an author recalls the hyper-parameters of MoCo v2 (He et al., 2020,
+https://arxiv.org/abs/2003.04297) except for the size of the queue, a temperature of 0.07, and a
+batch of 1024 (https://github.com/HobbitLong/SupContrast/issues/120). The paper states a batch of
+256, which this recipe uses. Chosen here, since it is not published: embeddings in the queue of the
+same class are positives; 350 epochs, as in the paper's other ResNet-50; a warm-up of 10 epochs.
+Batch normalization is synchronized, which replaces MoCo's shuffled batches.
+
+Requirements: 8 GPUs with 16 GB.
 """
 
 from ml_collections import ConfigDict

@@ -1,17 +1,19 @@
-r"""SimCLR on ImageNet, ResNet-50: 70.2 % top-1 in the SupCon paper.
+r"""SimCLR on ImageNet with a ResNet-50, after SupCon's official TensorFlow code.
 
     python -m experiments.pretrain --config=experiments/configs/imagenet_resnet50_simclr.py \
         --config.data_dir=DIRECTORY --strategy=tpu
-    python -m experiments.linear_eval  (the same flags)
+    python -m experiments.linear_eval  (with the same flags)
 
-Published: 70.2 % top-1 (Khosla et al., 2020, Table 2). From the official code: the projection head
-with batch normalization, representations that are not normalized, a loss that is not multiplied by
-the temperature, SimAugment with blur. Not confirmed and taken from SimCLR's own paper (Chen et al.,
-2020, https://arxiv.org/abs/2002.05709): batch 4096, 1000 epochs, learning rate 0.3, weight decay
-1e-6, warm-up of 10 epochs.
+Published: 70.2 % top-1 (Khosla et al., 2020, Table 2).
+Measured: nothing. The tests train a step of a small version.
 
-Needs: 128 TPU cores. Data and smaller machines: see imagenet_resnet50. Run here: small, in the
-tests.
+Settings from that code: a projection head with batch normalization, representations that are not
+normalized, a loss that is not multiplied by the temperature, and SimAugment with blur. The other
+settings of that row are not published. From the paper of SimCLR (Chen et al., 2020,
+https://arxiv.org/abs/2002.05709): batch 4096, 1000 epochs, learning rate 0.3, weight decay 1e-6,
+and a warm-up of 10 epochs.
+
+Requirements: 128 TPU cores. Data and smaller machines: see imagenet_resnet50.
 """
 
 from ml_collections import ConfigDict

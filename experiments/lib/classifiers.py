@@ -123,8 +123,8 @@ def train_classifier(
     Args:
         build: makes the model for a number of classes and a number of channels.
         config: the recipe.
-        stage: `augmentation`, `mixing`, `optimizer`, `batch_size`, `epochs` and `label_smoothing`
-            of this training.
+        stage: `augmentation`, `mixing`, `num_views`, `optimizer`, `batch_size`, `epochs` and
+            `label_smoothing` of this training.
         output_dir: where the run's files go.
         strategy: a strategy of tf.distribute.
         product: which part of the trained model is tested and written.
@@ -206,7 +206,7 @@ def prepare(
             policy,
             batch_size=stage.batch_size,
             epochs=stage.epochs,
-            num_views=1,
+            num_views=stage.num_views,
             seed=config.seed,
             start_step=step,
             input_context=context,
