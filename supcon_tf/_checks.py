@@ -1,4 +1,4 @@
-"""What arguments may be: checks that all parts of the library share."""
+"""Checks of arguments. Each returns the valid value, as a plain Python number if it is a number."""
 
 import math
 import numbers
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def check_choice(argument: str, value: Any, choices: tuple[Any, ...]) -> Any:
-    """Returns the value of an argument.
+    """Checks that an argument is one of several values.
 
     Raises:
-        ValueError: if it is none of the choices.
+        ValueError: if it is not.
     """
     if value not in choices:
         raise ValueError(f"`{argument}` must be one of {choices}. Received: {value!r}")
@@ -17,10 +17,10 @@ def check_choice(argument: str, value: Any, choices: tuple[Any, ...]) -> Any:
 
 
 def check_positive(argument: str, value: Any) -> float:
-    """Returns the value of an argument, of Python's or of NumPy's types, as a Python number.
+    """Checks that an argument is a finite number above 0.
 
     Raises:
-        ValueError: if it is not a finite number above 0.
+        ValueError: if it is not.
     """
     if not (_is_finite_number(value) and value > 0):
         raise ValueError(f"`{argument}` must be a finite number above 0. Received: {value!r}")
@@ -28,21 +28,32 @@ def check_positive(argument: str, value: Any) -> float:
 
 
 def check_non_negative(argument: str, value: Any) -> float:
-    """Returns the value of an argument, of Python's or of NumPy's types, as a Python number.
+    """Checks that an argument is a finite number of at least 0.
 
     Raises:
-        ValueError: if it is not a finite number from 0.
+        ValueError: if it is not.
     """
     if not (_is_finite_number(value) and value >= 0):
-        raise ValueError(f"`{argument}` must be a finite number from 0. Received: {value!r}")
+        raise ValueError(f"`{argument}` must be a finite number of at least 0. Received: {value!r}")
+    return float(value)
+
+
+def check_fraction(argument: str, value: Any) -> float:
+    """Checks that an argument is a number of at least 0 and below 1.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not (_is_finite_number(value) and 0 <= value < 1):
+        raise ValueError(f"`{argument}` must be at least 0 and below 1. Received: {value!r}")
     return float(value)
 
 
 def check_integer(argument: str, value: Any, least: int = 1) -> int:
-    """Returns the value of an argument, of Python's or of NumPy's types, as a Python number.
+    """Checks that an argument is an integer of at least `least`.
 
     Raises:
-        ValueError: if it is not an integer, or below `least`.
+        ValueError: if it is not.
     """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise ValueError(

@@ -1,176 +1,127 @@
-"""The forms of labels that users have, turned into the one form that the losses compute with."""
+"""Conversion and checks of labels: class ids, one-hot rows and label distributions."""
 
 from typing import Any
 
 import tensorflow as tf
 
-from supcon_tf._checks import check_integer
+from supcon_tf._checks import check_fraction, check_integer
 
-# Class id of a sample without a label: only its own other views are its positives.
+# Class id of an unlabeled sample, whose positives are only its own other views.
 UNLABELED = -1
 
 
-def class_ids(labels: Any) -> tf.Tensor:
-    """Turns class ids or one-hot rows into a vector of class ids.
+def to_class_ids(labels: Any, num_classes: int | None = None) -> tf.Tensor:
+    """Converts class ids or one-hot rows to a vector of class ids.
 
     Args:
-        labels: integer class ids `[batch]` or `[batch, 1]` (any integers; -1 marks a sample
-            without a label), or one-hot rows `[batch, classes]` with two or more columns of any
-            numeric dtype (an all-zero row marks a sample without a label).
+        labels: integer class ids `[batch]` or `[batch, 1]`, -1 for an unlabeled sample; or one-hot
+            rows `[batch, classes]` with two or more columns of any numeric dtype, all zero for an
+            unlabeled sample.
+        num_classes: the number of classes, which all ids must be below; `None` allows any integers.
 
     Returns:
-        `[batch]` int64 class ids, -1 for samples without a label.
+        `[batch]` int64 class ids, -1 for unlabeled samples.
 
     Raises:
-        ValueError: for another rank, ids that are not integers, or rows that are not one-hot. The
-            rows' values are checked when they are known: eagerly as a `ValueError`, in a graph as
-            an `InvalidArgumentError` of the step. XLA drops that check: see `are_class_labels`.
+        ValueError: if the shape is not as described, ids are not integers or out of range, or rows
+            are not one-hot. In a graph, invalid values raise a `tf.errors.InvalidArgumentError`
+            when it runs. XLA drops this check of values: see `are_class_ids`.
     """
     labels = tf.convert_to_tensor(labels)
     columns = labels.shape[-1] if labels.shape.rank == 2 else None
     if labels.shape.rank not in (1, 2) or (labels.shape.rank == 2 and columns is None):
         raise ValueError(
             "`y_true` must hold class ids of shape [batch] or [batch, 1], or one-hot rows of shape "
-            "[batch, classes] with a known number of classes; label distributions of each view "
-            f"belong to GeneralizedSupConLoss. Received: shape={labels.shape}"
+            "[batch, classes] with a known number of classes. For one label distribution per view, "
+            f"use GeneralizedSupConLoss. Received: shape={labels.shape}"
         )
     if labels.shape.rank == 1 or columns == 1:
         if not labels.dtype.is_integer:
             raise ValueError(
-                "Class ids in `y_true` must be integers: cast floating point ids, which collide "
-                "when they are large, to int64; number names with `np.unique(names, "
+                "Class ids in `y_true` must be integers. Cast floating point ids to int64, because "
+                "large ones collide; convert names to integers with `np.unique(names, "
                 "return_inverse=True)[1]`; or pass one-hot rows with two or more columns. "
                 f"Received: dtype={labels.dtype.name}, shape={labels.shape}"
             )
-        return tf.cast(tf.reshape(labels, [-1]), tf.int64)
-    _require_numbers(labels)
-    rows = labels if labels.dtype.is_floating else tf.cast(labels, tf.int64)
-    checks = _require(
-        _are_one_hot(rows),
-        "Rows of `y_true` with two or more columns must be one-hot (a single 1) or all zero "
-        "(no label); label distributions belong to GeneralizedSupConLoss.",
-        rows,
+        ids = tf.cast(tf.reshape(labels, [-1]), tf.int64)
+    else:
+        _require_numbers(labels)
+        rows = labels if labels.dtype.is_floating else tf.cast(labels, tf.int64)
+        rows = _ensure(
+            _are_one_hot(rows),
+            rows,
+            "Rows of `y_true` with two or more columns must be one-hot (a single 1) or all zero "
+            "(unlabeled). For label distributions, use GeneralizedSupConLoss.",
+        )
+        ids = _largest_class(rows)
+    if num_classes is None:
+        return ids
+    return _ensure(
+        tf.reduce_all((ids >= UNLABELED) & (ids < num_classes)),
+        ids,
+        f"Class ids must be at least -1 (unlabeled) and below `num_classes`={num_classes}.",
     )
-    with tf.control_dependencies(checks):
-        labeled = tf.reduce_any(rows > 0, axis=1)
-        return tf.where(labeled, tf.argmax(rows, axis=1), tf.constant(UNLABELED, tf.int64))
 
 
-def label_distributions(labels: Any, views: int | tf.Tensor) -> tf.Tensor:
-    """Turns label distributions into one row of labels per row of embeddings.
+def to_distributions(labels: Any) -> tf.Tensor:
+    """Converts label distributions to floating point and checks them.
 
     Args:
-        labels: non-negative numbers of any scale and numeric dtype: `[batch, classes]`, shared by
-            the views of a sample, or `[batch, views, classes]`.
-        views: number of views per sample.
+        labels: non-negative numbers of any scale and numeric dtype, one distribution per sample
+            `[batch, classes]` or per view `[batch, views, classes]`.
 
     Returns:
-        `[batch * views, classes]` float32, or float64 if `labels` are.
+        The same shape in float32, or in float64 if `labels` are float64.
 
     Raises:
-        ValueError: for another rank, or rows with negative or non-finite numbers. The rows' values
-            are looked at when they are known, as in `class_ids`.
+        ValueError: if the shape is not as described, or values are negative or not finite. Values
+            are checked as in `to_class_ids`.
     """
     labels = tf.convert_to_tensor(labels)
     if labels.shape.rank not in (2, 3) or labels.shape[-1] is None or labels.shape[-1] < 2:
         raise ValueError(
             "`y_true` must hold label distributions of shape [batch, classes] or [batch, views, "
-            "classes], with a known number of two or more classes; class ids belong to SupConLoss, "
-            f"or become rows with tf.one_hot. Received: shape={labels.shape}"
+            "classes], with a known number of two or more classes. For class ids, use SupConLoss "
+            f"or convert them with `tf.one_hot`. Received: shape={labels.shape}"
         )
     _require_numbers(labels)
     if labels.dtype != tf.float64:
         labels = tf.cast(labels, tf.float32)
-    checks = _require(
+    return _ensure(
         are_distributions(labels),
-        "Label distributions in `y_true` must be finite and not negative.",
         labels,
+        "Label distributions in `y_true` must be finite and not negative.",
     )
-    with tf.control_dependencies(checks):
-        labels = tf.identity(labels)
-    if labels.shape.rank == 2:
-        return tf.repeat(labels, views, axis=0)
-    if isinstance(views, int) and not labels.shape[1:2].is_compatible_with([views]):
-        raise ValueError(
-            "`y_true` of shape [batch, views, classes] must have as many views as `y_pred`. "
-            f"Received: y_true.shape={labels.shape}, views={views}"
-        )
-    return tf.reshape(labels, [-1, labels.shape[-1]])
 
 
-# XLA drops the checks above. Within it, these tell a loss that it has no value.
+def to_soft_labels(labels: Any, num_classes: int, label_smoothing: float = 0.0) -> tf.Tensor:
+    r"""Converts class ids or label distributions to label distributions, optionally smoothed.
 
-
-def are_class_labels(labels: tf.Tensor) -> tf.Tensor:
-    """Tells whether labels of a shape that `class_ids` takes hold values that it takes."""
-    if labels.shape.rank == 1 or labels.shape[1] == 1:
-        return tf.constant(True)
-    return _are_one_hot(labels if labels.dtype.is_floating else tf.cast(labels, tf.int64))
-
-
-def are_distributions(labels: tf.Tensor) -> tf.Tensor:
-    """Tells whether label distributions are finite and not negative."""
-    if not labels.dtype.is_floating:
-        labels = tf.cast(labels, tf.float32)
-    return tf.reduce_all((labels >= 0) & tf.math.is_finite(labels))
-
-
-def _are_one_hot(rows: tf.Tensor) -> tf.Tensor:
-    """Tells whether every row holds zeros and at most a single one."""
-    zero_or_one = tf.reduce_all((rows == 0) | (rows == 1))
-    return zero_or_one & tf.reduce_all(tf.math.count_nonzero(rows, axis=1) <= 1)
-
-
-def ids_below(labels: Any, num_classes: int) -> tf.Tensor:
-    """Turns labels into class ids of a known number of classes.
+    Smoothing replaces a distribution $y$ over $C$ classes by
+    $(1 - \epsilon) y + \epsilon |y|_1 / C$. The sum of $y$ does not change, and rows of zeros stay
+    zero.
 
     Args:
-        labels: as of `class_ids`.
-        num_classes: the number of classes.
-
-    Returns:
-        `[batch]` int64 class ids, -1 for samples without a label.
-
-    Raises:
-        ValueError: as `class_ids` does, or if an id is out of range, looked at as in `class_ids`.
-    """
-    ids = class_ids(labels)
-    checks = _require(
-        tf.reduce_all((ids >= UNLABELED) & (ids < num_classes)),
-        f"Class ids must be from -1 (no label) and below `num_classes`={num_classes}.",
-        ids,
-    )
-    with tf.control_dependencies(checks):
-        return tf.identity(ids)
-
-
-def label_rows(labels: Any, num_classes: int, label_smoothing: float = 0.0) -> tf.Tensor:
-    r"""Turns class ids or label distributions into rows that can be mixed, smoothed if wanted.
-
-    Smoothing makes $(1 - \epsilon) y + \epsilon |y|_1 / C$ of a row $y$ of $C$ classes. Its sum
-    stays the same, and so does a row of zeros.
-
-    Args:
-        labels: integer class ids `[batch]` or `[batch, 1]` below `num_classes` (-1 marks a sample
-            without a label), or non-negative rows `[batch, num_classes]` of any numeric dtype.
+        labels: integer class ids `[batch]` or `[batch, 1]` below `num_classes`, -1 for an unlabeled
+            sample; or non-negative rows `[batch, num_classes]` of any numeric dtype.
         num_classes: the number of classes C, at least 2.
-        label_smoothing: epsilon, from 0 and below 1.
+        label_smoothing: epsilon, at least 0 and below 1.
 
     Returns:
-        `[batch, num_classes]` float32, or float64 if `labels` are; zero rows for samples without a
-        label.
+        `[batch, num_classes]` in float32, or in float64 if `labels` are float64. Rows of unlabeled
+        samples are zero.
 
     Raises:
-        ValueError: for an argument out of range, another rank, another number of columns, ids that
-            are not integers or not in range, or rows with negative or non-finite numbers. Values
-            are looked at as in `class_ids`.
+        ValueError: if an argument or a shape is not as described, ids are not integers or out of
+            range, or values are negative or not finite. Values are checked as in `to_class_ids`.
     """
-    require_rows_arguments(num_classes, label_smoothing)
+    check_integer("num_classes", num_classes, least=2)
+    check_fraction("label_smoothing", label_smoothing)
     labels = tf.convert_to_tensor(labels)
     if labels.shape.rank == 1 or (labels.shape.rank == 2 and labels.shape[1] == 1):
-        rows = tf.one_hot(ids_below(labels, num_classes), num_classes)
+        rows = tf.one_hot(to_class_ids(labels, num_classes), num_classes)
     elif labels.shape.rank == 2 and labels.shape[1] == num_classes:
-        rows = label_distributions(labels, views=1)
+        rows = to_distributions(labels)
     else:
         raise ValueError(
             "Labels must be class ids of shape [batch] or [batch, 1], or label distributions of "
@@ -182,13 +133,53 @@ def label_rows(labels: Any, num_classes: int, label_smoothing: float = 0.0) -> t
     return (1 - label_smoothing) * rows + label_smoothing * total / num_classes
 
 
-def require_rows_arguments(num_classes: Any, label_smoothing: Any) -> None:
-    """Raises `ValueError` if arguments of `label_rows` are out of range."""
-    check_integer("num_classes", num_classes, least=2)
-    if not isinstance(label_smoothing, (int, float)) or not 0 <= label_smoothing < 1:
-        raise ValueError(
-            f"`label_smoothing` must be a number from 0 and below 1. Received: {label_smoothing!r}"
-        )
+def to_dominant_class_ids(labels: Any) -> tf.Tensor:
+    """Converts labels of any form to the class ids of their largest entries, without checks.
+
+    Args:
+        labels: class ids `[batch]` or `[batch, 1]`, or rows `[batch, classes]` or `[batch, views,
+            classes]`, which are added up over the views.
+
+    Returns:
+        `[batch]` int64 class ids, -1 for unlabeled samples.
+    """
+    labels = tf.convert_to_tensor(labels)
+    if labels.dtype.is_bool:
+        labels = tf.cast(labels, tf.int64)
+    if labels.shape.rank == 3:
+        labels = tf.reduce_sum(labels, axis=1)
+    if labels.shape.rank == 2 and labels.shape[1] != 1:
+        return _largest_class(labels)
+    return tf.cast(tf.reshape(labels, [-1]), tf.int64)
+
+
+# XLA drops the checks of values above. Inside XLA, losses are NaN where these return false.
+
+
+def are_class_ids(labels: tf.Tensor) -> tf.Tensor:
+    """Returns whether labels of a shape that `to_class_ids` accepts have valid values."""
+    if labels.shape.rank == 1 or labels.shape[1] == 1:
+        return tf.constant(True)
+    return _are_one_hot(labels if labels.dtype.is_floating else tf.cast(labels, tf.int64))
+
+
+def are_distributions(labels: tf.Tensor) -> tf.Tensor:
+    """Returns whether label distributions are finite and not negative."""
+    if not labels.dtype.is_floating:
+        labels = tf.cast(labels, tf.float32)
+    return tf.reduce_all((labels >= 0) & tf.math.is_finite(labels))
+
+
+def _are_one_hot(rows: tf.Tensor) -> tf.Tensor:
+    """Returns whether every row holds zeros and at most a single one."""
+    zero_or_one = tf.reduce_all((rows == 0) | (rows == 1))
+    return zero_or_one & tf.reduce_all(tf.math.count_nonzero(rows, axis=1) <= 1)
+
+
+def _largest_class(rows: tf.Tensor) -> tf.Tensor:
+    """Returns the index of the largest entry of every row, or -1 for rows of zeros."""
+    labeled = tf.reduce_max(rows, axis=1) > 0
+    return tf.where(labeled, tf.argmax(rows, axis=1), tf.constant(UNLABELED, tf.int64))
 
 
 def _require_numbers(rows: tf.Tensor) -> None:
@@ -196,10 +187,12 @@ def _require_numbers(rows: tf.Tensor) -> None:
         raise ValueError(f"Rows of `y_true` must be numbers. Received: dtype={rows.dtype.name}")
 
 
-def _require(valid: tf.Tensor, message: str, labels: tf.Tensor) -> list[tf.Operation]:
-    """Raises eagerly; in a graph, returns the operations that will."""
+def _ensure(valid: tf.Tensor, labels: tf.Tensor, message: str) -> tf.Tensor:
+    """Returns valid labels, and raises for others: immediately, or in a graph when it runs."""
     if tf.executing_eagerly():
         if not valid:
             raise ValueError(f"{message} Received: y_true={labels.numpy()}")
-        return []
-    return [tf.debugging.Assert(valid, [message, "Received:", labels])]
+        return labels
+    check = tf.debugging.Assert(valid, [message, "Received:", labels])
+    with tf.control_dependencies([check]):
+        return tf.identity(labels)

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.distribution.replicas import is_symbolic_build, replica_context
-from supcon_tf.labels import UNLABELED
+from supcon_tf.labels import UNLABELED, to_dominant_class_ids
 from supcon_tf.similarity.masks import dense_rank
 
 _MOST_SAMPLES = 512
@@ -103,7 +103,7 @@ def nearest_neighbor_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor
         `[batch]`, 1 or 0; 0 for a sample without a label or without others; NaN where a projection
         is not finite.
     """
-    ids = _ids(y_true)
+    ids = to_dominant_class_ids(y_true)
     first = _views(y_pred)[:, 0]
     similarities = tf.matmul(first, first[:_MOST_SAMPLES], transpose_b=True)
     samples, compared = tf.unstack(tf.shape(similarities))
@@ -138,7 +138,7 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     Returns:
         `[batch]`, 1 or 0.
     """
-    ids = everyones = _ids(y_true)
+    ids = everyones = to_dominant_class_ids(y_true)
     replica = replica_context()
     if replica is not None and not is_symbolic_build():
         everyones = replica.all_gather(ids, axis=0)
@@ -158,16 +158,3 @@ HEALTH = [alignment, uniformity, nearest_neighbor_accuracy, positive_fraction]
 
 def _views(y_pred: tf.Tensor) -> tf.Tensor:
     return tf.cast(y_pred if len(y_pred.shape) == 3 else y_pred[:, None], tf.float32)
-
-
-def _ids(y_true: tf.Tensor) -> tf.Tensor:
-    """Class ids `[batch]` of labels of any kind."""
-    y_true = tf.convert_to_tensor(y_true)
-    if y_true.dtype.is_bool:
-        y_true = tf.cast(y_true, tf.int64)
-    if len(y_true.shape) == 3:
-        y_true = tf.reduce_sum(y_true, axis=1)
-    if len(y_true.shape) == 2 and y_true.shape[1] != 1:
-        labeled = tf.reduce_max(y_true, axis=1) > 0
-        return tf.where(labeled, tf.argmax(y_true, axis=1), UNLABELED)
-    return tf.cast(tf.reshape(y_true, [-1]), tf.int64)

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from supcon_tf.augmentation import Mixing
-from supcon_tf.labels import label_rows
+from supcon_tf.labels import to_soft_labels
 
 # Sets the seeds of mixing apart from those of the views, which take epochs in this place.
 _MIXING = -1
@@ -58,7 +58,7 @@ def mix_batches(
 
     def mix(step: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         views, labels, *rest = batch
-        rows = label_rows(labels, num_classes, label_smoothing)
+        rows = to_soft_labels(labels, num_classes, label_smoothing)
         step_seed = tf.random.experimental.stateless_fold_in(
             tf.constant([seed, _MIXING], tf.int64), step
         )

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.distribution.replicas import is_symbolic_build, replica_context
-from supcon_tf.labels import are_class_labels, class_ids
+from supcon_tf.labels import are_class_ids, to_class_ids
 from supcon_tf.similarity.normalization import l2_normalize
 
 
@@ -103,11 +103,11 @@ class EmbeddingLoss(keras.losses.Loss):
         """Converts labels of samples to labels of rows, here class ids `[batch * views]`."""
         if is_symbolic_build():
             y_true = tf.cast(y_true, tf.int64)
-        return tf.repeat(class_ids(y_true), views)
+        return tf.repeat(to_class_ids(y_true), views)
 
     def _has_valid_labels(self, y_true: tf.Tensor) -> tf.Tensor:
         """Returns whether the values of all labels, here class ids or one-hot rows, are valid."""
-        return are_class_labels(y_true)
+        return are_class_ids(y_true)
 
     def _to_rows(
         self, y_true: tf.Tensor, y_pred: tf.Tensor

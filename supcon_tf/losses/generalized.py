@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_choice
-from supcon_tf.labels import UNLABELED, are_distributions, label_distributions
+from supcon_tf.labels import UNLABELED, are_distributions, to_distributions
 from supcon_tf.losses.contrastive import ContrastiveLoss, References
 from supcon_tf.losses.gathered_rows import gather_rows
 from supcon_tf.losses.temperature import Temperature, value_of
@@ -107,8 +107,16 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         self.weighting = check_choice("weighting", weighting, WEIGHTINGS)
 
     def _row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
-        """Repeats the label rows of samples for their views."""
-        return label_distributions(y_true, views)
+        """Converts the label distributions of samples or views to those of rows."""
+        labels = to_distributions(y_true)
+        if labels.shape.rank == 2:
+            return tf.repeat(labels, views, axis=0)
+        if isinstance(views, int) and not labels.shape[1:2].is_compatible_with([views]):
+            raise ValueError(
+                "`y_true` of shape [batch, views, classes] must have as many views as `y_pred`. "
+                f"Received: y_true.shape={labels.shape}, views={views}"
+            )
+        return tf.reshape(labels, [-1, labels.shape[-1]])
 
     def _has_valid_labels(self, y_true: tf.Tensor) -> tf.Tensor:
         """Returns whether the values of label distributions are valid."""

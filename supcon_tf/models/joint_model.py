@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_integer
-from supcon_tf.labels import UNLABELED, ids_below
+from supcon_tf.labels import UNLABELED, to_class_ids
 from supcon_tf.models.supcon_model import SupConModel
 
 
@@ -110,7 +110,7 @@ class JointSupConModel(SupConModel):
     def _check_batch(self, data: Any) -> list[tf.Tensor]:
         """Checks the values of labels as the loss and the classifier do."""
         _, labels, _ = self.unpack(data)
-        return [*super()._check_batch(data), ids_below(labels, self.num_classes)]
+        return [*super()._check_batch(data), to_class_ids(labels, self.num_classes)]
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Updates encoder and head by the contrastive loss, the classifier by cross-entropy."""
@@ -144,7 +144,7 @@ class JointSupConModel(SupConModel):
     ) -> tf.Tensor:
         """Computes the classifier's loss, this replica's share of it, and updates its metrics."""
         logits = self.classifier(representations)
-        ids = ids_below(labels, self.num_classes)
+        ids = to_class_ids(labels, self.num_classes)
         views = tf.shape(logits)[0] // tf.shape(ids)[0]
         ids = tf.repeat(ids, views)
         labeled = tf.cast(ids != UNLABELED, logits.dtype)

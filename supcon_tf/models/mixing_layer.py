@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf._checks import check_fraction, check_integer
 from supcon_tf.augmentation import Mixing
-from supcon_tf.labels import label_rows, require_rows_arguments
+from supcon_tf.labels import to_soft_labels
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -62,7 +63,8 @@ class MixingLayer(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ):
-        require_rows_arguments(num_classes, label_smoothing)
+        num_classes = check_integer("num_classes", num_classes, least=2)
+        label_smoothing = check_fraction("label_smoothing", label_smoothing)
         # Neither images nor labels lose precision here, whatever the model computes in.
         super().__init__(name=name, autocast=False, **kwargs)
         self.mixing = Mixing(kind, alpha, per_sample)
@@ -86,9 +88,9 @@ class MixingLayer(keras.layers.Layer):
                 f"{type(views).__name__} of {len(views)}"
             )
         if training:
-            rows = label_rows(labels, self.num_classes, self.label_smoothing)
+            rows = to_soft_labels(labels, self.num_classes, self.label_smoothing)
             return self.mixing(views, rows, tf.cast(self.seed_generator.next(), tf.int64))
-        rows = label_rows(labels, self.num_classes)
+        rows = to_soft_labels(labels, self.num_classes)
         return views, tf.repeat(rows[:, None], views.shape[1], axis=1)
 
     # Keras saves weights, which the states of seeds are none of.

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_choice, check_integer, check_positive
-from supcon_tf.labels import label_rows
+from supcon_tf.labels import to_soft_labels
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.losses.temperature import at_step
@@ -341,7 +341,7 @@ class SupConModel(EncoderModel):
         """Checks the values of labels as the loss, or the mixing before it, does."""
         _, labels, _ = self.unpack(data)
         if isinstance(self.mixing, MixingLayer):
-            return [label_rows(labels, self.mixing.num_classes)]
+            return [to_soft_labels(labels, self.mixing.num_classes)]
         if self.mixing is None and isinstance(self.loss, EmbeddingLoss):
             return [convert_labels(self.loss, labels)]
         return []

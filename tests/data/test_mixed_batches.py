@@ -118,7 +118,7 @@ def test_bad_arguments_and_shapes(labels, arguments, message):
     ("labels", "message"),
     [
         (IDS + 1, "below `num_classes`=3"),
-        (IDS - 1, "from -1"),
+        (IDS - 1, "at least -1"),
         (np.tile([[0.5, 0.6, -0.1]], [8, 1]), "not negative"),
         (np.tile([[0.5, np.nan, 0.1]], [8, 1]), "finite"),
     ],

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from supcon_tf.labels import label_rows
+from supcon_tf.labels import to_soft_labels
 
 LOSSES = [
     supcon_tf.SupConLoss(),
@@ -35,7 +35,7 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 
 
 def labels_for(loss, ids):
-    return label_rows(ids, 4) if isinstance(loss, supcon_tf.GeneralizedSupConLoss) else ids
+    return to_soft_labels(ids, 4) if isinstance(loss, supcon_tf.GeneralizedSupConLoss) else ids
 
 
 def value_and_gradient(loss, labels, x):
