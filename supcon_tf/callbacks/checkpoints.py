@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_integer
+from supcon_tf._keras_internals import count_steps
 from supcon_tf.distribution import is_chief
 
 _NAME = "checkpoint"
@@ -193,8 +194,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.save(within_epoch=within_epoch)
 
     def _count_optimizer_steps(self) -> int:
-        # `iterations` counts applied gradients, which are fewer under gradient accumulation.
-        return int(keras.ops.convert_to_numpy(self.model.optimizer._iterations))
+        return count_steps(self.model.optimizer)
 
     def _require_finite_weights(self) -> None:
         for weight in self._trained:
@@ -277,4 +277,6 @@ def _find_newest_intact(directory: pathlib.Path) -> str | None:
 
 
 def _read_step(path: str) -> int:
-    return int(tf.train.load_variable(path, "step/.ATTRIBUTES/VARIABLE_VALUE"))
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    tf.train.Checkpoint(step=step).restore(path).expect_partial().assert_existing_objects_matched()
+    return int(step)

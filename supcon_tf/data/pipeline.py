@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from supcon_tf._checks import check_integer
+from supcon_tf._tensorflow_internals import fold_in_each
 from supcon_tf.augmentation import Transform, resize
 from supcon_tf.data.sources import ImageSource
 
@@ -117,7 +118,7 @@ def multi_view_batches(
         indices = choose(step_in_epoch, order_seed)[first_row : first_row + rows]
         if images_per_class is not None:  # an image may come several times in an epoch
             view_seed = tf.random.experimental.stateless_fold_in(view_seed, step_in_epoch)
-        return indices, _fold_in_each(view_seed, indices)
+        return indices, fold_in_each(view_seed, indices)
 
     def make_views(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         def draw(image_seed: tf.Tensor) -> tf.Tensor:
@@ -260,13 +261,6 @@ def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
         return images, tf.ensure_shape(tf.repeat(labels, views.shape[1]), images.shape[:1])
 
     return dataset.map(flatten)
-
-
-def _fold_in_each(seed: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
-    """`stateless_fold_in` of each number, `[numbers, 2]`."""
-    # Folding in puts the number itself beside a number that is made of the seed alone.
-    made_of_seed = tf.random.experimental.stateless_fold_in(seed, tf.zeros_like(numbers[0]))[0]
-    return tf.stack([tf.fill(tf.shape(numbers), made_of_seed), numbers], axis=1)
 
 
 def _split(seed: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf._keras_internals import mask_of
 from supcon_tf.distribution.replicas import is_symbolic_build, replica_context
 from supcon_tf.labels import are_class_ids, to_class_ids
 from supcon_tf.similarity.normalization import l2_normalize
@@ -216,12 +217,13 @@ def nan_unless(valid: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
 
 def require_no_mask(argument: str, value: Any) -> None:
     """Raises `ValueError` if a tensor has a Keras mask, which a loss of pairs cannot apply."""
-    if getattr(value, "_keras_mask", None) is not None:
+    mask = mask_of(value)
+    if mask is not None:
         raise ValueError(
             f"`{argument}` must have no Keras mask, because every sample is compared with all "
             "others of the batch. Pool over the masked axis, or remove `Masking` layers and "
             "`mask_zero` in front of the output. Received: a mask of shape "
-            f"{value._keras_mask.shape}"
+            f"{mask.shape}"
         )
 
 

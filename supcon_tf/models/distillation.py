@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf._keras_internals import producer
 from supcon_tf.models.cross_entropy_model import CrossEntropyModel
 
 GIVES = ("auto", "logits", "probabilities")
@@ -83,9 +84,9 @@ def _last_activation(model: keras.Model) -> Any:
     outputs = getattr(model, "outputs", None)
     if not outputs or len(outputs) != 1:
         return None
-    history = outputs[0]._keras_history
+    output = outputs[0]
     while True:
-        layer = history.operation
+        layer, inputs = producer(output)
         if isinstance(layer, keras.Model):
             return _last_activation(layer)
         if isinstance(layer, keras.layers.Softmax):
@@ -95,4 +96,4 @@ def _last_activation(model: keras.Model) -> Any:
         if not is_cast or activation is not keras.activations.linear:
             return activation
         # Alone it only casts: to float32, where a model computes in half precision.
-        history = layer._inbound_nodes[history.node_index].input_tensors[0]._keras_history
+        output = inputs[0]

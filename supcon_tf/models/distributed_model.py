@@ -13,6 +13,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf._keras_internals import (
+    first_batch,
+    has_built_metrics,
+    keras_hook,
+    symbolic_build,
+)
 from supcon_tf.models.arguments import require_no_accumulation
 from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.views import first_array
@@ -88,17 +94,20 @@ class DistributedModel(keras.Model):
             self.build_from(x, training=False)
         return super().evaluate(x, *args, **kwargs)
 
+    @keras_hook
     def make_train_function(self, force: bool = False) -> None:
         """Builds the function that `fit` calls for every execution."""
         require_no_accumulation(self.optimizer, self.distribute_strategy)
         if self.train_function is None or force:
             self.train_function = self._execution(self.train_step, self._train_rows)
 
+    @keras_hook
     def make_test_function(self, force: bool = False) -> None:
         """Builds the function that `evaluate` calls for every execution."""
         if self.test_function is None or force:
             self.test_function = self._execution(self.test_step, self._test_rows)
 
+    @keras_hook
     def make_predict_function(self, force: bool = False) -> None:
         """Builds the function that `predict` calls for every execution."""
         distributed = self._is_distributed()  # or in a wrong scope, which is an error
@@ -319,7 +328,7 @@ class DistributedModel(keras.Model):
                 f"Received: {self.name}, which is not"
             )
         with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=self._symbols(self.batch_spec(dataset)))
+            symbolic_build(self, self._symbols(self.batch_spec(dataset)))
 
     def _symbols(self, batch: Any) -> Any:
         """Returns what a step makes of a batch of these shapes before it calls the model."""
@@ -331,19 +340,18 @@ class DistributedModel(keras.Model):
         """Returns what a step makes of a batch before it calls the model."""
         return specs
 
+    @keras_hook
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        if all(x is None or x.built for x in (self._compile_loss, self._compile_metrics)):
+        if has_built_metrics(self):
             return  # from a dataset, and a batch is not drawn for its shape alone
         # One replica's part is all that it takes.
         if iterator is not None and self._is_distributed():
             strategy = self.distribute_strategy
-            for *_, batches in iterator:  # the last of two or three, by the version of Keras
-                data_batch = self._symbols(
-                    tf.nest.map_structure(
-                        lambda x: strategy.experimental_local_results(x)[0], next(batches)
-                    )
+            data_batch = self._symbols(
+                tf.nest.map_structure(
+                    lambda x: strategy.experimental_local_results(x)[0], first_batch(iterator)
                 )
-                break
+            )
             iterator = None
         super()._maybe_symbolic_build(iterator, data_batch)
 

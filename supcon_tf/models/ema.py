@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf._keras_internals import flatten_layers
+
 Pairs = list[tuple[keras.Variable, keras.Variable]]
 
 
@@ -40,12 +42,11 @@ def sync_trainable(layer: keras.Layer, copy: keras.Layer) -> Pairs:
         The weights that gradients change, frozen now or not, and their copies; moving statistics
         are none.
     """
-    # There is no public way to the layers within layers that are not models.
-    trainable = [original.trainable for original in layer._flatten_layers()]
+    trainable = [original.trainable for original in flatten_layers(layer)]
     copy.trainable = False  # Keras ignores an assignment that changes nothing
     copy.trainable = True
     learned = [weight.trainable for weight in copy.weights]
-    for its_copy, value in zip(copy._flatten_layers(), trainable, strict=True):
+    for its_copy, value in zip(flatten_layers(copy), trainable, strict=True):
         its_copy.trainable = value
     # Not trainable themselves, the weights are hidden from optimizers.
     for weight in copy.weights:

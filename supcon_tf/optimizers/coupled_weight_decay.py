@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from supcon_tf._checks import check_non_negative
+from supcon_tf._keras_internals import keras_hook, variable_index, variable_key
 
 # Scales and offsets of normalization layers. The official code of SupCon does not decay them.
 NORMALIZATIONS = (r"/(gamma|beta)$",)
@@ -52,7 +53,7 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
         self._undecayed_positions += tuple(
             position
             for position, variable in enumerate(variables)
-            if self._var_key(variable) in self._undecayed_keys
+            if variable_key(self, variable) in self._undecayed_keys
         )
         self._undecayed = [
             self._excluded[position]
@@ -85,7 +86,7 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
                 f"after creating it, before `fit`. Received: {self.name}, which is built"
             )
         self._undecayed_names = _check_patterns("var_names", var_names or ())
-        self._undecayed_keys = tuple(self._var_key(variable) for variable in var_list or ())
+        self._undecayed_keys = tuple(variable_key(self, variable) for variable in var_list or ())
         self._undecayed_positions = ()
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
@@ -95,14 +96,15 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
     def _add_weight_decay(self, gradient: Any, variable: keras.Variable) -> Any:
         """Returns the gradient plus `weight_decay` times the weight, unless it is excluded."""
         gradient = ops.cast(gradient, variable.dtype)
-        if not self.weight_decay or self._undecayed[self._get_variable_index(variable)]:
+        if not self.weight_decay or self._undecayed[variable_index(self, variable)]:
             return gradient
         return gradient + self.weight_decay * variable
 
     def _is_excluded(self, variable: keras.Variable) -> bool:
         """Returns whether a weight matches `exclude`."""
-        return self._excluded[self._get_variable_index(variable)]
+        return self._excluded[variable_index(self, variable)]
 
+    @keras_hook
     def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
         """Disables Keras's decoupled decay."""
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from supcon_tf._keras_internals import variable_index
 from supcon_tf.optimizers.coupled_weight_decay import NORMALIZATIONS, CoupledWeightDecay
 
 
@@ -85,7 +86,7 @@ class LARS(CoupledWeightDecay):
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """Updates one variable and its momentum buffer."""
-        buffer = self._momentums[self._get_variable_index(variable)]
+        buffer = self._momentums[variable_index(self, variable)]
         learning_rate = ops.cast(learning_rate, variable.dtype)
         gradient = self._add_weight_decay(gradient, variable)
         if not self._is_excluded(variable):

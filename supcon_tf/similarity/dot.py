@@ -6,10 +6,8 @@ takes the precision as an argument, so the compiled tiles use it.
 """
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.python import xla
 
-_DotDimensions = xla.xla_data_pb2.DotDimensionNumbers
-_Precision = xla.xla_data_pb2.PrecisionConfig
+from supcon_tf._tensorflow_internals import xla_dot
 
 
 def dot(
@@ -32,13 +30,7 @@ def dot(
         left, right = tf.cast(left, product_dtype), tf.cast(right, product_dtype)
     if tf.executing_eagerly():  # outside XLA; the product of two bfloat16 is exact in float32
         return tf.tensordot(tf.cast(left, dtype), tf.cast(right, dtype), axes)
-    return xla.dot_general(
-        left,
-        right,
-        _DotDimensions(lhs_contracting_dimensions=[axes[0]], rhs_contracting_dimensions=[axes[1]]),
-        _Precision(operand_precision=[_Precision.HIGHEST, _Precision.HIGHEST]),
-        dtype,
-    )
+    return xla_dot(left, right, axes, dtype)
 
 
 @tf.custom_gradient

@@ -1,0 +1,194 @@
+"""Keras functionality that has no public API.
+
+No other file of the library reads a non-public attribute of a Keras object. Every function states
+why the library needs it and what the public API lacks. `KERAS_HOOKS` lists the methods that the
+library overrides although Keras does not document when it calls them.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
+
+import keras
+import tensorflow as tf
+
+from supcon_tf._tensorflow_internals import require_internal
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class _Hook(NamedTuple):
+    owner: type
+    why: str
+
+
+# Keras documents that `fit`, `evaluate` and `predict` train, evaluate and predict. That they do so
+# through these methods is not guaranteed.
+KERAS_HOOKS = {
+    "make_train_function": _Hook(keras.Model, "`fit` calls the function that it builds."),
+    "make_test_function": _Hook(keras.Model, "`evaluate` calls the function that it builds."),
+    "make_predict_function": _Hook(keras.Model, "`predict` calls the function that it builds."),
+    "_maybe_symbolic_build": _Hook(
+        keras.Model,
+        "Under a strategy it builds the metrics from the average of the replicas' first batches, "
+        "and consumes these batches.",
+    ),
+    "_apply_weight_decay": _Hook(
+        keras.optimizers.Optimizer,
+        "It decays the weights themselves; coupled weight decay changes the gradients instead.",
+    ),
+}
+
+
+def keras_hook(method: _Method) -> _Method:
+    """Marks a method that overrides one of `KERAS_HOOKS`.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such method.
+    """
+    require_internal(KERAS_HOOKS[method.__name__].owner, method.__name__)
+    return method
+
+
+def first_batch(epoch_iterator: Iterable[Any]) -> Any:
+    """Draws a batch from the iterator that Keras passes to `_maybe_symbolic_build`.
+
+    Why: the shapes of a batch are needed to build the metrics. Not guaranteed: the iterator yields
+    tuples that end in an iterator of batches; up to Keras 3.10 these are pairs, later triples.
+
+    Args:
+        epoch_iterator: the iterator over the steps of an epoch.
+
+    Returns:
+        The next batch; under a strategy each tensor is a `tf.distribute.DistributedValues`.
+    """
+    *_, batches = next(iter(epoch_iterator))
+    return next(batches)
+
+
+def symbolic_build(model: keras.Model, batch: Any) -> None:
+    """Builds a compiled model, its loss and its metrics from the shapes of a batch.
+
+    Why: callbacks need complete metrics when a training begins. Public API: `keras.Model.build`
+    builds the layers only; the loss and the metrics are built in the first step.
+
+    Args:
+        model: a compiled model.
+        batch: `(x, y, sample_weight)` with `keras.KerasTensor`s.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such method.
+    """
+    require_internal(model, "_symbolic_build")(data_batch=batch)
+
+
+def has_built_metrics(model: keras.Model) -> bool:
+    """Returns whether the compiled loss and metrics of a model are built.
+
+    Why: only then is no batch needed for its shapes. Public API: `keras.Model.metrics` lists the
+    metrics of the loss and of `compile` only after they are built, without telling how many are
+    missing.
+
+    Args:
+        model: a compiled model.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such attributes.
+    """
+    parts = [require_internal(model, name) for name in ("_compile_loss", "_compile_metrics")]
+    return all(part is None or part.built for part in parts)
+
+
+def flatten_layers(layer: keras.Layer) -> list[keras.Layer]:
+    """Returns a layer and all layers within it, at any depth, in a fixed order.
+
+    Why: `trainable` is an attribute of each. Public API: `keras.Model.layers` lists the layers of a
+    model, but nothing lists those of a layer that is no model.
+
+    Args:
+        layer: a layer or a model.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such method.
+    """
+    layers: list[keras.Layer] = require_internal(layer, "_flatten_layers")()
+    return layers
+
+
+def producer(tensor: keras.KerasTensor) -> tuple[keras.Operation, list[keras.KerasTensor]]:
+    """Returns the operation that computes a symbolic tensor, and the inputs of that operation.
+
+    Why: the activation of the last layer determines whether a classifier returns logits. Public
+    API: `keras.Operation.output` and `input` lead from an operation to its tensors, not back.
+
+    Args:
+        tensor: an output of a functional model.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such attributes.
+    """
+    history = require_internal(tensor, "_keras_history")
+    node = require_internal(history.operation, "_inbound_nodes")[history.node_index]
+    return history.operation, node.input_tensors
+
+
+def mask_of(tensor: Any) -> Any:
+    """Returns the Keras mask of a tensor, or `None`.
+
+    Why: losses of pairs cannot apply a mask and must refuse it. Public API: `keras.Layer` passes
+    masks to its `call`, but a loss receives only the tensor. Not guaranteed: the attribute. A
+    version that stores masks elsewhere cannot be told from tensors without masks, so that only the
+    tests detect it.
+
+    Args:
+        tensor: the output of a layer.
+    """
+    return getattr(tensor, "_keras_mask", None)
+
+
+def count_steps(optimizer: keras.Optimizer) -> int:
+    """Returns how many steps an optimizer has made, each accumulated gradient included.
+
+    Why: training resumes at this step. Public API: `keras.Optimizer.iterations` counts updates of
+    the weights, of which gradient accumulation makes one every few steps.
+
+    Args:
+        optimizer: a built optimizer.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such attribute.
+    """
+    return int(keras.ops.convert_to_numpy(require_internal(optimizer, "_iterations")))
+
+
+def variable_key(optimizer: keras.Optimizer, variable: keras.Variable | tf.Variable) -> str:
+    """Returns the key by which an optimizer identifies a variable, before and after it is built.
+
+    Why: under a strategy an update step receives the variable of one replica, which is another
+    object than the variable of the model. Public API: none.
+
+    Args:
+        optimizer: an optimizer.
+        variable: a variable, or its part on one replica.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such method.
+    """
+    key: str = require_internal(optimizer, "_var_key")(variable)
+    return key
+
+
+def variable_index(optimizer: keras.Optimizer, variable: keras.Variable | tf.Variable) -> int:
+    """Returns the position of a variable among those that an optimizer was built with.
+
+    Why: `update_step` receives a variable and needs its slot variables. Public API: none; Keras's
+    own optimizers use the same method.
+
+    Args:
+        optimizer: a built optimizer.
+        variable: a variable, or its part on one replica.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such method.
+    """
+    index: int = require_internal(optimizer, "_get_variable_index")(variable)
+    return index
