@@ -1,18 +1,20 @@
-"""Random views of images: small transforms, composed into policies.
+"""Random views of images: policies, and the transforms they are composed of.
 
-- Policies, which make views of a size: `crop_flip`, `sim_augment` (SimAugment), `auto_augment`,
-  `rand_augment`, `stacked_rand_augment`; `resize` without randomness, to evaluate.
+- Policies, which create views of one size: `crop_flip`, `sim_augment`, `auto_augment`,
+  `rand_augment`, `stacked_rand_augment`. `resize` is deterministic, for evaluation.
 - Transforms: `RandomResizedCrop`, `RandomHorizontalFlip`, `ColorJitter`, `RandomGrayscale`,
-  `RandomGaussianBlur`, `RandomWarp`, `AutoAugment`, `RandAugment`.
-- To make others: `Transform` is what all are, `ImageTransform` a base of those that change one
-  image, and `Compose` applies several.
-- `Mixing`: Mixup and CutMix of a batch and its labels.
+  `RandomGaussianBlur`.
+- Tools for custom policies: `Transform` is the protocol of all transforms, `ImageTransform` a base
+  class of transforms of one image, and `Compose` applies transforms in sequence. Policies are
+  transforms too.
+- `Mixing`: Mixup and CutMix of a batch of views and its labels.
 """
 
-from supcon_tf.augmentation.auto_augment import AutoAugment
 from supcon_tf.augmentation.base import Compose, ImageTransform, Transform
 from supcon_tf.augmentation.blur import RandomGaussianBlur
+from supcon_tf.augmentation.color_transforms import ColorJitter, RandomGrayscale
 from supcon_tf.augmentation.crop import RandomResizedCrop
+from supcon_tf.augmentation.flip import RandomHorizontalFlip
 from supcon_tf.augmentation.mixing import Mixing
 from supcon_tf.augmentation.policies import (
     auto_augment,
@@ -22,26 +24,16 @@ from supcon_tf.augmentation.policies import (
     sim_augment,
     stacked_rand_augment,
 )
-from supcon_tf.augmentation.rand_augment import RandAugment
-from supcon_tf.augmentation.transforms import (
-    ColorJitter,
-    RandomGrayscale,
-    RandomHorizontalFlip,
-)
-from supcon_tf.augmentation.warp import RandomWarp
 
 __all__ = [
-    "AutoAugment",
     "ColorJitter",
     "Compose",
     "ImageTransform",
     "Mixing",
-    "RandAugment",
     "RandomGaussianBlur",
     "RandomGrayscale",
     "RandomHorizontalFlip",
     "RandomResizedCrop",
-    "RandomWarp",
     "Transform",
     "auto_augment",
     "crop_flip",

@@ -1,8 +1,8 @@
-"""Random image transforms as pure functions of images and of numbers drawn beforehand.
+"""Random image transforms as pure functions of images and of random numbers drawn beforehand.
 
-A transform gets its randomness as `draws`, numbers uniform in [0, 1), one row per image. Whoever
-calls it decides what the draws depend on, so that a view can be a function of the seed, the epoch
-and the image alone, whatever the batch it is made in.
+A transform receives its randomness as `draws`: one row per image of numbers uniform in [0, 1). The
+caller decides how the draws are computed. A view can therefore depend only on the seed, the epoch
+and the image, and not on the batch.
 """
 
 import abc
@@ -31,7 +31,7 @@ class Transform(Protocol):
 
     @property
     def num_draws(self) -> int:
-        """How many uniform numbers one image needs."""
+        """Number of draws per image."""
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Transforms images.
@@ -47,7 +47,7 @@ class Transform(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Compose:
-    """Applies transforms one after another; each gets its own part of the draws.
+    """Applies transforms in sequence, each with its own part of the draws.
 
     Examples:
         >>> from supcon_tf import augmentation
@@ -58,14 +58,14 @@ class Compose:
         5
 
     Args:
-        transforms: what to apply, in this order.
+        transforms: the transforms in the order of application.
     """
 
     transforms: Sequence[Transform]
 
     @property
     def num_draws(self) -> int:
-        """The sum over the transforms."""
+        """Number of draws per image: the sum over the transforms."""
         return sum(transform.num_draws for transform in self.transforms)
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
@@ -77,11 +77,12 @@ class Compose:
 
 
 class ImageTransform(abc.ABC):
-    """A transform that is written for one image and runs over a batch as one compiled loop.
+    """Base class of transforms that are written for one image and run as a compiled loop.
 
-    XLA makes one pass over the pixels out of many small operations, and in a loop over the images
-    each takes only the branches that it drew. A program is compiled for every new shape of the
-    batch, which takes about a second, so images should have one size; as they have after a crop.
+    XLA fuses many small operations into one pass over the pixels. In a loop over the images, each
+    image runs only the branches that its draws select. XLA compiles a program for every new shape
+    of the batch, which takes about a second. Images should therefore have one size, as they have
+    after a crop.
 
     Examples:
         >>> import tensorflow as tf
@@ -99,30 +100,31 @@ class ImageTransform(abc.ABC):
     @property
     @abc.abstractmethod
     def num_draws(self) -> int:
-        """How many uniform numbers one image needs."""
+        """Number of draws per image."""
 
     @abc.abstractmethod
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Transforms one `[height, width, channels]` image by `[num_draws]` draws."""
+        """Transforms one `[height, width, channels]` image with `[num_draws]` draws."""
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Transforms images of one size.
 
         Args:
-            images: `[batch, height, width, channels]` float32 in [0, 1], of 1 or 3 channels.
+            images: `[batch, height, width, channels]` float32 in [0, 1], with 1 or 3 channels.
             draws: `[batch, num_draws]` float32, uniform in [0, 1).
 
         Returns:
             Images of the same shape, dtype and range.
 
         Raises:
-            ValueError: if the size of the images is not known or they have other channels.
+            ValueError: if the size of the images is not static, or the number of channels is
+                neither 1 nor 3.
         """
         images = tf.convert_to_tensor(images)
         if None in images.shape[1:] or images.shape[-1] not in (1, 3):
             raise ValueError(
-                "`images` must have a size that is known beforehand, as after a crop, and 1 or 3 "
-                f"channels. Received: shape={images.shape}"
+                "`images` must have a static size, as after a crop, and 1 or 3 channels. "
+                f"Received: shape={images.shape}"
             )
         return self._compiled(images, draws)
 
@@ -139,17 +141,18 @@ class ImageTransform(abc.ABC):
         return transform_batch
 
 
-def in_turn(
-    change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], times: int, image: tf.Tensor
+def for_loop(
+    num_steps: int, body: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], image: tf.Tensor
 ) -> tf.Tensor:
-    """Applies `change(step, image)` for each step from 0 on, in a loop of the compiled program.
+    """Computes `image = body(step, image)` for each step from 0, as a loop of the compiled program.
 
-    Several switches one after another, without a loop, would make XLA compile for 20 seconds.
+    An unrolled sequence of several `tf.switch_case` would take XLA 20 seconds to compile.
     """
 
-    def body(step: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return step + 1, change(step, image)
+    def next_step(step: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return step + 1, body(step, image)
 
-    return tf.while_loop(lambda step, _: step < times, body, (0, image), maximum_iterations=times)[
-        1
-    ]
+    _, image = tf.while_loop(
+        lambda step, _: step < num_steps, next_step, (0, image), maximum_iterations=num_steps
+    )
+    return image

@@ -1,17 +1,17 @@
-"""Gaussian blur of some images."""
+"""Random Gaussian blur."""
 
 import dataclasses
 
 import tensorflow as tf
 
-from supcon_tf.augmentation.base import ImageTransform, in_turn
+from supcon_tf.augmentation.base import ImageTransform, for_loop
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomGaussianBlur(ImageTransform):
-    """Blurs an image by a Gaussian whose width is drawn anew.
+    """Blurs an image with a Gaussian of random standard deviation.
 
-    Beyond its border an image counts as black, as in the reference code.
+    Pixels outside the image count as black, as in the reference code.
 
     Examples:
         >>> from supcon_tf import augmentation
@@ -19,9 +19,9 @@ class RandomGaussianBlur(ImageTransform):
         2
 
     Args:
-        kernel_size: pixels across which the Gaussian is sampled; odd.
+        kernel_size: side of the kernel in pixels, odd.
         sigma: smallest and largest standard deviation in pixels.
-        probability: how often.
+        probability: probability that an image is blurred.
 
     Raises:
         ValueError: if `kernel_size` is not a positive odd number.
@@ -40,7 +40,7 @@ class RandomGaussianBlur(ImageTransform):
             )
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Blurs a `[height, width, channels]` image or not."""
+        """Blurs a `[height, width, channels]` image with the given probability."""
         return tf.cond(
             draws[0] < self.probability, lambda: self._blur(image, draws[1]), lambda: image
         )
@@ -52,7 +52,7 @@ class RandomGaussianBlur(ImageTransform):
         offsets = tf.range(-radius, radius + 1, dtype=tf.float32)
         weights = tf.exp(-(offsets**2) / (2 * sigma**2))
         weights /= tf.reduce_sum(weights)
-        for _ in range(2):  # down the columns; then, the axes swapped, along the rows; and back
+        for _ in range(2):  # The kernel is separable: blur the columns, transpose, and repeat.
             image = tf.transpose(_blur_columns(image, weights), [1, 0, 2])
         return image
 
@@ -62,9 +62,9 @@ def _blur_columns(image: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     radius = weights.shape[0] // 2
     padded = tf.pad(tf.reshape(image, [height, width * channels]), [[radius, radius], [0, 0]])
 
-    def add(tap: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
+    def add_tap(tap: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
         return total + weights[tap] * tf.slice(padded, [tap, 0], [height, width * channels])
 
     # A loop over the taps takes a third of the time of their sum in one expression.
-    total = in_turn(add, weights.shape[0], tf.zeros([height, width * channels]))
+    total = for_loop(weights.shape[0], add_tap, tf.zeros([height, width * channels]))
     return tf.reshape(total, image.shape)

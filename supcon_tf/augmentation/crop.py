@@ -8,25 +8,27 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_choice, check_integer
 from supcon_tf.augmentation.base import Compose
-from supcon_tf.augmentation.windows import DEFINITIONS, LEAST_COVERED, draw_windows
+from supcon_tf.augmentation.crop_windows import DEFINITIONS, MIN_COVERED, draw_windows
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomResizedCrop:
-    """Cuts out a random rectangle of whole pixels and resizes it bilinearly to a square.
+    """Crops a random window of whole pixels and resizes it bilinearly to a square.
 
-    A rectangle that exceeds the image is drawn again. There are two definitions:
+    A window that exceeds the image is drawn again. Two definitions exist:
 
-    - `"torchvision"`: area and logarithm of the aspect ratio are uniform. After ten failures, the
-      central rectangle whose aspect ratio is the allowed one nearest to that of the image.
+    - `"torchvision"`: the area and the logarithm of the aspect ratio are uniform. After ten failed
+      attempts, the crop is the central window whose aspect ratio is the allowed one nearest to that
+      of the image.
     - `"tensorflow"`: `tf.image.sample_distorted_bounding_box`, as the official SupCon and SimCLR
-      codes call it. The aspect ratio is uniform, and so is the height within what the range of
-      areas allows. A crop shows at least a tenth of the image. After a hundred failures, the
-      central square.
+      codes call it. The aspect ratio is uniform, and the height is uniform within the limits that
+      `scale` sets. A crop covers at least a tenth of the image. After a hundred failed attempts,
+      the crop is the central square.
 
-    The second shows less: with areas from 0.08 to 1, the mean crop shows 0.387 of an image of
-    375 x 500 pixels, and 0.432 by the first. Both resize as `tf.image.resize` does, without
-    antialiasing. torchvision antialiases where it shrinks, by default.
+    The second definition covers less of the image. With `scale=(0.08, 1)`, the mean crop of an
+    image of 375 x 500 pixels covers 0.387 of it, and 0.432 with the first definition. Both resize
+    like `tf.image.resize` without antialiasing. By default torchvision antialiases when it shrinks
+    an image.
 
     Examples:
         >>> import tensorflow as tf
@@ -38,19 +40,19 @@ class RandomResizedCrop:
 
     Args:
         size: side of the result in pixels.
-        area: smallest and largest fraction of the image's area.
-        aspect: smallest and largest width / height.
+        scale: smallest and largest area of the crop, as fractions of the image's area.
+        ratio: smallest and largest aspect ratio of the crop, width / height.
         definition: `"torchvision"` or `"tensorflow"`.
 
     Raises:
-        ValueError: if `size` is not an integer above 0, or a range is not above 0, the smaller
-            number first; areas are at most 1. If `definition` is not one of the above, or is
-            `"tensorflow"` and the largest area is below 0.1.
+        ValueError: if `size` is not a positive integer, `scale` or `ratio` is not a range of
+            positive numbers with the smaller one first, `scale` exceeds 1, `definition` is not one
+            of the above, or the largest `scale` is below 0.1 with `"tensorflow"`.
     """
 
     size: int
-    area: tuple[float, float] = (0.2, 1.0)
-    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    scale: tuple[float, float] = (0.2, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
     definition: str = "torchvision"
 
     num_draws = 4
@@ -58,27 +60,27 @@ class RandomResizedCrop:
     def __post_init__(self) -> None:
         check_integer("size", self.size)
         check_choice("definition", self.definition, tuple(DEFINITIONS))
-        for argument, (low, high), most in (
-            ("area", self.area, 1.0),
-            ("aspect", self.aspect, math.inf),
+        for argument, (low, high), limit in (
+            ("scale", self.scale, 1.0),
+            ("ratio", self.ratio, math.inf),
         ):
-            if not 0 < low <= high <= most:
+            if not 0 < low <= high <= limit:
                 raise ValueError(
                     f"`{argument}` must be a smallest and a largest number, above 0 and at most "
-                    f"{most}. Received: {(low, high)}"
+                    f"{limit}. Received: {(low, high)}"
                 )
-        if self.definition == "tensorflow" and self.area[1] < LEAST_COVERED:
+        if self.definition == "tensorflow" and self.scale[1] < MIN_COVERED:
             raise ValueError(
-                f"`area` must reach {LEAST_COVERED} with definition='tensorflow', which refuses "
-                f"smaller crops. Received: {self.area}"
+                f"`scale` must reach {MIN_COVERED} with definition='tensorflow', which rejects "
+                f"smaller crops. Received: {self.scale}"
             )
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Crops images, all of them equally often.
+        """Takes the same number of crops from each image.
 
         Args:
             images: `[images, height, width, channels]`.
-            draws: `[crops, 4]`, the crops of an image together.
+            draws: `[crops, 4]`. The rows of one image are adjacent.
 
         Returns:
             `[crops, size, size, channels]` float32.
@@ -86,10 +88,10 @@ class RandomResizedCrop:
         images = tf.convert_to_tensor(images)
         shape = tf.shape(images)
         windows = draw_windows(
-            draws, shape[1], shape[2], tuple(self.area), tuple(self.aspect), self.definition
+            draws, shape[1], shape[2], tuple(self.scale), tuple(self.ratio), self.definition
         )
         image_of_crop = tf.repeat(tf.range(shape[0]), tf.shape(draws)[0] // shape[0])
-        # A program of XLA is compiled for each size of images that comes up.
+        # XLA would compile a program for each new size of image.
         resize = _resize_one_by_one if None in images.shape[1:] else _resize_at_once
         return resize(images, windows, image_of_crop, int(self.size))
 
@@ -109,21 +111,26 @@ def _resize_one_by_one(
 def _resize_at_once(
     images: tf.Tensor, windows: tf.Tensor, image_of_crop: tf.Tensor, size: int
 ) -> tf.Tensor:
-    """What `_resize_one_by_one` does, faster."""
+    """Computes the same as `_resize_one_by_one`, faster, for images of static size."""
     _, height, width, channels = images.shape
     centers = (tf.range(size, dtype=tf.float32) + 0.5) / size
 
-    def places(first: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def neighbors(first: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns the two source pixels of each output pixel, and the weight of the second."""
         first, length = first[:, None], length[:, None]
-        most = tf.cast(length - 1, tf.float32)
-        place = centers * tf.cast(length, tf.float32) - 0.5
-        place = tf.clip_by_value(place, 0.0, most)
-        before = tf.floor(place)
-        after = tf.minimum(before + 1, most)
-        return first + tf.cast(before, tf.int32), first + tf.cast(after, tf.int32), place - before
+        last = tf.cast(length - 1, tf.float32)
+        position = centers * tf.cast(length, tf.float32) - 0.5
+        position = tf.clip_by_value(position, 0.0, last)
+        before = tf.floor(position)
+        after = tf.minimum(before + 1, last)
+        return (
+            first + tf.cast(before, tf.int32),
+            first + tf.cast(after, tf.int32),
+            position - before,
+        )
 
-    top, bottom, down = places(windows[:, 0], windows[:, 2])
-    left, right, across = places(windows[:, 1], windows[:, 3])
+    top, bottom, down = neighbors(windows[:, 0], windows[:, 2])
+    left, right, across = neighbors(windows[:, 1], windows[:, 3])
     pixels = tf.cast(tf.reshape(images, [-1, channels]), tf.float32)
     first_row = image_of_crop[:, None] * height
 
@@ -136,8 +143,8 @@ def _resize_at_once(
     return above * (1 - down) + below * down
 
 
-def crops_first(transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> bool:
-    """Whether a transform begins with a crop, which makes several views out of one image."""
+def starts_with_crop(transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> bool:
+    """Returns whether a transform starts with a crop, which takes several views of one image."""
     if isinstance(transform, Compose) and transform.transforms:
-        return crops_first(transform.transforms[0])
+        return starts_with_crop(transform.transforms[0])
     return isinstance(transform, RandomResizedCrop)

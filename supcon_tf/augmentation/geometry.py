@@ -1,7 +1,8 @@
-"""Operations that move the pixels of one uint8 image.
+"""Geometric operations on one uint8 image.
 
-Each takes and returns `[height, width, channels]` uint8, takes the nearest pixel, and fills what
-comes from outside of the image with gray, 128. Numbers that say how much are scalar tensors.
+Each function takes and returns `[height, width, channels]` uint8. It interpolates by the nearest
+pixel and fills positions from outside the image with gray (128). Other arguments are scalars or
+scalar tensors.
 """
 
 import math
@@ -33,33 +34,33 @@ def translate_y(image: tf.Tensor, pixels: tf.Tensor | float) -> tf.Tensor:
 
 
 def rotate(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
-    """Turns the image counterclockwise about its center."""
+    """Rotates the image counterclockwise about its center."""
     height, width, _ = image.shape
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+    center_x, center_y = (width - 1) / 2, (height - 1) / 2
     angle = degrees * (math.pi / 180)
     cos, sin = tf.cos(angle), tf.sin(angle)
     return _affine(
         image,
-        (cos, -sin, middle_x - cos * middle_x + sin * middle_y),
-        (sin, cos, middle_y - sin * middle_x - cos * middle_y),
+        (cos, -sin, center_x - cos * center_x + sin * center_y),
+        (sin, cos, center_y - sin * center_x - cos * center_y),
     )
 
 
 def cutout(
     image: tf.Tensor, half_side: tf.Tensor | int, row: tf.Tensor, column: tf.Tensor
 ) -> tf.Tensor:
-    """Fills a square with gray, as far as it lies within the image.
+    """Fills a square with gray, clipped to the image.
 
     Args:
         image: `[height, width, channels]` uint8.
-        half_side: half of the side of the square, in pixels.
-        row: its middle, uniform in [0, 1), as a fraction of the height.
-        column: its middle as a fraction of the width.
+        half_side: half the side of the square in pixels.
+        row: row of its center, as a fraction of the height in [0, 1).
+        column: column of its center, as a fraction of the width in [0, 1).
     """
     height, width, _ = image.shape
 
-    def within(middle: tf.Tensor, size: int) -> tf.Tensor:
-        first = tf.cast(middle * size, tf.int32) - half_side
+    def within(center: tf.Tensor, size: int) -> tf.Tensor:
+        first = tf.cast(center * size, tf.int32) - half_side
         positions = tf.range(size)
         return (positions >= first) & (positions < first + 2 * half_side)
 
@@ -70,14 +71,20 @@ def cutout(
 def _affine(
     image: tf.Tensor, to_x: Sequence[tf.Tensor | float], to_y: Sequence[tf.Tensor | float]
 ) -> tf.Tensor:
-    """Takes pixel (x, y) of the result from (a x + b y + c, d x + e y + f) of the image."""
+    """Computes pixel (x, y) of the result from pixel (a x + b y + c, d x + e y + f) of the image.
+
+    Args:
+        image: `[height, width, channels]` uint8.
+        to_x: a, b and c.
+        to_y: d, e and f.
+    """
     height, width, channels = image.shape
     x = tf.range(width, dtype=tf.float32)[None, :]
     y = tf.range(height, dtype=tf.float32)[:, None]
     column = tf.floor(to_x[0] * x + to_x[1] * y + to_x[2] + 0.5)
     row = tf.floor(to_y[0] * x + to_y[1] * y + to_y[2] + 0.5)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    # Clipped first: what is far outside would not fit into an integer.
+    # Clip before the cast: positions far outside can exceed the range of integers.
     column, row = tf.clip_by_value(column, 0, width - 1), tf.clip_by_value(row, 0, height - 1)
     positions = tf.cast(row, tf.int32) * width + tf.cast(column, tf.int32)
     moved = tf.gather(tf.reshape(image, [-1, channels]), positions)

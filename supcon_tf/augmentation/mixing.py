@@ -1,51 +1,56 @@
-"""Mixup and CutMix: views blended with those of other samples, and their labels with them."""
+"""Mixup and CutMix of views and their labels."""
 
 import dataclasses
 import math
 
 import tensorflow as tf
 
+from supcon_tf._checks import check_choice, check_positive
+
 KINDS = ("mixup", "cutmix", "mixup_cutmix")
 
 
 @dataclasses.dataclass(frozen=True)
 class Mixing:
-    r"""Mixes each view of a batch with the views of other samples, and the labels accordingly.
+    r"""Mixes each view of a batch with the views of other samples, and their labels accordingly.
 
-    Every view of the batch is mixed on its own: it has its own permutation $\pi$ of the samples,
-    which are the partners, and its own $\lambda \sim \mathrm{Beta}(\alpha, \alpha)$. Two views of a
-    sample so have different partners and different labels. For a sample $i$
+    The views are mixed independently. For each view, the partners are a random permutation $\pi$ of
+    the samples, and $\lambda \sim \mathrm{Beta}(\alpha, \alpha)$. Two views of a sample therefore
+    have different partners and different labels. For sample $i$,
 
     $$\tilde x_i = m \odot x_i + (1 - m) \odot x_{\pi(i)}, \qquad
         \tilde y_i = \bar m \, y_i + (1 - \bar m) \, y_{\pi(i)}$$
 
-    with $\bar m$ the mean of the mask $m$ over the pixels. Mixup has the mask $\lambda$ everywhere.
-    The mask of CutMix is 0 in a box and 1 elsewhere: the box has the area $1 - \lambda$, as nearly
-    as an even number of pixels allows, a center uniform over the pixels, and loses what lies
-    outside of the image; its label counts the pixels that remain.
+    where $\bar m$ is the mean of the mask $m$ over the pixels. The mask of Mixup is $\lambda$
+    everywhere. The mask of CutMix is 0 in a box and 1 elsewhere. The box has an area of
+    $1 - \lambda$, rounded to sides of an even number of pixels, and its center is uniform over the
+    pixels. It is clipped to the image, and the label weights count the clipped pixels.
 
-    It comes after all other augmentation. The function is pure: the same seed mixes in the same
-    way.
+    Apply mixing after all other augmentation. It is a pure function of its inputs and the seed.
 
     References: Zhang et al., "mixup", 2018 (https://arxiv.org/abs/1710.09412); Yun et al.,
-    "CutMix", 2019 (https://arxiv.org/abs/1905.04899); both views mixed independently with one
-    lambda for each batch, as in the code of Kim et al., "Generalized Supervised Contrastive
-    Learning", 2022 (https://arxiv.org/abs/2206.00384).
+    "CutMix", 2019 (https://arxiv.org/abs/1905.04899). The code of Kim et al., "Generalized
+    Supervised Contrastive Learning", 2022 (https://arxiv.org/abs/2206.00384), also mixes both views
+    independently, with one lambda per view and batch.
 
-    >>> views, labels = tf.random.normal([4, 2, 8, 8, 3]), tf.eye(4)
-    >>> mixed_views, mixed_labels = Mixing("cutmix")(views, labels, seed=[0, 1])
-    >>> mixed_views.shape, mixed_labels.shape
-    (TensorShape([4, 2, 8, 8, 3]), TensorShape([4, 2, 4]))
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> views, labels = tf.random.normal([4, 2, 8, 8, 3]), tf.eye(4)
+        >>> mixed, mixed_labels = augmentation.Mixing("cutmix")(views, labels, seed=[0, 1])
+        >>> mixed.shape, mixed_labels.shape
+        (TensorShape([4, 2, 8, 8, 3]), TensorShape([4, 2, 4]))
 
     Args:
-        kind: `"mixup"`, `"cutmix"`, or `"mixup_cutmix"` to toss a fair coin for one of them.
-        alpha: of the Beta distribution of lambda, above 0. At 1 lambda is uniform; below, it is
-            mostly near 0 or 1, so that one of the two images dominates.
-        per_sample: whether each sample draws lambda, box and coin for itself, instead of one draw
-            for a view of the whole batch.
+        kind: `"mixup"`, `"cutmix"`, or `"mixup_cutmix"` to choose one of them at random with equal
+            probability.
+        alpha: parameter of the Beta distribution of lambda, positive. Lambda is uniform for 1.
+            Below 1 it is mostly near 0 or 1, and one of the two images dominates.
+        per_sample: whether each sample draws its own lambda, box and kind. By default all samples
+            of a batch share one draw per view.
 
     Raises:
-        ValueError: if `kind` is none of these, or `alpha` is not a finite number above 0.
+        ValueError: if `kind` is not one of the above, or `alpha` is not a positive finite number.
     """
 
     kind: str
@@ -53,11 +58,8 @@ class Mixing:
     per_sample: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"`kind` must be one of {KINDS}. Received: {self.kind!r}")
-        number = isinstance(self.alpha, (int, float)) and not isinstance(self.alpha, bool)
-        if not (number and math.isfinite(self.alpha) and self.alpha > 0):
-            raise ValueError(f"`alpha` must be a finite number above 0. Received: {self.alpha!r}")
+        check_choice("kind", self.kind, KINDS)
+        check_positive("alpha", self.alpha)
 
     def __call__(
         self, views: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
@@ -66,10 +68,10 @@ class Mixing:
 
         Args:
             views: `[batch, views, height, width, channels]`, floating point.
-            labels: `[batch, classes]` floating point rows, shared by the views. A row of zeros, of
-                a sample without a label, mixes as such: the weight of its part is lost, and since
-                the similarity of labels does not depend on their length, the other part then counts
-                as if it were alone.
+            labels: `[batch, classes]` floating point rows, shared by the views. A sample without a
+                label has a row of zeros. Mixed with it, the label of a partner is scaled by the
+                partner's weight. The scale has no effect on the loss, because the similarity of
+                labels is a cosine.
             seed: `[2]` integers.
 
         Returns:
@@ -77,11 +79,11 @@ class Mixing:
             the dtype of `labels`.
 
         Raises:
-            ValueError: for another rank, images that are not floating point, another number of
-                labels than of views, or a number of views that is not known statically.
+            ValueError: if `views` is not floating point of rank 5 with a static number of views, or
+                `labels` is not floating point of rank 2 with one row per sample.
         """
         views, labels = tf.convert_to_tensor(views), tf.convert_to_tensor(labels)
-        _require_views_and_rows(views, labels)
+        _check_views_and_labels(views, labels)
         size, num_views, height, width = (
             tf.shape(views)[axis] if length is None else length
             for axis, length in enumerate(views.shape[:4])
@@ -107,9 +109,9 @@ class Mixing:
     def _mask(
         self, draws: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Turns draws `[5, ...]` into the mask `[..., height, width]` and its mean `[...]`.
+        """Converts draws `[5, ...]` to the mask `[..., height, width]` and its mean `[...]`.
 
-        Both are float64 or exact in float32: the mean of a box counts its pixels.
+        The mean is exact in float32, because it counts the pixels of the box.
         """
         lam = symmetric_beta(draws[0], draws[1], self.alpha)
         mask, mean = lam[..., None, None], lam
@@ -122,61 +124,66 @@ class Mixing:
 
 
 def symmetric_beta(u: tf.Tensor, v: tf.Tensor, alpha: float) -> tf.Tensor:
-    r"""Turns two uniform numbers into one of the distribution Beta(alpha, alpha).
+    r"""Converts two uniform numbers to one number of the distribution Beta(alpha, alpha).
 
-    With Bailey's polar method, $t = \sqrt{2\alpha (u^{-1/\alpha} - 1)} \cos 2 \pi v$ has Student's
-    distribution of $2\alpha$ degrees of freedom, and then $(1 + t / \sqrt{2\alpha + t^2}) / 2$ is
-    Beta(alpha, alpha): exactly, for every alpha, without rejection or a gamma sampler, which XLA
-    does not have.
+    By Bailey's polar method, $t = \sqrt{2\alpha (u^{-1/\alpha} - 1)} \cos 2 \pi v$ has Student's t
+    distribution with $2\alpha$ degrees of freedom, and $(1 + t / \sqrt{2\alpha + t^2}) / 2$ has the
+    distribution Beta(alpha, alpha). This is exact for every alpha. It needs neither rejection nor a
+    gamma sampler, which XLA does not have.
 
     Reference: Devroye, "Random variate generation in one line of code", 1996.
 
     Args:
         u: float32 in [0, 1).
         v: float32 in [0, 1), of the same shape.
-        alpha: above 0.
+        alpha: parameter of the distribution, positive.
 
     Returns:
         Float32 in [0, 1], of the same shape.
     """
     cosine = tf.cos(2 * math.pi * v)
-    t_squared = tf.math.expm1(-tf.math.log1p(-u) / alpha) * cosine**2  # over 2 alpha; may overflow
+    # t^2 / (2 alpha). It can overflow to infinity, for which the next line is exact.
+    t_squared = tf.math.expm1(-tf.math.log1p(-u) / alpha) * cosine**2
     return (1 + tf.sign(cosine) * tf.math.rsqrt(1 + 1 / t_squared)) / 2
 
 
 def _cut_box(
     lam: tf.Tensor, y: tf.Tensor, x: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts a box of the area 1 - lam out of images.
+    """Returns masks with a box of area 1 - lam.
 
     Args:
         lam: `[...]` float32 in [0, 1].
-        y: `[...]` float32 in [0, 1), where the center of the box is.
-        x: the same across.
-        height: of the images, in pixels.
-        width: of the images, in pixels.
+        y: `[...]` float32 in [0, 1), vertical position of the center of the box.
+        x: `[...]` float32 in [0, 1), horizontal position of the center of the box.
+        height: height of the images in pixels.
+        width: width of the images in pixels.
 
     Returns:
         `[..., height, width]` float32, 0 within the box and 1 elsewhere, and its mean `[...]`.
     """
     side = tf.sqrt(1 - lam)
 
-    def span(place: tf.Tensor, length: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def span(position: tf.Tensor, length: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = tf.cast(length, tf.float32)
-        center = tf.cast(place * pixels, tf.int32)
+        center = tf.cast(position * pixels, tf.int32)
         half = tf.cast(side * pixels, tf.int32) // 2
         first, end = tf.maximum(center - half, 0), tf.minimum(center + half, length)
-        positions = tf.range(length)
-        return (positions >= first[..., None]) & (positions < end[..., None]), end - first
+        indices = tf.range(length)
+        return (indices >= first[..., None]) & (indices < end[..., None]), end - first
 
     (rows, box_height), (columns, box_width) = span(y, height), span(x, width)
     outside = tf.cast(~(rows[..., :, None] & columns[..., None, :]), tf.float32)
-    kept = height * width - box_height * box_width  # integers, so that the fraction is exact
+    kept = height * width - box_height * box_width  # an exact integer
     return outside, tf.cast(kept, tf.float32) / tf.cast(height * width, tf.float32)
 
 
 def _partners(size: int | tf.Tensor, num_views: int, seed: tf.Tensor) -> tf.Tensor:
-    """Draws a permutation of the samples for each view: `[size, num_views, 2]` sample and view."""
+    """Draws a permutation of the samples for each view.
+
+    Returns:
+        `[size, num_views, 2]` int32: the sample and the view of each partner.
+    """
     keys = tf.random.stateless_uniform(
         [num_views, size], seed, minval=None, maxval=None, dtype=tf.int32
     )
@@ -185,11 +192,11 @@ def _partners(size: int | tf.Tensor, num_views: int, seed: tf.Tensor) -> tf.Tens
     return tf.stack([samples, views], axis=-1)
 
 
-def _require_views_and_rows(views: tf.Tensor, labels: tf.Tensor) -> None:
+def _check_views_and_labels(views: tf.Tensor, labels: tf.Tensor) -> None:
     if views.shape.rank != 5 or views.shape[1] is None or not views.dtype.is_floating:
         raise ValueError(
             "`views` must be floating point images of shape [batch, views, height, width, channels]"
-            f" with a known number of views. Received: shape={views.shape}, "
+            f" with a static number of views. Received: shape={views.shape}, "
             f"dtype={views.dtype.name}"
         )
     if (

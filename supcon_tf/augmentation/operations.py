@@ -1,4 +1,4 @@
-"""The operations of AutoAugment and RandAugment by name, with the meaning of their levels."""
+"""The operations of AutoAugment and RandAugment by name, with the arguments of their levels."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from supcon_tf.augmentation import color_ops, geometry
 
-# Changes a `[height, width, channels]` uint8 image by a float32 argument.
-_Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# Function of a `[height, width, channels]` uint8 image and a float32 argument.
+_Function = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,47 +16,47 @@ class Operation:
     """An operation whose strength is a level between 0 and 10.
 
     Attributes:
-        apply: changes a `[height, width, channels]` uint8 image by a float32 argument.
-        lowest: the argument at level 0.
-        highest: the argument at level 10.
-        whole: whether the argument is cut off to an integer.
-        signed: whether the argument is negated for half of the images.
+        apply: function of a `[height, width, channels]` uint8 image and a float32 argument.
+        lowest: argument at level 0.
+        highest: argument at level 10.
+        whole: whether the argument is truncated to an integer.
+        signed: whether the argument is negated for a random half of the images.
     """
 
-    apply: _Change
+    apply: _Function
     lowest: float = 0.0
     highest: float = 0.0
     whole: bool = False
     signed: bool = False
 
     def argument(self, level: float) -> float:
-        """The argument at a level."""
+        """Returns the argument at a level."""
         value = self.lowest + (self.highest - self.lowest) * level / 10
         return float(int(value)) if self.whole else value
 
 
 def operations(translation: float) -> dict[str, Operation]:
-    """Makes the operations that both policies have.
+    """Returns the operations that AutoAugment and RandAugment share.
 
-    Levels as in the TF model garden's `augment.py`.
+    The levels are those of the TF Model Garden's `augment.py`.
 
     Args:
-        translation: pixels that an image is shifted by at level 10.
+        translation: shift in pixels at level 10.
     """
 
-    def enhance(function: _Change) -> Operation:
+    def enhance(function: _Function) -> Operation:
         return Operation(function, lowest=0.1, highest=1.9)
 
-    def fixed(function: Callable[[tf.Tensor], tf.Tensor]) -> Operation:
+    def without_level(function: Callable[[tf.Tensor], tf.Tensor]) -> Operation:
         return Operation(lambda image, _: function(image))
 
-    def move(function: _Change, most: float) -> Operation:
-        return Operation(function, highest=most, signed=True)
+    def move(function: _Function, highest: float) -> Operation:
+        return Operation(function, highest=highest, signed=True)
 
     return {
-        "AutoContrast": fixed(color_ops.autocontrast),
-        "Equalize": fixed(color_ops.equalize),
-        "Invert": fixed(color_ops.invert),
+        "AutoContrast": without_level(color_ops.autocontrast),
+        "Equalize": without_level(color_ops.equalize),
+        "Invert": without_level(color_ops.invert),
         "Posterize": Operation(color_ops.posterize, highest=4, whole=True),
         "Solarize": Operation(color_ops.solarize, highest=256, whole=True),
         "SolarizeAdd": Operation(color_ops.solarize_add, highest=110, whole=True),
@@ -73,10 +73,10 @@ def operations(translation: float) -> dict[str, Operation]:
 
 
 def to_uint8(image: tf.Tensor) -> tf.Tensor:
-    """Rounds [0, 1] to the levels of uint8."""
+    """Converts numbers in [0, 1] to uint8, with rounding."""
     return tf.cast(image * 255.0 + 0.5, tf.uint8)
 
 
 def to_float(image: tf.Tensor) -> tf.Tensor:
-    """Turns uint8 into float32 in [0, 1]."""
+    """Converts uint8 to float32 in [0, 1]."""
     return tf.cast(image, tf.float32) / 255.0

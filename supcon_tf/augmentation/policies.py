@@ -1,25 +1,21 @@
 """The augmentation policies of the papers, each a composition of transforms.
 
-All of them crop and flip first. Each takes gray images, of one channel, as well as RGB; operations
-on the color leave gray as it is.
+All policies start with a crop and a flip. All of them take gray images with one channel as well as
+RGB images. Changes of color have no effect on gray images.
 """
 
 import tensorflow as tf
 
 from supcon_tf._checks import check_integer
-from supcon_tf.augmentation.auto_augment import AutoAugment
 from supcon_tf.augmentation.base import Compose, Transform
 from supcon_tf.augmentation.blur import RandomGaussianBlur
+from supcon_tf.augmentation.color_transforms import ColorJitter, RandomGrayscale
 from supcon_tf.augmentation.crop import RandomResizedCrop
-from supcon_tf.augmentation.rand_augment import RandAugment
-from supcon_tf.augmentation.transforms import (
-    ColorJitter,
-    RandomGrayscale,
-    RandomHorizontalFlip,
-)
-from supcon_tf.augmentation.warp import RandomWarp
+from supcon_tf.augmentation.flip import RandomHorizontalFlip
+from supcon_tf.augmentation.random_operations import RandomOperations
+from supcon_tf.augmentation.sub_policies import RandomSubPolicy
 
-# The side for which the reference code gives distances in pixels; other sides are in proportion.
+# The reference code gives distances in pixels for this image side. Other sides scale them.
 _REFERENCE_SIZE = 224
 
 
@@ -30,21 +26,24 @@ def crop_flip(
     flip: bool = True,
     crop: str = "torchvision",
 ) -> Compose:
-    """Crop and flip alone: what a cross-entropy baseline or a linear classifier trains on.
+    """Crop and flip: the policy of cross-entropy baselines and linear classifiers.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> policy = augmentation.crop_flip(8)
+        >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+        >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+        TensorShape([2, 8, 8, 3])
 
     Args:
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
-        flip: whether to mirror half of the views; switch it off where left and right matter.
-        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
+        flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
 
     Returns:
-        The policy as one transform.
-
-    >>> policy = crop_flip(8)
-    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
-    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
-    TensorShape([2, 8, 8, 3])
+        The policy as a single transform.
     """
     return Compose(_crop_flip(size, area, flip, crop))
 
@@ -58,44 +57,43 @@ def sim_augment(
     strength: float = 0.5,
     jitter: str = "torchvision",
     blur: bool = False,
-    warp: float = 0.0,
 ) -> Compose:
-    """SimAugment: crop, flip, color jitter, grayscale, and if wanted warp and blur.
+    """SimAugment: crop, flip, color jitter, grayscale, and optionally blur.
 
-    The default strength gives the jitter of the reference CIFAR code: 0.4, 0.4, 0.4 and 0.1 with
-    probability 0.8, then gray with probability 0.2. For ImageNet the reference code also blurs. It
-    never warps, though the paper speaks of it.
+    The default strength gives the jitter of the reference code for CIFAR: 0.4, 0.4, 0.4 and 0.1
+    with probability 0.8, then grayscale with probability 0.2. For ImageNet the reference code also
+    blurs. It never warps, although the paper lists a warp.
 
     Reference: Khosla et al., 2020, section 14.2 (https://arxiv.org/abs/2004.11362).
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> policy = augmentation.sim_augment(8, blur=True)
+        >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+        >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+        TensorShape([2, 8, 8, 3])
 
     Args:
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
-        flip: whether to mirror half of the views; switch it off where left and right matter.
-        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
+        flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
         strength: strength s of the color jitter: 0.8 s for brightness, contrast and saturation,
             0.2 s for hue.
-        jitter: definition of the color jitter, `"torchvision"` or `"tensorflow"`; see
-            `ColorJitter`. The reference code for ImageNet has the second.
-        blur: whether to blur half of the views by a Gaussian, sampled across a tenth of the side,
-            of a standard deviation uniform in [0.1, 2] pixels.
-        warp: how often to displace four points of a view by normal numbers times a length uniform
-            in [0, 23] pixels at a side of 224, in proportion at others, and the rest smoothly.
+        jitter: definition of the color jitter, `"torchvision"` or `"tensorflow"`, see
+            `ColorJitter`. The reference code for ImageNet uses `"tensorflow"`.
+        blur: whether to blur half of the views with a Gaussian. The kernel spans a tenth of the
+            side, and the standard deviation is uniform in [0.1, 2] pixels.
 
     Returns:
-        The policy as one transform.
-
-    Raises:
-        ValueError: if `warp` is not a probability.
-
-    >>> policy = sim_augment(8, blur=True)
-    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
-    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
-    TensorShape([2, 8, 8, 3])
+        The policy as a single transform.
     """
     transforms = _crop_flip(size, area, flip, crop)
     transforms += [_color_jitter(strength, jitter), RandomGrayscale()]
-    return Compose(transforms + _distortions(size, warp, blur))
+    if blur:
+        transforms.append(_blur(size))
+    return Compose(transforms)
 
 
 def auto_augment(
@@ -107,24 +105,32 @@ def auto_augment(
 ) -> Compose:
     """Crop, flip and AutoAugment with the ImageNet policy of the reference code.
 
+    Each view gets one of 25 sub-policies, which are pairs of operations with probabilities and
+    levels. The view's pixels are rounded to uint8 before. At a side of 224, level 10 of a
+    translation is 250 pixels; other sides scale it.
+
     Reference: Cubuk et al., 2019 (https://arxiv.org/abs/1805.09501); the policy "v0" of the TF
-    model garden.
+    Model Garden's `AutoAugment()`.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> policy = augmentation.auto_augment(8)
+        >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+        >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+        TensorShape([2, 8, 8, 3])
 
     Args:
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
-        flip: whether to mirror half of the views; switch it off where left and right matter.
-        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
+        flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
 
     Returns:
-        The policy as one transform.
-
-    >>> policy = auto_augment(8)
-    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
-    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
-    TensorShape([2, 8, 8, 3])
+        The policy as a single transform.
     """
-    return Compose([*_crop_flip(size, area, flip, crop), AutoAugment(250 * size / _REFERENCE_SIZE)])
+    translation = 250 * size / _REFERENCE_SIZE
+    return Compose([*_crop_flip(size, area, flip, crop), RandomSubPolicy(translation)])
 
 
 def rand_augment(
@@ -138,30 +144,37 @@ def rand_augment(
 ) -> Compose:
     """Crop, flip and RandAugment.
 
-    Reference: Cubuk et al., 2020 (https://arxiv.org/abs/1909.13719); defaults of the TF model
-    garden. Shifts of 100 pixels and cut-out squares of 80 at a side of 224 and magnitude 10, in
-    proportion at others.
+    Each operation is uniform over 17, one of which is the identity. The view's pixels are rounded
+    to uint8 before. At a side of 224 and magnitude 10, translations are 100 pixels and the squares
+    of Cutout are 80 pixels wide; other sides and magnitudes scale them.
+
+    Reference: Cubuk et al., 2020 (https://arxiv.org/abs/1909.13719); operations, levels and
+    defaults of the TF Model Garden's `RandAugment()`.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> policy = augmentation.rand_augment(8, num_ops=1, magnitude=5)
+        >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+        >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+        TensorShape([2, 8, 8, 3])
 
     Args:
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
-        flip: whether to mirror half of the views; switch it off where left and right matter.
-        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
-        num_ops: how many operations a view gets, N in the paper.
-        magnitude: level of all of them, from 0 to 10, M in the paper.
+        flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
+        num_ops: number of operations per view, N in the paper.
+        magnitude: level of every operation, from 0 to 10, M in the paper.
 
     Returns:
-        The policy as one transform.
+        The policy as a single transform.
 
     Raises:
-        ValueError: if `num_ops` is less than 1 or `magnitude` is not between 0 and 10.
-
-    >>> policy = rand_augment(8, num_ops=1, magnitude=5)
-    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
-    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
-    TensorShape([2, 8, 8, 3])
+        ValueError: if `num_ops` is below 1, or `magnitude` is not between 0 and 10.
     """
-    return Compose([*_crop_flip(size, area, flip, crop), _rand_augment(size, num_ops, magnitude)])
+    operations = _random_operations(size, num_ops, magnitude)
+    return Compose([*_crop_flip(size, area, flip, crop), operations])
 
 
 def stacked_rand_augment(
@@ -172,68 +185,70 @@ def stacked_rand_augment(
     crop: str = "torchvision",
     strength: float = 1.0,
     jitter: str = "torchvision",
-    warp: float = 0.0,
 ) -> Compose:
-    """Stacked RandAugment: SimAugment with RandAugment after the jitter, and with blur.
+    """Stacked RandAugment: SimAugment with blur and with RandAugment after the jitter.
 
-    The default strength is the reference code's for ResNet-200.
+    The default strength is that of the reference code for ResNet-200.
 
     Reference: Khosla et al., 2020, section 14.2 (https://arxiv.org/abs/2004.11362); Tian et al.,
     2020 (https://arxiv.org/abs/2005.10243).
 
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> policy = augmentation.stacked_rand_augment(8)
+        >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
+        >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
+        TensorShape([2, 8, 8, 3])
+
     Args:
         size: side of a view in pixels.
         area: smallest and largest fraction of the image that a view shows.
-        flip: whether to mirror half of the views; switch it off where left and right matter.
-        crop: definition of the crop, `"torchvision"` or `"tensorflow"`; see `RandomResizedCrop`.
+        flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
+        crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
         strength: strength of the color jitter, as in `sim_augment`.
         jitter: definition of the color jitter, as in `sim_augment`.
-        warp: how often to warp a view, as in `sim_augment`.
 
     Returns:
-        The policy as one transform.
-
-    Raises:
-        ValueError: if `warp` is not a probability.
-
-    >>> policy = stacked_rand_augment(8)
-    >>> draws = tf.random.stateless_uniform([2, policy.num_draws], seed=[0, 1])
-    >>> policy(tf.ones([2, 12, 10, 3]), draws).shape
-    TensorShape([2, 8, 8, 3])
+        The policy as a single transform.
     """
     transforms = _crop_flip(size, area, flip, crop)
     transforms += [
         _color_jitter(strength, jitter),
-        _rand_augment(size, num_ops=2, magnitude=10.0),
+        _random_operations(size, num_ops=2, magnitude=10.0),
         RandomGrayscale(),
+        _blur(size),
     ]
-    return Compose(transforms + _distortions(size, warp, blur=True))
+    return Compose(transforms)
 
 
 def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Tensor:
-    """Resizes the short side and keeps the central square: how images are evaluated.
+    """Resizes the short side and crops the central square, for evaluation.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from supcon_tf import augmentation
+        >>> augmentation.resize(tf.ones([2, 12, 10, 3]), 8, short_side=9).shape
+        TensorShape([2, 8, 8, 3])
 
     Args:
         images: `[batch, height, width, channels]` float32.
         size: side of the result in pixels.
-        short_side: what the short side is resized to, at least `size`; `size` by default. ImageNet
-            is evaluated with 256 and a square of 224.
+        short_side: length in pixels to which the short side is resized, at least `size`; `size` by
+            default. ImageNet is evaluated with 256 and a square of 224.
 
     Returns:
-        `[batch, size, size, channels]` float32; the images themselves if they have that size.
+        `[batch, size, size, channels]` float32. Images that have that size are returned unchanged.
 
     Raises:
         ValueError: if `short_side` is below `size`.
-
-    >>> resize(tf.ones([2, 12, 10, 3]), 8, short_side=9).shape
-    TensorShape([2, 8, 8, 3])
     """
     if short_side is not None:
         check_integer("short_side", short_side, least=size)
     if images.shape[1] == images.shape[2] == size == (short_side or size):
         return images
     height, width = tf.shape(images)[1], tf.shape(images)[2]
-    # The square that remains, in the pixels of the image.
+    # Crop first: the square in pixels of the original image.
     short = tf.minimum(height, width)
     side = short if short_side is None else tf.maximum(short * size // short_side, 1)
     top, left = (height - side) // 2, (width - side) // 2
@@ -251,18 +266,11 @@ def _color_jitter(strength: float, definition: str) -> ColorJitter:
     return ColorJitter(strong, strong, strong, weak, definition=definition)
 
 
-def _rand_augment(size: int, num_ops: int, magnitude: float) -> RandAugment:
-    scale = size / _REFERENCE_SIZE
-    return RandAugment(num_ops, magnitude, translation=100 * scale, cutout=40 * scale)
+def _random_operations(size: int, num_ops: int, magnitude: float) -> RandomOperations:
+    factor = size / _REFERENCE_SIZE
+    return RandomOperations(num_ops, magnitude, translation=100 * factor, cutout=40 * factor)
 
 
-def _distortions(size: int, warp: float, blur: bool) -> list[Transform]:
-    if not 0 <= warp <= 1:
-        raise ValueError(f"`warp` must be a probability. Received: {warp}")
-    transforms: list[Transform] = []
-    if warp:
-        transforms.append(RandomWarp(23 * size / _REFERENCE_SIZE, warp))
-    if blur:
-        radius = size // 10 // 2
-        transforms.append(RandomGaussianBlur(2 * radius + 1))
-    return transforms
+def _blur(size: int) -> RandomGaussianBlur:
+    radius = size // 10 // 2
+    return RandomGaussianBlur(2 * radius + 1)

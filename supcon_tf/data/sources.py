@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from supcon_tf._checks import check_choice
-from supcon_tf.augmentation.crop import crops_first
+from supcon_tf.augmentation.crop import starts_with_crop
 
 # Makes float32 images in [0, 1] of one common size, `[images, height, width, channels]`, out of
 # images of any size and one row of drawn numbers for each.
@@ -205,7 +205,7 @@ def _require_label_of_each(argument: str, values: Any, labels: Any) -> None:
 def _views(images: tf.Tensor, draws: tf.Tensor, num_views: int, view: ViewFunction) -> tf.Tensor:
     """Makes views, `[images * num_views, ...]`, of uint8 images; those of an image together."""
     images = tf.cast(images, tf.float32) / 255.0
-    if not crops_first(view):
+    if not starts_with_crop(view):
         images = tf.repeat(images, num_views, axis=0)
     return view(images, draws)
 

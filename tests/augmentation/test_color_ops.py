@@ -38,7 +38,7 @@ def check(image, channels, ours, pillows, tolerance=0):
 def test_operations_without_argument(image, channels):
     check(image, channels, color_ops.equalize, ImageOps.equalize)
     check(image, channels, color_ops.invert, ImageOps.invert)
-    # Pillow multiplies by a rounded quotient and cuts off: now and then one level less.
+    # Pillow multiplies by a rounded quotient and truncates, which can be one level less.
     check(image, channels, color_ops.autocontrast, ImageOps.autocontrast, tolerance=1)
 
 

@@ -40,7 +40,7 @@ def test_shear():
     check(geometry.shear_x(IMAGE, 1.0), [[1, 2, 3, 4], [6, 7, 8, F], [11, 12, F, F]])
     check(geometry.shear_x(IMAGE, -1.0), [[1, 2, 3, 4], [F, 5, 6, 7], [F, F, 9, 10]])
     check(geometry.shear_y(IMAGE, 1.0), [[1, 6, 11, F], [5, 10, F, F], [9, F, F, F]])
-    # To the nearest pixel: a third of a pixel in the second row is none, two thirds are one.
+    # Shifts are rounded: a third of a pixel in the second row to 0, two thirds to 1.
     check(geometry.shear_x(IMAGE, 0.33), [[1, 2, 3, 4], [5, 6, 7, 8], [10, 11, 12, F]])
 
 
@@ -65,7 +65,7 @@ def test_rotate_fills_corners_and_keeps_the_middle():
 @pytest.mark.parametrize("degrees", [30.0, -17.0])
 def test_rotate_turns_a_point_by_the_angle(degrees):
     image = np.zeros([41, 41, 1], np.uint8)
-    image[19:22, 34:37] = 255  # 15 pixels to the right of the middle
+    image[19:22, 34:37] = 255  # 15 pixels to the right of the center
     row, column = np.nonzero(geometry.rotate(image, degrees).numpy()[..., 0] == 255)
     angle = np.rad2deg(np.arctan2(20 - row.mean(), column.mean() - 20))
     assert angle == pytest.approx(degrees, abs=2)
@@ -74,9 +74,9 @@ def test_rotate_turns_a_point_by_the_angle(degrees):
 def test_cutout():
     image = np.zeros([6, 8, 3], np.uint8)
     expected = np.zeros([6, 8, 3], np.uint8)
-    expected[1:5, 2:6] = F  # the middle at row 3, column 4
+    expected[1:5, 2:6] = F  # a center at row 3, column 4
     np.testing.assert_array_equal(geometry.cutout(image, 2, 0.5, 0.5), expected)
     corner = np.zeros([6, 8, 3], np.uint8)
-    corner[:2, 6:] = F  # the middle at row 0, column 8 - 1
+    corner[:2, 6:] = F  # a center at row 0, column 8 - 1
     np.testing.assert_array_equal(geometry.cutout(image, 2, 0.0, 0.999)[:, 6:], corner[:, 6:])
     np.testing.assert_array_equal(geometry.cutout(image, 0, 0.5, 0.5), image)

@@ -3,17 +3,19 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentation as aug
+from supcon_tf.augmentation.random_operations import RandomOperations
+from supcon_tf.augmentation.sub_policies import RandomSubPolicy
 from supcon_tf.data import ArrayImages, multi_view_batches
 
 POLICIES = {
     "crop_flip": aug.crop_flip(24),
-    "sim_augment": aug.sim_augment(24, blur=True, warp=0.5),
+    "sim_augment": aug.sim_augment(24, blur=True),
     "auto_augment": aug.auto_augment(24),
     "rand_augment": aug.rand_augment(24),
-    "stacked_rand_augment": aug.stacked_rand_augment(24, warp=0.5),
+    "stacked_rand_augment": aug.stacked_rand_augment(24),
 }
 each_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-# One size of batch in all tests: a policy is compiled once for each.
+# All tests share one batch size, because each size is a compilation.
 BATCH = 40
 
 
@@ -23,7 +25,7 @@ def random_images(channels=3):
 
 def random_draws(policy, seed):
     draws = tf.random.stateless_uniform([BATCH, policy.num_draws], [seed, 1]).numpy()
-    draws[0], draws[1] = 0, 1 - 2**-23  # the ends of their range
+    draws[0], draws[1] = 0, 1 - 2**-23  # the ends of the range
     return draws
 
 
@@ -34,7 +36,7 @@ def check_views(policy, channels):
     assert views.dtype == np.float32
     assert np.all((views >= 0) & (views <= 1))
     np.testing.assert_array_equal(policy(images, tf.constant(draws)), views)
-    # In other places of another batch: the same.
+    # Views do not depend on their position or on the rest of the batch.
     half = BATCH // 2
     others = random_draws(policy, 1)
     others[:half] = draws[half:]
@@ -90,19 +92,20 @@ def test_all_policies_crop_and_flip_first(flip):
         assert not flip or rest[0] == flips[0]
 
 
-def test_policies_are_composed_as_the_reference_code_has_them():
+def test_policies_are_composed_as_in_the_reference_code():
     jitter = aug.ColorJitter(0.8, 0.8, 0.8, 0.2)
-    sim = aug.sim_augment(224, strength=1.0, blur=True, warp=0.3)
-    assert sim.transforms[2:] == [
-        jitter, aug.RandomGrayscale(0.2), aug.RandomWarp(23.0, 0.3), aug.RandomGaussianBlur(23)
-    ]  # fmt: skip
+    sim = aug.sim_augment(224, strength=1.0, blur=True)
+    assert sim.transforms[2:] == [jitter, aug.RandomGrayscale(0.2), aug.RandomGaussianBlur(23)]
     stacked = aug.stacked_rand_augment(224)
     assert stacked.transforms[2:] == [
-        jitter, aug.RandAugment(2, 10, 100, 40), aug.RandomGrayscale(), aug.RandomGaussianBlur(23)
-    ]  # fmt: skip
-    assert aug.auto_augment(224).transforms[2:] == [aug.AutoAugment(250)]
+        jitter,
+        RandomOperations(2, 10, 100, 40),
+        aug.RandomGrayscale(),
+        aug.RandomGaussianBlur(23),
+    ]
+    assert aug.auto_augment(224).transforms[2:] == [RandomSubPolicy(250)]
     assert aug.rand_augment(224, num_ops=3, magnitude=7).transforms[2:] == [
-        aug.RandAugment(3, 7, 100, 40)
+        RandomOperations(3, 7, 100, 40)
     ]
 
 
@@ -113,15 +116,33 @@ def test_policies_take_the_definition_of_the_jitter(make):
         assert [x.definition for x in jitters] == [jitter]
 
 
-def test_distances_are_in_proportion_to_the_side():
-    assert aug.auto_augment(56).transforms[2] == aug.AutoAugment(62.5)
-    assert aug.rand_augment(56).transforms[2] == aug.RandAugment(2, 10, 25, 10)
-    assert aug.sim_augment(56, warp=1.0).transforms[4] == aug.RandomWarp(5.75, 1.0)
+def test_distances_scale_with_the_side():
+    assert aug.auto_augment(56).transforms[2] == RandomSubPolicy(62.5)
+    assert aug.rand_augment(56).transforms[2] == RandomOperations(2, 10, 25, 10)
     for side, kernel in ((32, 3), (19, 1), (96, 9)):
         assert aug.sim_augment(side, blur=True).transforms[4].kernel_size == kernel
 
 
-@pytest.mark.parametrize("make", [aug.sim_augment, aug.stacked_rand_augment])
-def test_warp_must_be_a_probability(make):
-    with pytest.raises(ValueError, match="`warp` must be a probability. Received: 1.5"):
-        make(24, warp=1.5)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("flip", [False, True])
+def test_range_and_shape_of_sim_augment(channels, flip):
+    policy = aug.sim_augment(12, flip=flip)
+    assert policy.num_draws == (12 if flip else 11)
+    draws = tf.random.stateless_uniform([BATCH, policy.num_draws], [1, 2])
+    views = policy(random_images(channels), draws)
+    assert views.shape == (BATCH, 12, 12, channels)
+    assert 0 <= views.numpy().min() <= views.numpy().max() <= 1
+
+
+def test_resize_keeps_the_central_square():
+    images = np.random.default_rng(0).random([1, 4, 10, 3]).astype("float32")
+    np.testing.assert_allclose(aug.resize(images, 4), images[:, :, 3:7], atol=1e-6)
+    square = np.ones([1, 6, 6, 3], "float32")
+    assert aug.resize(square, 6) is square
+    flat = np.full([1, 9, 12, 3], 0.25, "float32")
+    np.testing.assert_allclose(aug.resize(flat, 5), np.full([1, 5, 5, 3], 0.25), atol=1e-6)
+
+
+def test_resize_to_a_square_larger_than_the_short_side():
+    with pytest.raises(ValueError, match="`short_side`.*at least 8. Received: 4"):
+        aug.resize(random_images(), 8, short_side=4)

@@ -1,4 +1,4 @@
-"""AutoAugment: pairs of operations found by search, of which each image gets one."""
+"""AutoAugment: each image gets a random sub-policy, a pair of operations found by search."""
 
 import dataclasses
 import functools
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from supcon_tf.augmentation.base import ImageTransform, in_turn
+from supcon_tf.augmentation.base import ImageTransform, for_loop
 from supcon_tf.augmentation.operations import operations, to_float, to_uint8
 
-# The policy "v0" of the TF model garden: (operation, probability, level), twice per sub-policy.
-_POLICY = (
+# The policy "v0" of the TF Model Garden: two (operation, probability, level) per sub-policy.
+_SUB_POLICIES = (
     (("Equalize", 0.8, 1), ("ShearY", 0.8, 4)),
     (("Color", 0.4, 9), ("Equalize", 0.6, 3)),
     (("Color", 0.4, 1), ("Rotate", 0.6, 8)),
@@ -40,49 +40,48 @@ _POLICY = (
 
 
 @dataclasses.dataclass(frozen=True)
-class AutoAugment(ImageTransform):
-    """Applies one of 25 pairs of operations, each operation with its own probability.
+class RandomSubPolicy(ImageTransform):
+    """Applies one of the 25 sub-policies of AutoAugment, each operation with its own probability.
 
-    The policy and the levels are those of the TF model garden's `AutoAugment()`, with which the
-    reference code trained on ImageNet. Pixels are rounded to uint8 first.
+    The policy and the levels are those of the TF Model Garden's `AutoAugment()`, which the
+    reference code uses on ImageNet. Pixels are first rounded to uint8.
 
     Reference: Cubuk et al., 2019 (https://arxiv.org/abs/1805.09501).
 
-    Examples:
-        >>> from supcon_tf import augmentation
-        >>> augmentation.AutoAugment(translation=35.0).num_draws
-        5
-
     Args:
-        translation: pixels that level 10 shifts an image by. The policy's single shift is one of
-            level 9, beyond the border of a 224-pixel image: the view is gray.
+        translation: shift in pixels at level 10. The only shift in the policy has level 9. With
+            250 pixels it moves a 224-pixel image out of the view, which is then gray.
     """
 
     translation: float = 250.0
 
-    num_draws = 5  # the sub-policy; whether to apply its operations; the signs of both
+    num_draws = (
+        5  # one for the sub-policy, one for the probability and one for the sign of each operation
+    )
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Changes a `[height, width, channels]` image."""
+        """Applies a random sub-policy to a `[height, width, channels]` image."""
         by_name = operations(self.translation)
-        names = sorted({name for pair in _POLICY for name, _, _ in pair})
-        pair = tf.cast(draws[0] * len(_POLICY), tf.int32)
+        names = sorted({name for pair in _SUB_POLICIES for name, _, _ in pair})
+        sub_policy = tf.cast(draws[0] * len(_SUB_POLICIES), tf.int32)
 
-        def of_pair(entry: Callable[[str, float, int], float | bool]) -> tf.Tensor:
-            return tf.gather([[entry(*step) for step in pair] for pair in _POLICY], pair)
+        def look_up(entry: Callable[[str, float, int], float | bool]) -> tf.Tensor:
+            """Returns the two entries of the sub-policy."""
+            table = [[entry(*operation) for operation in pair] for pair in _SUB_POLICIES]
+            return tf.gather(table, sub_policy)
 
-        chosen = of_pair(lambda name, *_: names.index(name))
-        probability = of_pair(lambda name, probability, level: probability)
-        argument = of_pair(lambda name, probability, level: by_name[name].argument(level))
-        signed = of_pair(lambda name, *_: by_name[name].signed)
+        chosen = look_up(lambda name, *_: names.index(name))
+        probability = look_up(lambda name, probability, level: probability)
+        argument = look_up(lambda name, probability, level: by_name[name].argument(level))
+        signed = look_up(lambda name, *_: by_name[name].signed)
         argument = tf.where(signed & (draws[3:5] < 0.5), -argument, argument)
         chosen = tf.where(draws[1:3] < probability, chosen, len(names))
 
-        def change(step: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+        def apply(step: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
             branches = [
                 functools.partial(by_name[name].apply, image, argument[step]) for name in names
             ]
             branches.append(functools.partial(tf.identity, image))
             return tf.switch_case(chosen[step], branches)
 
-        return to_float(in_turn(change, 2, to_uint8(image)))
+        return to_float(for_loop(2, apply, to_uint8(image)))

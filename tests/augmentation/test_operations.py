@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf import augmentation as aug
 from supcon_tf.augmentation import color_ops, geometry
-from supcon_tf.augmentation.auto_augment import _POLICY
 from supcon_tf.augmentation.operations import operations
+from supcon_tf.augmentation.random_operations import RandomOperations
+from supcon_tf.augmentation.sub_policies import _SUB_POLICIES, RandomSubPolicy
 
-# Levels to arguments, written out from the definition and not computed by what is tested.
+# The arguments of levels come from the definition, not from the code under test.
 APPLY = {
     "AutoContrast": lambda x, level, sign: color_ops.autocontrast(x),
     "Equalize": lambda x, level, sign: color_ops.equalize(x),
@@ -43,32 +43,32 @@ def levels(images):
 
 
 def close(actual, expected):
-    """Equal, but for a pixel here and there that a float brings to the level beside."""
+    """Checks equality, except for rare pixels that rounding moves by one level."""
     difference = np.abs(actual - np.asarray(expected).astype(int))
     return np.mean(difference > 1) < 0.01
 
 
-def test_policy_is_the_published_table():
-    assert len(_POLICY) == 25
-    assert all(len(pair) == 2 for pair in _POLICY)
-    # Sums over the table that Cubuk et al. published and the TF model garden has as "v0".
+def test_sub_policies_are_the_published_table():
+    assert len(_SUB_POLICIES) == 25
+    assert all(len(pair) == 2 for pair in _SUB_POLICIES)
+    # Sums over the table of Cubuk et al., which is "v0" in the TF Model Garden.
     counts = {}
-    for pair in _POLICY:
+    for pair in _SUB_POLICIES:
         for name, _, _ in pair:
             counts[name] = counts.get(name, 0) + 1
     assert counts == {
         "Equalize": 12, "Color": 9, "Rotate": 7, "Solarize": 8, "ShearY": 4, "ShearX": 2,
         "SolarizeAdd": 2, "Posterize": 2, "AutoContrast": 2, "Invert": 1, "TranslateY": 1,
     }  # fmt: skip
-    assert sum(p for pair in _POLICY for _, p, _ in pair) == pytest.approx(29.8)
-    assert sum(level for pair in _POLICY for _, _, level in pair) == 240
+    assert sum(p for pair in _SUB_POLICIES for _, p, _ in pair) == pytest.approx(29.8)
+    assert sum(level for pair in _SUB_POLICIES for _, _, level in pair) == 240
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_auto_augment_applies_the_sub_policy_that_was_drawn(sign):
-    # Every sub-policy, with the second draw just below the probability of its operations.
+def test_the_drawn_sub_policy_is_applied(sign):
+    # Every sub-policy, with draws just below the probabilities of its operations.
     draws, expected = [], []
-    for index, pair in enumerate(_POLICY):
+    for index, pair in enumerate(_SUB_POLICIES):
         signs = [0.49 if sign < 0 else 0.5] * 2
         draws.append([(index + 0.5) / 25, *(p - 0.01 for _, p, _ in pair), *signs])
         image = tf.constant(np.round(IMAGE * 255).astype(np.uint8))
@@ -76,18 +76,18 @@ def test_auto_augment_applies_the_sub_policy_that_was_drawn(sign):
             if probability:
                 image = APPLY[name](image, level, sign)
         expected.append(image)
-    policy = aug.AutoAugment(translation=10)
+    policy = RandomSubPolicy(translation=10)
     actual = levels(policy(repeated(25), tf.constant(draws, tf.float32)))
-    for pair, ours, theirs in zip(_POLICY, actual, expected, strict=True):
+    for pair, ours, theirs in zip(_SUB_POLICIES, actual, expected, strict=True):
         assert close(ours, theirs), pair
 
 
-def test_auto_augment_applies_each_operation_with_its_probability():
-    # Above the first operation's probability only the second is applied, and the other way round.
-    policy = aug.AutoAugment(translation=10)
+def test_each_operation_of_a_sub_policy_has_its_probability():
+    # With a draw above its probability, an operation is skipped and the other one is applied.
+    policy = RandomSubPolicy(translation=10)
     for skipped in (0, 1):
         draws, expected = [], []
-        for index, pair in enumerate(_POLICY):
+        for index, pair in enumerate(_SUB_POLICIES):
             apply = [0.0, 0.0]
             apply[skipped] = min(pair[skipped][1] + 0.01, 0.999)
             draws.append([(index + 0.5) / 25, *apply, 0.5, 0.5])
@@ -97,13 +97,13 @@ def test_auto_augment_applies_each_operation_with_its_probability():
                     image = APPLY[name](image, level, 1)
             expected.append(image)
         actual = levels(policy(repeated(25), tf.constant(draws, tf.float32)))
-        for pair, ours, theirs in zip(_POLICY, actual, expected, strict=True):
+        for pair, ours, theirs in zip(_SUB_POLICIES, actual, expected, strict=True):
             assert close(ours, theirs), (skipped, pair)
 
 
 def test_choices_are_equally_likely():
-    # All of an interval of 1/25, and of 1/17 for RandAugment, gives the same view.
-    for policy, choices in ((aug.AutoAugment(10), 25), (aug.RandAugment(1, 9), 17)):
+    # Every draw in an interval of length 1/25 (RandAugment: 1/17) selects the same operations.
+    for policy, choices in ((RandomSubPolicy(10), 25), (RandomOperations(1, 9), 17)):
         views = []
         for within in (0.001, 0.5, 0.999):
             draws = np.full([choices, policy.num_draws], 0.3, "float32")
@@ -115,11 +115,11 @@ def test_choices_are_equally_likely():
 
 
 @pytest.mark.parametrize("magnitude", [2, 9])
-def test_rand_augment_applies_the_operation_that_was_drawn(magnitude):
+def test_the_drawn_operation_is_applied(magnitude):
     names = ["Identity", "Cutout", *operations(0)]
     assert set(names[2:]) == set(APPLY)
     assert len(names) == 17
-    policy = aug.RandAugment(1, magnitude, translation=10, cutout=5)
+    policy = RandomOperations(1, magnitude, translation=10, cutout=5)
     for first, sign in ((0.25, -1), (0.75, 1)):
         draws = [[(names.index(name) + 0.5) / 17, first, 0.5] for name in names]
         actual = levels(policy(repeated(len(names)), tf.constant(draws, tf.float32)))
@@ -132,14 +132,14 @@ def test_rand_augment_applies_the_operation_that_was_drawn(magnitude):
             assert close(ours, image), name
 
 
-def test_rand_augment_applies_its_operations_in_turn():
+def test_several_operations_are_applied_in_sequence():
     names = ["Identity", "Cutout", *operations(0)]
 
     def pick(name):
         return (names.index(name) + 0.5) / 17
 
     draws = tf.constant([[pick("Solarize"), 0, 0, pick("Invert"), 0, 0, pick("Identity"), 0, 0]])
-    views = aug.RandAugment(3, 5)(repeated(1), tf.cast(draws, tf.float32))
+    views = RandomOperations(3, 5)(repeated(1), tf.cast(draws, tf.float32))
     image = np.round(IMAGE * 255).astype(int)
     expected = 255 - np.where(image < 128, image, 255 - image)
     np.testing.assert_array_equal(levels(views[0]), expected)
@@ -152,6 +152,6 @@ def test_rand_augment_applies_its_operations_in_turn():
         ({"magnitude": 10.5}, "`magnitude` must be between 0 and 10. Received: 10.5"),
     ],
 )
-def test_rand_augment_with_bad_arguments(arguments, message):
+def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        aug.RandAugment(**arguments)
+        RandomOperations(**arguments)

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf import augmentation as aug
+
+
+def random_images(batch=2, height=6, width=8, channels=3):
+    return np.random.default_rng(0).random([batch, height, width, channels]).astype("float32")
+
+
+def test_flip():
+    images = random_images(2)
+    flipped = aug.RandomHorizontalFlip()(images, tf.constant([[0.4], [0.6]]))
+    np.testing.assert_array_equal(flipped[0], images[0, :, ::-1])
+    np.testing.assert_array_equal(flipped[1], images[1])
+
+
+def test_compose_gives_each_transform_its_draws():
+    images = random_images(3)
+    flip, gray = aug.RandomHorizontalFlip(), aug.RandomGrayscale()
+    policy = aug.Compose([flip, gray])
+    assert policy.num_draws == 2
+    draws = tf.constant([[0.1, 0.9], [0.9, 0.1], [0.1, 0.1]])
+    expected = gray(flip(images, draws[:, :1]), draws[:, 1:])
+    np.testing.assert_array_equal(policy(images, draws), expected)
+
+
+@pytest.mark.parametrize("shape", [[None, None, None, 3], [None, 8, 8, None], [None, 8, 8, 4]])
+def test_images_must_have_a_static_size_and_1_or_3_channels(shape):
+    def trace(images):
+        return aug.RandomHorizontalFlip()(images, tf.zeros([2, 1]))
+
+    with pytest.raises(ValueError, match="`images` must have .*Received: shape="):
+        tf.function(trace).get_concrete_function(tf.TensorSpec(shape))
