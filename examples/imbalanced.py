@@ -46,7 +46,7 @@ def train_encoder(source, images_per_class):
     )
     views = data.multi_view_batches(
         source,
-        supcon_tf.augmentation.sim_augment(8, area=(0.5, 1), flip=False),
+        supcon_tf.augmentation.sim_augment(8, scale=(0.5, 1), flip=False),
         batch_size=40,
         epochs=30,
         images_per_class=images_per_class,

@@ -33,7 +33,7 @@ def train_encoder(source, batch_size, steps):
     )
     views = data.multi_view_batches(
         source,
-        supcon_tf.augmentation.sim_augment(8, area=(0.5, 1), flip=False),
+        supcon_tf.augmentation.sim_augment(8, scale=(0.5, 1), flip=False),
         batch_size=batch_size,
         epochs=steps // (len(source) // batch_size),
     )

@@ -133,7 +133,7 @@ def train_and_test(
     size = settings.view_size
     views = supcon_tf.data.multi_view_batches(
         train,
-        supcon_tf.augmentation.sim_augment(size, area=settings.crop_area, flip=settings.flip),
+        supcon_tf.augmentation.sim_augment(size, scale=settings.crop_area, flip=settings.flip),
         batch_size=settings.batch_size,
         epochs=settings.epochs,
         seed=seed,

@@ -83,7 +83,7 @@ def _ours(policy: str, size: int, images, jpeg: bool) -> Batches:
     labels = np.zeros(len(images), int)
     source = (data.EncodedImages if jpeg else data.ArrayImages)(images, labels, ["class"])
     arguments = {"blur": size > 32} if policy == "sim_augment" else {}
-    transform = getattr(augmentation, policy)(size, area=(0.2, 1.0), **arguments)
+    transform = getattr(augmentation, policy)(size, scale=(0.2, 1.0), **arguments)
     batches = data.multi_view_batches(
         source, transform, batch_size=_BATCH_SIZE.value, epochs=1_000_000
     )

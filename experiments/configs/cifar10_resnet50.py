@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
         epochs=1000,
         augmentation=dict(
             policy="sim_augment",
-            area=(0.2, 1.0),
+            scale=(0.2, 1.0),
             flip=True,
             crop="torchvision",
             strength=0.5,
@@ -58,7 +58,7 @@ def get_config() -> ConfigDict:
         linear=dict(
             batch_size=512,
             epochs=100,
-            augmentation=dict(policy="crop_flip", area=(0.2, 1.0), flip=True, crop="torchvision"),
+            augmentation=dict(policy="crop_flip", scale=(0.2, 1.0), flip=True, crop="torchvision"),
             optimizer=dict(
                 name="sgd",
                 learning_rate=2.5,  # 5 for 512 images

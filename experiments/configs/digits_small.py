@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
         epochs=40,
         checkpoint_steps=100,
         augmentation=dict(
-            policy="sim_augment", area=(0.5, 1.0), flip=False, crop="torchvision", strength=0.5
+            policy="sim_augment", scale=(0.5, 1.0), flip=False, crop="torchvision", strength=0.5
         ),
         encoder=dict(
             depth=10,
@@ -45,7 +45,7 @@ def get_config() -> ConfigDict:
         linear=dict(
             batch_size=128,
             epochs=20,
-            augmentation=dict(policy="crop_flip", area=(0.5, 1.0), flip=False, crop="torchvision"),
+            augmentation=dict(policy="crop_flip", scale=(0.5, 1.0), flip=False, crop="torchvision"),
             optimizer=dict(
                 name="adam",
                 learning_rate=0.02,

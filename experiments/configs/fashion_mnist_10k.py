@@ -22,7 +22,7 @@ def get_config() -> ConfigDict:
     config.train_images = 10_000
     config.epochs = config.linear.epochs = 10
     config.image_size = config.test_short_side = 32
-    config.augmentation.area = config.linear.augmentation.area = (0.75, 1.0)
+    config.augmentation.scale = config.linear.augmentation.scale = (0.75, 1.0)
     config.encoder.stem = "imagenet"  # a quarter of the resolution and of the time
     config.encoder.width = 0.5
     return config

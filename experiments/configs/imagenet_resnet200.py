@@ -28,7 +28,7 @@ def get_config() -> ConfigDict:
         stage.augmentation = ConfigDict(
             dict(
                 policy="stacked_rand_augment",
-                area=(0.08, 1.0),
+                scale=(0.08, 1.0),
                 flip=True,
                 crop="tensorflow",
                 strength=1.0,

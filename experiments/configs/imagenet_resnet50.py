@@ -34,7 +34,7 @@ def get_config() -> ConfigDict:
         dtype_policy="mixed_bfloat16",
         batch_size=6144,
         epochs=350,
-        augmentation=dict(policy="auto_augment", area=(0.08, 1.0), flip=True, crop="tensorflow"),
+        augmentation=dict(policy="auto_augment", scale=(0.08, 1.0), flip=True, crop="tensorflow"),
         encoder=dict(
             depth=50,
             stem="imagenet",
@@ -59,7 +59,7 @@ def get_config() -> ConfigDict:
             epochs=90,
             batch_statistics=True,
             augmentation=dict(
-                policy="auto_augment", area=(0.08, 1.0), flip=True, crop="tensorflow"
+                policy="auto_augment", scale=(0.08, 1.0), flip=True, crop="tensorflow"
             ),
             optimizer=dict(
                 name="rmsprop",

@@ -41,7 +41,7 @@ def get_config() -> ConfigDict:
     config.augmentation = ConfigDict(
         dict(
             policy="sim_augment",
-            area=(0.2, 1.0),
+            scale=(0.2, 1.0),
             flip=True,
             crop="torchvision",
             strength=0.5,

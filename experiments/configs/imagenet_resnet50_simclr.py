@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
     config.augmentation = ConfigDict(
         dict(
             policy="sim_augment",
-            area=(0.08, 1.0),
+            scale=(0.08, 1.0),
             flip=True,
             crop="tensorflow",
             strength=1.0,

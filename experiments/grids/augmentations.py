@@ -21,7 +21,7 @@ _POLICIES = {
 
 
 def _fields(stage, name):
-    policy = {"policy": _POLICIES[name], "area": (0.75, 1.0), "flip": True}
+    policy = {"policy": _POLICIES[name], "scale": (0.75, 1.0), "flip": True}
     return {f"{stage}augmentation": policy}
 
 

@@ -22,7 +22,7 @@ _REFERENCE_SIZE = 224
 def crop_flip(
     size: int,
     *,
-    area: tuple[float, float] = (0.08, 1.0),
+    scale: tuple[float, float] = (0.08, 1.0),
     flip: bool = True,
     crop: str = "torchvision",
 ) -> Compose:
@@ -38,20 +38,20 @@ def crop_flip(
 
     Args:
         size: side of a view in pixels.
-        area: smallest and largest fraction of the image that a view shows.
+        scale: smallest and largest area of a crop, as fractions of the image's area.
         flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
 
     Returns:
         The policy as a single transform.
     """
-    return Compose(_crop_flip(size, area, flip, crop))
+    return Compose(_crop_flip(size, scale, flip, crop))
 
 
 def sim_augment(
     size: int,
     *,
-    area: tuple[float, float] = (0.2, 1.0),
+    scale: tuple[float, float] = (0.2, 1.0),
     flip: bool = True,
     crop: str = "torchvision",
     strength: float = 0.5,
@@ -76,7 +76,7 @@ def sim_augment(
 
     Args:
         size: side of a view in pixels.
-        area: smallest and largest fraction of the image that a view shows.
+        scale: smallest and largest area of a crop, as fractions of the image's area.
         flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
         strength: strength s of the color jitter: 0.8 s for brightness, contrast and saturation,
@@ -89,7 +89,7 @@ def sim_augment(
     Returns:
         The policy as a single transform.
     """
-    transforms = _crop_flip(size, area, flip, crop)
+    transforms = _crop_flip(size, scale, flip, crop)
     transforms += [_color_jitter(strength, jitter), RandomGrayscale()]
     if blur:
         transforms.append(_blur(size))
@@ -99,7 +99,7 @@ def sim_augment(
 def auto_augment(
     size: int,
     *,
-    area: tuple[float, float] = (0.08, 1.0),
+    scale: tuple[float, float] = (0.08, 1.0),
     flip: bool = True,
     crop: str = "torchvision",
 ) -> Compose:
@@ -122,7 +122,7 @@ def auto_augment(
 
     Args:
         size: side of a view in pixels.
-        area: smallest and largest fraction of the image that a view shows.
+        scale: smallest and largest area of a crop, as fractions of the image's area.
         flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
 
@@ -130,13 +130,13 @@ def auto_augment(
         The policy as a single transform.
     """
     translation = 250 * size / _REFERENCE_SIZE
-    return Compose([*_crop_flip(size, area, flip, crop), RandomSubPolicy(translation)])
+    return Compose([*_crop_flip(size, scale, flip, crop), RandomSubPolicy(translation)])
 
 
 def rand_augment(
     size: int,
     *,
-    area: tuple[float, float] = (0.08, 1.0),
+    scale: tuple[float, float] = (0.08, 1.0),
     flip: bool = True,
     crop: str = "torchvision",
     num_ops: int = 2,
@@ -161,7 +161,7 @@ def rand_augment(
 
     Args:
         size: side of a view in pixels.
-        area: smallest and largest fraction of the image that a view shows.
+        scale: smallest and largest area of a crop, as fractions of the image's area.
         flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
         num_ops: number of operations per view, N in the paper.
@@ -174,13 +174,13 @@ def rand_augment(
         ValueError: if `num_ops` is below 1, or `magnitude` is not between 0 and 10.
     """
     operations = _random_operations(size, num_ops, magnitude)
-    return Compose([*_crop_flip(size, area, flip, crop), operations])
+    return Compose([*_crop_flip(size, scale, flip, crop), operations])
 
 
 def stacked_rand_augment(
     size: int,
     *,
-    area: tuple[float, float] = (0.08, 1.0),
+    scale: tuple[float, float] = (0.08, 1.0),
     flip: bool = True,
     crop: str = "torchvision",
     strength: float = 1.0,
@@ -203,7 +203,7 @@ def stacked_rand_augment(
 
     Args:
         size: side of a view in pixels.
-        area: smallest and largest fraction of the image that a view shows.
+        scale: smallest and largest area of a crop, as fractions of the image's area.
         flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
         strength: strength of the color jitter, as in `sim_augment`.
@@ -212,7 +212,7 @@ def stacked_rand_augment(
     Returns:
         The policy as a single transform.
     """
-    transforms = _crop_flip(size, area, flip, crop)
+    transforms = _crop_flip(size, scale, flip, crop)
     transforms += [
         _color_jitter(strength, jitter),
         _random_operations(size, num_ops=2, magnitude=10.0),
@@ -256,8 +256,8 @@ def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Te
     return tf.image.resize(square, [size, size], antialias=True)
 
 
-def _crop_flip(size: int, area: tuple[float, float], flip: bool, crop: str) -> list[Transform]:
-    transforms: list[Transform] = [RandomResizedCrop(size, area, definition=crop)]
+def _crop_flip(size: int, scale: tuple[float, float], flip: bool, crop: str) -> list[Transform]:
+    transforms: list[Transform] = [RandomResizedCrop(size, scale, definition=crop)]
     return [*transforms, RandomHorizontalFlip()] if flip else transforms
 
 

@@ -84,7 +84,7 @@ def test_all_policies_crop_and_flip_first(flip):
         aug.rand_augment,
         aug.stacked_rand_augment,
     ):
-        first, *rest = make(24, area=(0.3, 0.4), flip=flip, crop="tensorflow").transforms
+        first, *rest = make(24, scale=(0.3, 0.4), flip=flip, crop="tensorflow").transforms
         assert first == aug.RandomResizedCrop(24, (0.3, 0.4), definition="tensorflow")
         assert make(24).transforms[0].definition == "torchvision"
         flips = [transform for transform in rest if transform == aug.RandomHorizontalFlip()]

@@ -196,12 +196,12 @@ def test_mean_and_standard_deviation():
 
 def test_changes():
     changes = ablation.parse_changes(
-        ["epochs=3", "loss.summation=inside", "augmentation.area=(0.5, 1.0)", "linear.epochs=7"]
+        ["epochs=3", "loss.summation=inside", "augmentation.scale=(0.5, 1.0)", "linear.epochs=7"]
     )
     config = ablation.changed(digits_small.get_config(), changes)
     assert (config.epochs, config.linear.epochs) == (3, 7)
     assert config.loss.summation == "inside"  # an argument that the recipe leaves at its default
-    assert config.augmentation.area == (0.5, 1.0)
+    assert config.augmentation.scale == (0.5, 1.0)
     loss = {"name": "triplet", "mining": "hard"}
     assert ablation.changed(config, {"loss": loss}).loss.to_dict() == loss
 
