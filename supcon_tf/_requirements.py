@@ -1,4 +1,4 @@
-"""What the library needs, said in a sentence before anything fails further inside."""
+"""Checks of the installed packages, with errors that state what to install or set."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ OLDEST_KERAS = (3, 10)
 
 
 def require_keras(version: str, backend: str) -> None:
-    """Raises `ImportError` if this is not a Keras to run on.
+    """Raises `ImportError` if Keras is too old or does not run on TensorFlow.
 
     Args:
-        version: of Keras.
-        backend: of Keras, such as `"tensorflow"`.
+        version: the version of Keras.
+        backend: the backend of Keras, such as `"tensorflow"`.
     """
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_KERAS:
         raise ImportError(
@@ -23,15 +23,15 @@ def require_keras(version: str, backend: str) -> None:
         )
     if backend != "tensorflow":
         raise ImportError(
-            "supcon_tf runs on the TensorFlow backend of Keras: set KERAS_BACKEND=tensorflow, or "
-            '"backend" in ~/.keras/keras.json, before Keras is imported. '
+            "supcon_tf needs the TensorFlow backend of Keras: before Keras is imported, set "
+            'KERAS_BACKEND=tensorflow, or "backend" in ~/.keras/keras.json. '
             f"Received: backend {backend!r}"
         )
 
 
 @contextlib.contextmanager
-def require_extra(what: str, package: str, extra: str = "experiments") -> Iterator[None]:
-    """Says which extra to install if an import inside it fails.
+def require_extra(user: str, package: str, extra: str = "experiments") -> Iterator[None]:
+    """Replaces the error of a failed import by one that names the extra to install.
 
         >>> with require_extra("to_prose", "no_such_package"):
         ...     import no_such_package
@@ -40,17 +40,17 @@ def require_extra(what: str, package: str, extra: str = "experiments") -> Iterat
         ImportError: to_prose needs no_such_package: pip install "supcon-tf[experiments]"
 
     Args:
-        what: what needs the import, such as the name of a function.
-        package: as a reader knows it, such as `"scikit-learn"`.
-        extra: of `pyproject.toml`, or several with commas between them.
+        user: the name of the function or script that needs the import.
+        package: the name of the package, such as `"scikit-learn"`.
+        extra: an extra of `pyproject.toml`, or several separated by commas.
 
     Raises:
-        ImportError: instead of the one that an import inside raised, which is its cause.
+        ImportError: if an import inside the `with` block fails; the original error is its cause.
     """
     try:
         yield
     except ImportError as error:
-        raise ImportError(f'{what} needs {package}: pip install "supcon-tf[{extra}]"') from error
+        raise ImportError(f'{user} needs {package}: pip install "supcon-tf[{extra}]"') from error
 
 
 require_keras(keras.__version__, keras.config.backend() if hasattr(keras, "config") else "")

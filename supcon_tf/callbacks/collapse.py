@@ -8,7 +8,7 @@ import keras
 
 from supcon_tf._checks import check_integer
 from supcon_tf.losses.contrastive import ContrastiveLoss
-from supcon_tf.losses.temperature import at_step, value_of
+from supcon_tf.losses.temperature import at_step, current_temperature
 
 
 class CollapseWarning(keras.callbacks.Callback):
@@ -61,4 +61,4 @@ class CollapseWarning(keras.callbacks.Callback):
         if not isinstance(loss, ContrastiveLoss) or loss.base_temperature is None:
             return 1.0
         with at_step(self.model.optimizer.iterations):
-            return float(value_of(loss.temperature)) / loss.base_temperature
+            return float(current_temperature(loss.temperature)) / loss.base_temperature

@@ -1,4 +1,4 @@
-"""Strategies of tf.distribute by name, and what several workers share."""
+"""Strategies of tf.distribute by name, and the input and the chief of several workers."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
 
 def strategy(name: str = "auto", *, tpu: str = "local") -> tf.distribute.Strategy:
-    """Makes the strategy under which models are created and trained.
+    """Creates the strategy under whose scope models are created and trained.
 
     Examples:
         >>> import supcon_tf
@@ -20,21 +20,21 @@ def strategy(name: str = "auto", *, tpu: str = "local") -> tf.distribute.Strateg
     Args:
         name: one of
 
-            - `"auto"`: `"mirrored"` where there are several GPUs, and otherwise `"one_device"`;
-            - `"one_device"`: TensorFlow's default, the first GPU or else the CPU;
+            - `"auto"`: `"mirrored"` if this host has several GPUs, otherwise `"one_device"`;
+            - `"one_device"`: TensorFlow's default device, the first GPU or else the CPU;
             - `"mirrored"`: all GPUs of this host, or its logical CPUs if it has none;
-            - `"multi_worker"`: this process as one worker of a cluster, which the environment
-              variable TF_CONFIG describes, or Slurm. Every worker runs the same program; this must
-              come before any other TensorFlow operation;
+            - `"multi_worker"`: this process is one worker of a cluster, described by the
+              environment variable TF_CONFIG or by Slurm. Every worker runs the same program, and
+              calls this function before any other TensorFlow operation;
             - `"tpu"`: the cores of a TPU.
-        tpu: address of the TPU: `"local"` on a TPU virtual machine (Colab and Kaggle give such
-            ones), otherwise the name or the gRPC address of a TPU. Only `"tpu"` looks at it.
+        tpu: the address of the TPU: `"local"` on a TPU virtual machine, as on Colab and Kaggle,
+            otherwise the name or the gRPC address of a TPU. Other strategies ignore it.
 
     Returns:
         The strategy.
 
     Raises:
-        ValueError: for another name, or `"multi_worker"` where no cluster is described.
+        ValueError: for another name, or for `"multi_worker"` without a description of the cluster.
     """
     if name == "auto":
         several = len(tf.config.list_logical_devices("GPU")) > 1
@@ -58,9 +58,10 @@ def distribute_batches(
     strategy: tf.distribute.Strategy,
     make_batches: Callable[[tf.distribute.InputContext | None], tf.data.Dataset],
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Lets each of several workers make its own rows of every batch and no others.
+    """Creates a dataset of which every worker loads only its own rows of every batch.
 
-    Of a dataset that is handed to `fit` every worker makes whole batches and keeps its part.
+    When `fit` receives a `tf.data.Dataset`, every worker builds whole batches and keeps only its
+    share.
 
     Examples:
         >>> import supcon_tf
@@ -78,23 +79,25 @@ def distribute_batches(
         ... )
 
     Args:
-        strategy: a strategy, see `strategy`.
-        make_batches: makes the batches that `multi_view_batches` makes for an input context.
+        strategy: a strategy, as from `strategy`.
+        make_batches: a function from an input context to the batches of this worker, as
+            `multi_view_batches` returns them.
 
     Returns:
-        What `fit` of this library's models takes. With `"multi_worker"` it has no end, so that
-        `fit` needs `steps_per_epoch`; otherwise it is what `make_batches(None)` makes.
+        A dataset for `fit` of the models of this library. With `"multi_worker"` it repeats without
+        end, so that `fit` needs `steps_per_epoch`. With other strategies it is
+        `make_batches(None)`.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return make_batches(None)
-    # Of a dataset that ends TensorFlow expects empty batches, and forgets their static size.
+    # The last batch of a finite dataset can be empty, so TensorFlow drops the static batch size.
     return strategy.distribute_datasets_from_function(
         lambda context: make_batches(context).repeat()
     )
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Tells whether this process is the one that writes files: the only one, or the first worker.
+    """Returns whether this process writes files: the only process, or the first worker.
 
     Examples:
         >>> import supcon_tf
@@ -102,10 +105,10 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         True
 
     Args:
-        strategy: a strategy, see `strategy`.
+        strategy: a strategy, as from `strategy`.
 
     Returns:
-        Whether it is.
+        Whether this process is the chief.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True
@@ -124,7 +127,7 @@ def _cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
         return resolvers.SlurmClusterResolver()
     except Exception as error:
         raise ValueError(
-            "`multi_worker` needs a cluster: set the environment variable TF_CONFIG of every "
+            "`multi_worker` needs a cluster: set the environment variable TF_CONFIG on every "
             "worker (https://www.tensorflow.org/guide/distributed_training#TF_CONFIG), or start "
             f"the workers with Slurm. Received: no TF_CONFIG, and from Slurm: {error!r}"
         ) from error

@@ -1,12 +1,15 @@
-"""Keras losses: contrastive learning, and the baselines of metric learning.
+"""Keras losses: contrastive learning and baselines of metric learning.
 
-- `SupConLoss`: of class ids; `GeneralizedSupConLoss`: of label distributions.
-- `NPairsLoss`, `TripletLoss`, `MaxMarginLoss`: the baselines.
+- `SupConLoss`: supervised contrastive loss of class ids.
+- `GeneralizedSupConLoss`: supervised contrastive loss of label distributions.
+- `NPairsLoss`, `TripletLoss`, `MaxMarginLoss`: baselines of metric learning.
 """
 
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
-from supcon_tf.losses.metric_learning import MaxMarginLoss, NPairsLoss, TripletLoss
+from supcon_tf.losses.max_margin import MaxMarginLoss
+from supcon_tf.losses.n_pairs import NPairsLoss
 from supcon_tf.losses.supcon import SupConLoss
+from supcon_tf.losses.triplet import TripletLoss
 
 __all__ = [
     "GeneralizedSupConLoss",

@@ -6,8 +6,15 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_choice, check_integer, check_positive
 from supcon_tf.distribution.replicas import replica_context
-from supcon_tf.losses import temperature as temperatures
 from supcon_tf.losses.embedding import EmbeddingLoss, are_finite, nan_unless
+from supcon_tf.losses.temperature import (
+    Temperature,
+    check_temperature,
+    current_temperature,
+    deserialize_temperature,
+    serialize_temperature,
+    temperature_variables,
+)
 
 # The views of a sample that are anchors. All views are always contrasts.
 ANCHORS = ("all_views", "first_view")
@@ -38,7 +45,7 @@ class ContrastiveLoss(EmbeddingLoss):
 
     def __init__(
         self,
-        temperature: temperatures.Temperature,
+        temperature: Temperature,
         *,
         anchors: str,
         base_temperature: float | None,
@@ -57,7 +64,7 @@ class ContrastiveLoss(EmbeddingLoss):
             name=name,
             dtype=dtype,
         )
-        self.temperature = temperatures.checked(temperature)
+        self.temperature = check_temperature(temperature)
         self.anchors = check_choice("anchors", anchors, ANCHORS)
         self.base_temperature = (
             None
@@ -70,7 +77,7 @@ class ContrastiveLoss(EmbeddingLoss):
     @property
     def variables(self) -> list[tf.Variable]:
         """The variables that the loss reads: the temperature if it is a variable."""
-        return temperatures.variables_of(self.temperature)
+        return temperature_variables(self.temperature)
 
     def contrast(
         self,
@@ -192,7 +199,7 @@ class ContrastiveLoss(EmbeddingLoss):
             row_losses, views = tf.reshape(row_losses, [-1, views])[:, 0], 1
         losses = super()._sample_losses(row_losses, views)
         if self.base_temperature is not None:
-            scale = temperatures.value_of(self.temperature) / self.base_temperature
+            scale = current_temperature(self.temperature) / self.base_temperature
             losses *= tf.cast(scale, losses.dtype) if tf.is_tensor(scale) else scale
         return losses
 
@@ -200,7 +207,7 @@ class ContrastiveLoss(EmbeddingLoss):
         """Returns the arguments that rebuild this loss."""
         return {
             **super().get_config(),
-            "temperature": temperatures.serialize(self.temperature),
+            "temperature": serialize_temperature(self.temperature),
             "anchors": self.anchors,
             "base_temperature": self.base_temperature,
             "block_size": self.block_size,
@@ -210,4 +217,4 @@ class ContrastiveLoss(EmbeddingLoss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ContrastiveLoss":
         """Rebuilds a loss from `get_config`."""
-        return cls(**{**config, "temperature": temperatures.deserialize(config["temperature"])})
+        return cls(**{**config, "temperature": deserialize_temperature(config["temperature"])})

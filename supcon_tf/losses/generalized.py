@@ -9,23 +9,26 @@ from supcon_tf._checks import check_choice
 from supcon_tf.labels import UNLABELED, are_distributions, to_distributions
 from supcon_tf.losses.contrastive import ContrastiveLoss, References
 from supcon_tf.losses.gathered_rows import gather_rows
-from supcon_tf.losses.temperature import Temperature, value_of
+from supcon_tf.losses.temperature import Temperature, current_temperature
 from supcon_tf.similarity.masks import dense_rank, make_anchor_and_contrast_rows, make_rows
 from supcon_tf.similarity.row_losses import WEIGHTINGS, generalized_supcon
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
 class GeneralizedSupConLoss(ContrastiveLoss):
-    r"""Contrastive loss whose targets are the similarities of the labels.
+    r"""Contrastive loss whose targets are the similarities of label distributions.
 
-    For the projections $z$ of all views in the batch, each anchor $i$ costs
+    For the projections $z$ of all views in the batch, the loss of anchor $i$ is
 
     $$\ell_i = -\frac{1}{n_i} \sum_{j \in A(i)} w_{ij}
         \log \frac{\exp(z_i \cdot z_j / \tau)}{\sum_{a \in A(i)} \exp(z_i \cdot z_a / \tau)},
         \qquad w_{ij} = \frac{y_i \cdot y_j}{|y_i| |y_j|}$$
 
-    where $A(i)$ are all other rows and $y$ the label rows: one-hot (then this is SupConLoss), mixed
-    by MixUp or CutMix, smoothed, multi-hot, or a teacher's probabilities.
+    where $A(i)$ are all other rows and $y$ the label distributions of rows: one-hot (then the loss
+    equals SupConLoss), mixed by Mixup or CutMix, smoothed, multi-hot, or the probabilities of a
+    teacher.
+
+    `contrast` compares a batch with other rows, as in SupConLoss.
 
     Reference: Kim et al., "Generalized Supervised Contrastive Learning", 2022
     (https://arxiv.org/abs/2206.00384).
@@ -39,39 +42,41 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         0.5022
 
     Args:
-        temperature: tau, above 0. The softmax over the similarities sharpens as it falls. A number;
-            a schedule of the step, such as `keras.optimizers.schedules.PolynomialDecay`, in the
-            contrastive models of this library; or a `keras.Variable` that a callback assigns. No
-            value needs a new compilation.
+        temperature: tau, above 0; lower values sharpen the softmax over the similarities. A number;
+            a schedule of the training step, such as `keras.optimizers.schedules.PolynomialDecay`,
+            in the contrastive models of this library; or a `keras.Variable` that a callback
+            assigns. A new value never recompiles the training step.
         weighting: `"similarity_sum"` for $n_i = \sum_j w_{ij}$, as in the authors' code;
-            `"contrast_count"` for $n_i = |A(i)|$, as in the paper's Eq. 2, where anchors that
-            resemble many others weigh more.
-        anchors: `"all_views"`, or `"first_view"` to take only the first view of each sample as an
-            anchor, compared with all views as before.
-        base_temperature: `None` leaves the loss as in the equation; a number multiplies it by
-            `temperature / base_temperature` (0.07: the authors' code).
-        normalize: whether to divide the embeddings by their length first.
-        cross_replica: under a strategy with several replicas, whether anchors are compared with the
-            rows of all replicas, which gives the loss and the gradient of the global batch, or only
-            with those of their own replica. The batch size must then be static, and the same on
-            every replica.
-        block_size: the largest number of rows and of columns of the similarity matrix that exist at
-            the same time, 1024 by default; it changes speed and memory only.
-        product_dtype: `"bfloat16"` to round embeddings before they are multiplied, as in
-            SupConLoss. `None` multiplies in the dtype of the loss.
-        reduction: `"sum_over_batch_size"`, `"mean"`, `"sum"`, `"mean_with_sample_weight"` or
-            `None` (one value per sample).
+            `"contrast_count"` for $n_i = |A(i)|$, as in Eq. 2 of the paper, where anchors that are
+            similar to many others weigh more.
+        anchors: `"all_views"`, or `"first_view"` to use only the first view of each sample as an
+            anchor. Anchors are compared with all views in both cases.
+        base_temperature: a number multiplies the loss by `temperature / base_temperature`, which
+            only scales the gradient, as a learning rate would; `None` leaves the loss as in the
+            equation. 0.07 reproduces the authors' code.
+        normalize: whether to scale the embeddings to unit length first. Set it to `False` only if
+            they already have unit length.
+        cross_replica: on several replicas, whether to compare anchors with the rows of all
+            replicas, which gives the loss and the gradient of the global batch, or only with the
+            rows of their own replica. The batch size must be static and equal on all replicas.
+        block_size: the largest number of rows and of columns of the similarity matrix in memory at
+            the same time, 1024 by default. It affects speed and memory only.
+        product_dtype: `"bfloat16"` to round embeddings to bfloat16 before they are multiplied,
+            which is faster on accelerators; SupConLoss lists the measured errors. `None` multiplies
+            in the dtype of the loss.
+        reduction: `"sum_over_batch_size"`, `"mean"`, `"sum"`, `"mean_with_sample_weight"`, or
+            `None` for one loss per sample.
         name: name of the loss.
-        dtype: dtype to compute in, Keras's float type (float32) by default.
+        dtype: dtype of the computation, Keras's float type (float32) by default.
 
     Call arguments:
-        - `y_true`: label distributions `[batch, classes]`, shared by the views, or `[batch, views,
-          classes]`: non-negative rows of any scale. A sample whose rows are zero in all views has
-          no label: its own other views are its positives. A single zero row among several views has
-          no positives, and loss 0.
-        - `y_pred`: embeddings of shape `[batch, dim]` (one view) or `[batch, views, dim]`.
-        - `sample_weight`: optional `[batch]` weights of the anchors. A weight of 0 removes a sample
-          as an anchor, not from the rows that others are compared with.
+        - `y_true`: label distributions `[batch, classes]`, shared by the views of a sample, or
+          `[batch, views, classes]`: non-negative numbers of any scale. A sample whose distributions
+          are zero in all views is unlabeled: its only positives are its own other views. If only
+          some views of a sample are zero, these views have no positives, and loss 0.
+        - `y_pred`: embeddings `[batch, dim]` (one view) or `[batch, views, dim]`.
+        - `sample_weight`: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar. A
+          sample of weight 0 is no anchor, but other anchors are still compared with it.
 
     Raises:
         ValueError: if an argument, a shape or a label is not as described.
@@ -132,39 +137,32 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
-        """Computes the equation for each view of each sample."""
-        columns = column_labels = None
+        """Computes the equation for every row as an anchor."""
+        contrasts = contrast_labels = None
         if references is not None:
-            z, column_labels, ref_sample_ids, mask = references
+            z, contrast_labels, ref_sample_ids, mask = references
             size = tf.shape(rows)[0]
-            classes = _classes_of_unlabeled(
-                tf.concat([_is_zero(labels), _is_zero(column_labels)], 0),
+            classes = _classes(
+                tf.concat([_is_zero(labels), _is_zero(contrast_labels)], 0),
                 dense_rank(tf.concat([sample_ids, ref_sample_ids], 0)),
             )
-            anchors, columns = make_anchor_and_contrast_rows(
-                rows,
-                classes[:size],
-                sample_ids,
-                z,
-                classes[size:],
-                ref_sample_ids,
-                present=mask,
+            anchors, contrasts = make_anchor_and_contrast_rows(
+                rows, classes[:size], sample_ids, z, classes[size:], ref_sample_ids, False, mask
             )
         elif replica is not None:
-            first = replica.replica_id_in_sync_group * rows.shape[0]
-            classes = _classes_of_unlabeled(_is_zero(labels), sample_ids, first)
-            anchors, columns = gather_rows(rows, classes, sample_ids, replica)
-            if _labels_are_less(labels, rows, replica.num_replicas_in_sync):
-                column_labels = replica.all_gather(labels, axis=0)
+            first_class = replica.replica_id_in_sync_group * rows.shape[0]
+            classes = _classes(_is_zero(labels), sample_ids, first_class)
+            anchors, contrasts = gather_rows(rows, classes, sample_ids, replica)
+            if _gathering_labels_is_cheaper(labels, rows, replica.num_replicas_in_sync):
+                contrast_labels = replica.all_gather(labels, axis=0)
         else:
-            classes = _classes_of_unlabeled(_is_zero(labels), sample_ids)
-            anchors = make_rows(rows, classes, sample_ids)
+            anchors = make_rows(rows, _classes(_is_zero(labels), sample_ids), sample_ids)
         return generalized_supcon(
             anchors,
             labels,
-            columns,
-            column_labels,
-            value_of(self.temperature),
+            contrasts,
+            contrast_labels,
+            current_temperature(self.temperature),
             weighting=self.weighting,
             unit_length=self.normalize,
             block_size=self.block_size,
@@ -181,23 +179,26 @@ def _is_zero(labels: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(labels == 0, axis=1)
 
 
-def _classes_of_unlabeled(zero: tf.Tensor, sample_ids: tf.Tensor, first: Any = 0) -> tf.Tensor:
-    """Puts each row in a class of its own, from `first` on, but those of unlabeled samples.
+def _classes(zero: tf.Tensor, sample_ids: tf.Tensor, first_class: Any = 0) -> tf.Tensor:
+    """Returns class ids for which only the views of unlabeled samples are positives.
+
+    Label distributions weigh all other pairs, so every row of a labeled sample gets a class of its
+    own. The rows of unlabeled samples get class id -1.
 
     Args:
-        zero: `[rows]` booleans: whether the row's label is zero.
+        zero: `[rows]` booleans: whether the label distribution of a row is zero.
         sample_ids: `[rows]` integers below the number of rows, equal for the rows of one sample.
-        first: the first class.
+        first_class: the class id of the first row.
     """
     size = tf.shape(zero)[0]
-    own_class = first + tf.range(size)
+    own_class = first_class + tf.range(size)
     unlabeled = tf.math.unsorted_segment_min(tf.cast(zero, tf.int32), sample_ids, size)
     return tf.where(tf.gather(unlabeled, sample_ids) > 0, UNLABELED, own_class)
 
 
-def _labels_are_less(labels: tf.Tensor, rows: tf.Tensor, replicas: int) -> bool:
-    """Tells whether everyone's labels are fewer bytes to send than the moments of target.py."""
+def _gathering_labels_is_cheaper(labels: tf.Tensor, rows: tf.Tensor, replicas: int) -> bool:
+    """Returns whether all labels are fewer bytes to send than the moments of `label_sums`."""
     label_bytes = replicas * labels.shape[0] * labels.dtype.size
-    # Two float64 moments for every class; adding up sends each of them out and back.
+    # Two float64 moments per class and dimension. An all-reduce sends each of them twice.
     moment_bytes = 2 * 2 * rows.shape[1] * tf.float64.size
     return label_bytes <= moment_bytes

@@ -1,4 +1,4 @@
-"""Whether the anchors of a batch of single views have positives."""
+"""A warning for batches without positives."""
 
 import warnings
 from typing import Any
@@ -9,31 +9,31 @@ from supcon_tf.labels import UNLABELED
 
 
 def warn_without_positives(labels: np.ndarray[Any, Any], stacklevel: int) -> bool:
-    """Warns if a loss of 0 would look perfect: no anchor has a positive.
+    """Warns if no anchor of a batch has a positive, because its loss of 0 would look perfect.
 
     Args:
-        labels: of the batch, one view of each sample: class ids `[batch]` or label rows
-            `[batch, classes]`.
-        stacklevel: as of `warnings.warn`, seen from the caller.
+        labels: labels of a batch with one view per sample: class ids `[batch]` or label
+            distributions `[batch, classes]`.
+        stacklevel: as in `warnings.warn`, counted from the caller.
 
     Returns:
-        Whether it did.
+        Whether it warned.
     """
     if not len(labels) or _have_positive(labels).any():
         return False
     warnings.warn(
-        f"No anchor of the batch has a positive (0 of {len(labels)}): there is one view of each "
-        "sample, and no other sample of its class. The loss of such an anchor is 0, and nothing is "
-        "learned from it. Pass two or more views of each sample, [batch, views, ...], or larger "
-        "batches, or batches that are drawn by class.",
+        f"No anchor of the batch has a positive (0 of {len(labels)}), because every sample has one "
+        "view and a class of its own. The loss of such an anchor is 0, and the model learns nothing"
+        " from it. Pass two or more views per sample, [batch, views, ...], larger batches, or "
+        "batches that are drawn by class.",
         stacklevel=stacklevel + 1,
     )
     return True
 
 
 def _have_positive(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Tells which rows share a label with another row."""
+    """Returns for every row whether another row shares its label, or a part of it."""
     if labels.ndim == 2:
         return (labels * (labels.sum(axis=0) - labels)).sum(axis=1) > 0
-    _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return (counts[place] > 1) & (labels != UNLABELED)
+    _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return (counts[inverse] > 1) & (labels != UNLABELED)

@@ -9,7 +9,7 @@ from supcon_tf._checks import check_choice, check_integer
 from supcon_tf.losses.contrastive import ContrastiveLoss, References
 from supcon_tf.losses.gathered_rows import gather_rows
 from supcon_tf.losses.positives import warn_without_positives
-from supcon_tf.losses.temperature import Temperature, value_of
+from supcon_tf.losses.temperature import Temperature, current_temperature
 from supcon_tf.similarity.masks import make_anchor_and_contrast_rows, make_rows
 from supcon_tf.similarity.row_losses import DENOMINATORS, SUMMATIONS, supcon
 
@@ -18,17 +18,19 @@ from supcon_tf.similarity.row_losses import DENOMINATORS, SUMMATIONS, supcon
 class SupConLoss(ContrastiveLoss):
     r"""Supervised contrastive loss, with the sum over positives outside the logarithm.
 
-    For the projections $z$ of all views in the batch, each anchor $i$ costs
+    For the projections $z$ of all views in the batch, the loss of anchor $i$ is
 
     $$\ell_i = \frac{-1}{|P(i)|} \sum_{p \in P(i)}
         \log \frac{\exp(z_i \cdot z_p / \tau)}{\sum_{a \in A(i)} \exp(z_i \cdot z_a / \tau)}$$
 
-    where $A(i)$ are all other rows and $P(i)$ those of the same class or of the same sample. The
-    paper sums over anchors; here, as in both official implementations, a sample's loss is the mean
-    over its anchor views and Keras reduces over the batch. An anchor without a positive has loss 0
-    and counts in the mean; `supcon_tf.metrics.positive_fraction` is the share of the others. If all
-    projections are equal the loss is `log(batch * views - 1)`: a training that stays at this value
-    has collapsed.
+    where $A(i)$ are all other rows and $P(i)$ the other rows of the same class or the same sample.
+    The paper sums over anchors. Here, as in both official implementations, the loss of a sample is
+    the mean over its anchor views, and Keras reduces over the batch. An anchor without positives
+    has loss 0 and is included in the mean; `supcon_tf.metrics.positive_fraction` is the fraction of
+    samples that share their class with another one. If all projections are equal, the loss is
+    `log(batch * views - 1)`: a training that stays at this value has collapsed.
+
+    `contrast` compares a batch with other rows, such as a queue.
 
     Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2
     (https://arxiv.org/abs/2004.11362).
@@ -41,50 +43,49 @@ class SupConLoss(ContrastiveLoss):
         0.3231
 
     Args:
-        temperature: tau, above 0. The softmax over the similarities sharpens as it falls. A number;
-            a schedule of the step, such as `keras.optimizers.schedules.PolynomialDecay`, in the
-            contrastive models of this library; or a `keras.Variable` that a callback assigns. No
-            value needs a new compilation.
+        temperature: tau, above 0; lower values sharpen the softmax over the similarities. A number;
+            a schedule of the training step, such as `keras.optimizers.schedules.PolynomialDecay`,
+            in the contrastive models of this library; or a `keras.Variable` that a callback
+            assigns. A new value never recompiles the training step.
         summation: `"outside"` for the equation above; `"inside"` to take the mean over positives
-            inside the logarithm (Eq. 3, which trains worse: 67.4 % against 78.7 % on ImageNet).
-        denominator: `"all"` for the equation above; `"one_positive"` to leave only the positive of
-            the numerator and the negatives in the denominator; `"only_negatives"` to leave only the
-            negatives, which makes negative losses possible.
-        anchors: `"all_views"`, or `"first_view"` to take only the first view of each sample as an
-            anchor, compared with all views as before.
-        positives_cap: `None`, or the largest number of positives besides the anchor's own other
-            views, a multiple of the number of views: the views of the first samples of the class in
-            the batch. Further ones count neither as positives nor in the denominator. 0 keeps the
-            own views only.
-        base_temperature: `None` leaves the loss as in the equation. A number multiplies it by
-            `temperature / base_temperature`, which scales the gradient (as a learning rate would)
-            and changes nothing else: 1.0 gives the official TensorFlow code with
-            `scale_by_temperature`, 0.07 the reference PyTorch code.
-        normalize: whether to divide the embeddings by their length first. Set it to `False` only
-            if they already have unit length.
-        cross_replica: under a strategy with several replicas, whether anchors are compared with the
-            rows of all replicas, which gives the loss and the gradient of the global batch, or only
-            with those of their own replica. The batch size must then be static, and the same on
-            every replica.
-        block_size: the largest number of rows and of columns of the similarity matrix that exist at
-            the same time, 1024 by default; it changes speed and memory only.
+            inside the logarithm (Eq. 3), which trains worse: 67.4 % instead of 78.7 % on ImageNet.
+        denominator: `"all"` for the equation above; `"one_positive"` to sum over the negatives and
+            the positive of the numerator; `"only_negatives"` to sum over the negatives, so that the
+            loss can be negative.
+        anchors: `"all_views"`, or `"first_view"` to use only the first view of each sample as an
+            anchor. Anchors are compared with all views in both cases.
+        positives_cap: the largest number of positives from other samples per anchor, a multiple of
+            the number of views; `None` for no limit. An anchor keeps the views of the first samples
+            of its class in the batch. The views of further samples of its class are neither
+            positives nor part of the denominator. With 0, the only positives are the other views of
+            the anchor's sample.
+        base_temperature: a number multiplies the loss by `temperature / base_temperature`, which
+            only scales the gradient, as a learning rate would; `None` leaves the loss as in the
+            equation. 1.0 reproduces the official TensorFlow code with `scale_by_temperature`, and
+            0.07 the reference PyTorch code.
+        normalize: whether to scale the embeddings to unit length first. Set it to `False` only if
+            they already have unit length.
+        cross_replica: on several replicas, whether to compare anchors with the rows of all
+            replicas, which gives the loss and the gradient of the global batch, or only with the
+            rows of their own replica. The batch size must be static and equal on all replicas.
+        block_size: the largest number of rows and of columns of the similarity matrix in memory at
+            the same time, 1024 by default. It affects speed and memory only.
         product_dtype: `"bfloat16"` to round embeddings to bfloat16 before they are multiplied,
-            which accelerators do faster. Measured with 2048 unit rows of 128 numbers, it moves dot
-            products by up to 0.002, and the loss of a sample by up to 0.004 at a temperature of 0.1
-            and by up to 0.06 at 0.01. `None` multiplies in the dtype of the loss.
-        reduction: `"sum_over_batch_size"`, `"mean"`, `"sum"`, `"mean_with_sample_weight"` or
-            `None` (one value per sample).
+            which is faster on accelerators. Measured with 2048 unit rows of 128 numbers, it changes
+            dot products by up to 0.002, and the loss of a sample by up to 0.004 at a temperature of
+            0.1 and by up to 0.06 at 0.01. `None` multiplies in the dtype of the loss.
+        reduction: `"sum_over_batch_size"`, `"mean"`, `"sum"`, `"mean_with_sample_weight"`, or
+            `None` for one loss per sample.
         name: name of the loss.
-        dtype: dtype to compute in, Keras's float type (float32) by default.
+        dtype: dtype of the computation, Keras's float type (float32) by default.
 
     Call arguments:
-        - `y_true`: labels. Integer class ids of shape `[batch]` or `[batch, 1]`: any integers, of
-          which -1 marks a sample without a label, whose only positives are its own other views. Or
-          one-hot rows `[batch, classes]` with two or more columns, where an all-zero row has no
-          label.
-        - `y_pred`: embeddings of shape `[batch, dim]` (one view) or `[batch, views, dim]`.
-        - `sample_weight`: optional `[batch]` weights of the anchors. A weight of 0 removes a sample
-          as an anchor, not from the rows that others are compared with.
+        - `y_true`: labels. Integer class ids `[batch]` or `[batch, 1]`, -1 for an unlabeled sample,
+          whose only positives are its own other views. Or one-hot rows `[batch, classes]` with two
+          or more columns, all zero for an unlabeled sample.
+        - `y_pred`: embeddings `[batch, dim]` (one view) or `[batch, views, dim]`.
+        - `sample_weight`: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar. A
+          sample of weight 0 is no anchor, but other anchors are still compared with it.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.
@@ -138,39 +139,40 @@ class SupConLoss(ContrastiveLoss):
         *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
-        """Computes the equation for each view of each sample."""
+        """Computes the equation for every row as an anchor."""
         if tf.executing_eagerly() and references is None and views == 1 and not self._has_warned:
             self._has_warned = len(labels) > 1 and warn_without_positives(labels.numpy(), 4)
         ranked = self.positives_cap is not None
-        columns = None
+        contrasts = None
         if references is not None:
             z, ref_labels, ref_sample_ids, mask = references
-            anchors, columns = make_anchor_and_contrast_rows(
+            anchors, contrasts = make_anchor_and_contrast_rows(
                 rows, labels, sample_ids, z, ref_labels, ref_sample_ids, ranked, mask
             )
         elif replica is not None:
-            anchors, columns = gather_rows(rows, labels, sample_ids, replica, ranked)
+            anchors, contrasts = gather_rows(rows, labels, sample_ids, replica, ranked)
         else:
             anchors = make_rows(rows, labels, sample_ids, ranked)
         return supcon(
             anchors,
-            columns,
-            value_of(self.temperature),
+            contrasts,
+            current_temperature(self.temperature),
             summation=self.summation,
             denominator=self.denominator,
-            positives_cap=self._capped_samples(views),
+            positives_cap=self._max_positive_samples(views),
             unit_length=self.normalize,
             block_size=self.block_size,
             product_dtype=self.product_dtype,
             replica=replica,
         )
 
-    def _capped_samples(self, views: int | tf.Tensor) -> int | None:
+    def _max_positive_samples(self, views: int | tf.Tensor) -> int | None:
+        """Converts `positives_cap` from views to samples."""
         if self.positives_cap is None:
             return None
         if not isinstance(views, int) or self.positives_cap % views:
             raise ValueError(
-                "`positives_cap` must be a multiple of the number of views, which must be known. "
+                "`positives_cap` must be a multiple of the number of views, which must be static. "
                 f"Received: positives_cap={self.positives_cap}, views={views}"
             )
         return self.positives_cap // views

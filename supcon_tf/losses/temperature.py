@@ -15,15 +15,15 @@ Temperature: TypeAlias = float | LearningRateSchedule | keras.Variable | tf.Vari
 
 _VARIABLES = (keras.Variable, tf.Variable)
 
-# Of each thread its own: replicas trace their steps in threads that wait for each other.
+# A context variable is local to its thread. Replicas trace their steps in separate threads.
 _step: contextvars.ContextVar[Any] = contextvars.ContextVar("step", default=None)
 
 
-def checked(temperature: Any) -> Temperature:
-    """Returns a temperature that a loss can take.
+def check_temperature(temperature: Any) -> Temperature:
+    """Returns a valid temperature, as a Python number if it is a number.
 
     Raises:
-        ValueError: if it is neither a number above 0, a schedule nor a variable.
+        ValueError: if it is neither a number above 0 nor a schedule nor a variable.
     """
     if isinstance(temperature, (LearningRateSchedule, *_VARIABLES)):
         return temperature
@@ -32,10 +32,10 @@ def checked(temperature: Any) -> Temperature:
 
 @contextlib.contextmanager
 def at_step(step: Any) -> Iterator[None]:
-    """Lets schedules see the step, while the `with` block computes losses.
+    """Sets the training step at which losses inside the `with` block evaluate schedules.
 
     Args:
-        step: how many steps have been made, a number or a variable such as `optimizer.iterations`.
+        step: the number of completed steps: a number, or a variable such as `optimizer.iterations`.
     """
     token = _step.set(step)
     try:
@@ -44,11 +44,15 @@ def at_step(step: Any) -> Iterator[None]:
         _step.reset(token)
 
 
-def value_of(temperature: Temperature) -> float | tf.Tensor:
-    """Returns the value of a temperature: a number, or a scalar tensor that is NaN if not above 0.
+def current_temperature(temperature: Temperature) -> float | tf.Tensor:
+    """Returns the present value of a temperature.
 
     Args:
-        temperature: as from `checked`.
+        temperature: a temperature, from `check_temperature`.
+
+    Returns:
+        A number if the temperature is a number. Otherwise a scalar tensor without a gradient, which
+        is NaN if the value is not above 0.
 
     Raises:
         ValueError: for a schedule outside of `at_step`.
@@ -59,9 +63,9 @@ def value_of(temperature: Temperature) -> float | tf.Tensor:
         value = tf.convert_to_tensor(temperature)
     elif _step.get() is None:
         raise ValueError(
-            "`temperature` may be a schedule in the contrastive models of supcon_tf, which know the"
-            " step; elsewhere pass a `keras.Variable` and let a callback assign it. Received: "
-            f"temperature={temperature!r}"
+            "`temperature` can be a schedule only in the contrastive models of supcon_tf, which "
+            "know the training step. In other models pass a `keras.Variable` and let a callback "
+            f"assign it. Received: temperature={temperature!r}"
         )
     else:
         value = tf.convert_to_tensor(temperature(_step.get()))
@@ -69,15 +73,15 @@ def value_of(temperature: Temperature) -> float | tf.Tensor:
     return tf.where(value > 0, value, tf.constant(float("nan"), value.dtype))
 
 
-def variables_of(temperature: Temperature) -> list[tf.Variable]:
-    """Returns the variable of a temperature, if it is one."""
+def temperature_variables(temperature: Temperature) -> list[tf.Variable]:
+    """Returns a list of the temperature if it is a variable, and an empty list otherwise."""
     if isinstance(temperature, keras.Variable):
         return [temperature.value]
     return [temperature] if isinstance(temperature, tf.Variable) else []
 
 
-def serialize(temperature: Temperature) -> Any:
-    """Returns what a configuration holds; of a variable its present value."""
+def serialize_temperature(temperature: Temperature) -> Any:
+    """Returns a temperature as it is stored in a config; a variable is stored by its value."""
     if isinstance(temperature, LearningRateSchedule):
         return keras.saving.serialize_keras_object(temperature)
     if isinstance(temperature, _VARIABLES):
@@ -85,8 +89,8 @@ def serialize(temperature: Temperature) -> Any:
     return temperature
 
 
-def deserialize(config: Any) -> Temperature:
-    """Undoes `serialize`."""
+def deserialize_temperature(config: Any) -> Temperature:
+    """Returns the temperature that `serialize_temperature` stored."""
     if isinstance(config, dict) and "variable" in config:
         return keras.Variable(config["variable"], trainable=False, name="temperature")
     if isinstance(config, dict):
