@@ -48,7 +48,16 @@ Examples:
 """
 
 from supcon_tf import _requirements  # noqa: F401, I001  (before what needs them)
-from supcon_tf import augmentation, callbacks, data, distribution, evaluation, metrics, optimizers
+from supcon_tf import (
+    augmentation,
+    callbacks,
+    data,
+    distribution,
+    encoders,
+    evaluation,
+    metrics,
+    optimizers,
+)
 from supcon_tf._version import __version__
 from supcon_tf.losses import (
     GeneralizedSupConLoss,
@@ -65,7 +74,6 @@ from supcon_tf.models import (
     MixingLayer,
     MomentumSupConModel,
     SupConModel,
-    encoders,
     projection_head,
 )
 from supcon_tf.optimizers import LARS

@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from supcon_tf._checks import check_choice
-from supcon_tf.models.l2_normalization import L2Normalization
+from supcon_tf.encoders.l2_normalization import L2Normalization
 
 
 class _Architecture(NamedTuple):

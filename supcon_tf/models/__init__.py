@@ -1,10 +1,10 @@
-"""Encoders, projection heads and the models that train them."""
+"""Models that train an encoder, and the projection head."""
 
-from supcon_tf import encoders
-from supcon_tf.models.averaged_model import AveragedCrossEntropyModel
-from supcon_tf.models.cross_entropy_model import CrossEntropyModel, LinearClassifier
+from supcon_tf.models.averaged_cross_entropy_model import AveragedCrossEntropyModel
+from supcon_tf.models.cross_entropy_model import CrossEntropyModel
 from supcon_tf.models.heads import projection_head
 from supcon_tf.models.joint_model import JointSupConModel
+from supcon_tf.models.linear_classifier import LinearClassifier
 from supcon_tf.models.mixing_layer import MixingLayer
 from supcon_tf.models.momentum_model import MomentumSupConModel
 from supcon_tf.models.supcon_model import SupConModel
@@ -17,6 +17,5 @@ __all__ = [
     "MixingLayer",
     "MomentumSupConModel",
     "SupConModel",
-    "encoders",
     "projection_head",
 ]

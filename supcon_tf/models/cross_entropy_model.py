@@ -1,4 +1,4 @@
-"""Classifiers on encoders: a linear one on a frozen encoder, and the cross-entropy baseline."""
+"""The cross-entropy baseline."""
 
 import inspect
 from typing import Any
@@ -13,9 +13,9 @@ from supcon_tf.models.encoder_model import EncoderModel
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
 class CrossEntropyModel(EncoderModel):
-    """An encoder and a linear layer on top, trained together: the baseline of the paper.
+    """An encoder and a linear layer, trained together: the baseline of the paper.
 
-    It takes whatever the encoder takes, dicts and lists of several inputs included.
+    The model takes the inputs of the encoder, including a dict or list of several arrays.
 
     Examples:
         >>> import keras, numpy as np, supcon_tf
@@ -28,7 +28,7 @@ class CrossEntropyModel(EncoderModel):
 
     Args:
         encoder: a built model from images to representations `[batch, dim]`.
-        num_classes: how many classes, at least 2.
+        num_classes: number of classes, at least 2.
         name: name of the model.
 
     Raises:
@@ -51,10 +51,10 @@ class CrossEntropyModel(EncoderModel):
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any
     ) -> None:
-        """Configures the training, as `keras.Model.compile` does.
+        """Configures the model for training, see `keras.Model.compile`.
 
         Raises:
-            ValueError: if `loss` takes probabilities, which the model's logits are not.
+            ValueError: if `loss` takes probabilities. The model returns logits.
         """
         for part in tf.nest.flatten(loss):
             if part is not None and _takes_probabilities(keras.losses.get(part)):
@@ -66,7 +66,7 @@ class CrossEntropyModel(EncoderModel):
         super().compile(optimizer, loss, *args, **kwargs)
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""
+        """Computes the logits `[batch, num_classes]` of images `[batch, ...]`."""
         return self.head(self.encoder(images, training=training))
 
     def get_config(self) -> dict[str, Any]:
@@ -84,92 +84,8 @@ class CrossEntropyModel(EncoderModel):
         return cls(**{**config, "encoder": encoder})
 
 
-@keras.saving.register_keras_serializable(package="supcon_tf")
-class LinearClassifier(CrossEntropyModel):
-    """A linear layer trained on a frozen encoder: how representations are judged.
-
-    Nothing of the encoder changes in `fit`. It is used as in inference, batch normalization with
-    its moving statistics included, unless `batch_statistics` says otherwise.
-
-    Reference: Khosla et al., 2020, section 4 (https://arxiv.org/abs/2004.11362).
-
-    Examples:
-        >>> import numpy as np, supcon_tf
-        >>> encoder = supcon_tf.encoders.resnet(10, stem="cifar", width=0.125)
-        >>> classifier = supcon_tf.LinearClassifier(encoder, num_classes=10)
-        >>> [tuple(weight.shape) for weight in classifier.trainable_weights]
-        [(64, 10), (10,)]
-
-    Args:
-        encoder: a built model from images to representations `[batch, dim]`.
-        num_classes: how many classes, at least 2.
-        batch_statistics: whether the encoder is used as in training while the linear layer trains,
-            with dropout and the statistics of the batch, as in the official TensorFlow code; its
-            moving statistics, which `evaluate` and `predict` use, stay as they are. The reference
-            PyTorch code uses it as in inference.
-        name: name of the model.
-
-    Raises:
-        ValueError: as `CrossEntropyModel` does.
-    """
-
-    def __init__(
-        self,
-        encoder: keras.Model,
-        num_classes: int,
-        *,
-        batch_statistics: bool = False,
-        name: str | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(encoder, num_classes, name=name, **kwargs)
-        self.batch_statistics = batch_statistics
-
-    @property
-    def trainable_variables(self) -> list[keras.Variable]:
-        """The linear layer's."""
-        return self.head.trainable_variables if self.trainable else []
-
-    @property
-    def trainable_weights(self) -> list[keras.Variable]:
-        """The linear layer's."""
-        return self.trainable_variables
-
-    @property
-    def non_trainable_variables(self) -> list[keras.Variable]:
-        """All others, which the encoder's are."""
-        return self._without_trainable(self.variables)
-
-    @property
-    def non_trainable_weights(self) -> list[keras.Variable]:
-        """All others, which the encoder's are."""
-        return self._without_trainable(self.weights)
-
-    def _without_trainable(self, variables: list[keras.Variable]) -> list[keras.Variable]:
-        trainable = {id(variable) for variable in self.trainable_variables}
-        return [variable for variable in variables if id(variable) not in trainable]
-
-    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""
-        if training and self.batch_statistics:
-            # Without a state of its own, the encoder only returns its new moving statistics.
-            representations, _ = self.encoder.stateless_call(
-                [variable.value for variable in self.encoder.trainable_variables],
-                [variable.value for variable in self.encoder.non_trainable_variables],
-                images,
-                training=True,
-            )
-        else:
-            representations = self.encoder(images, training=False)
-        return self.head(tf.stop_gradient(representations))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that rebuild this model."""
-        return {**super().get_config(), "batch_statistics": self.batch_statistics}
-
-
 def _takes_probabilities(loss: Any) -> bool:
-    """Tells whether a loss of Keras is one of probabilities."""
+    """Returns whether a loss of Keras takes probabilities; of other losses nothing is known."""
     if isinstance(loss, keras.losses.Loss):
         from_logits = loss.get_config().get("from_logits")
     elif callable(loss):

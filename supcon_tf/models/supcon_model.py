@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_choice, check_integer, check_positive
+from supcon_tf.encoders.l2_normalization import L2Normalization
 from supcon_tf.labels import to_soft_labels
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
@@ -25,7 +26,6 @@ from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.gradient_cache import map_micro_batches, project_in_micro_batches
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.hyperparameter import Hyperparameter
-from supcon_tf.models.l2_normalization import L2Normalization
 from supcon_tf.models.mixing_layer import MixingLayer
 from supcon_tf.models.unlabeled import (
     require_no_distributions,

@@ -84,14 +84,3 @@ def test_the_weight_of_a_teacher_can_be_set_between_evaluations():
         losses.append(model.evaluate(VIEWS, np.eye(4)[IDS], return_dict=True, verbose=0))
     distillation = losses[0]["distillation_loss"]
     assert losses[1]["loss"] - losses[0]["loss"] == pytest.approx(2 * distillation, rel=1e-5)
-
-
-def test_a_linear_classifier_counts_all_weights():
-    model = supcon_tf.LinearClassifier(dense(), 4)
-    assert len(model.trainable_weights) == len(model.non_trainable_weights) == 2
-    lines = []
-    model.summary(print_fn=lines.append)
-    text = "\n".join(lines)
-    assert "Total params: 70" in text
-    assert "Trainable params: 28" in text
-    assert "Non-trainable params: 42" in text

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from supcon_tf.models.l2_normalization import L2Normalization
+from supcon_tf.encoders.l2_normalization import L2Normalization
 from supcon_tf.similarity.normalization import l2_normalize
 
 LENGTHS = np.array([1, 1e-3, 1e-5, 1e-9, 1e-30, 1e30, 0])

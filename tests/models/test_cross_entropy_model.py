@@ -19,7 +19,8 @@ def small_encoder():
     )
 
 
-def half_bright_images(samples):
+def images_and_labels(samples):
+    """Images of class 1 have a bright upper half."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, size=samples)
     images = 0.2 * rng.random([samples, 8, 8, 1])
@@ -27,43 +28,8 @@ def half_bright_images(samples):
     return images.astype("float32"), labels
 
 
-@pytest.mark.parametrize("batch_statistics", [False, True])
-def test_only_the_last_layer_of_a_linear_classifier_trains(batch_statistics):
-    images, labels = half_bright_images(64)
-    encoder = small_encoder()
-    before = encoder.get_weights()
-    model = LinearClassifier(encoder, 2, batch_statistics=batch_statistics)
-    model.compile(keras.optimizers.Adam(0.1), loss=LOSS, metrics=["accuracy"])
-    history = model.fit(images, labels, epochs=10, verbose=0).history
-    assert history["accuracy"][-1] > 0.95
-    assert len(model.trainable_variables) == 2
-    # Batch normalization's moving statistics are among these weights.
-    for weight, old in zip(encoder.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, old)
-
-
-def test_linear_classifier_is_a_linear_function_of_representations():
-    images, _ = half_bright_images(8)
-    model = LinearClassifier(small_encoder(), 3)
-    representations = model.encoder(images, training=False)
-    expected = representations @ model.head.kernel + model.head.bias
-    for training in (False, True):
-        np.testing.assert_allclose(model(images, training=training), expected, atol=1e-5)
-
-
-def test_batch_statistics_are_those_of_training():
-    images, _ = half_bright_images(8)
-    images = 5 * images + 1  # far from the moving statistics, which are those of a normal variable
-    model = LinearClassifier(small_encoder(), 3, batch_statistics=True)
-    as_in_inference = model(images, training=False)
-    as_in_training = model(images, training=True)
-    expected = model.encoder(images, training=True) @ model.head.kernel + model.head.bias
-    np.testing.assert_allclose(as_in_training, expected, atol=1e-5)
-    assert np.abs(as_in_training - as_in_inference).max() > 0.1
-
-
-def test_cross_entropy_trains_the_encoder():
-    images, labels = half_bright_images(64)
+def test_fit_trains_the_encoder():
+    images, labels = images_and_labels(64)
     encoder = small_encoder()
     before = encoder.get_weights()
     model = CrossEntropyModel(encoder, 2)
@@ -77,14 +43,14 @@ def test_cross_entropy_trains_the_encoder():
 @pytest.mark.parametrize("kind", [CrossEntropyModel, LinearClassifier])
 def test_logits_are_float32(kind):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    images, _ = half_bright_images(2)
+    images, _ = images_and_labels(2)
     assert kind(small_encoder(), 3)(images).dtype == "float32"
 
 
 @pytest.mark.versions
 @pytest.mark.parametrize("kind", [CrossEntropyModel, LinearClassifier])
 def test_save_and_load(tmp_path, kind):
-    images, labels = half_bright_images(16)
+    images, labels = images_and_labels(16)
     model = kind(small_encoder(), 2)
     model.compile("sgd", loss=LOSS, metrics=["accuracy"])
     model.fit(images, labels, verbose=0)
@@ -99,12 +65,7 @@ def test_save_and_load(tmp_path, kind):
 @pytest.mark.parametrize("num_classes", [1, 0, 2.5, "10"])
 def test_bad_number_of_classes(num_classes):
     with pytest.raises(ValueError, match="`num_classes`.*Received"):
-        LinearClassifier(small_encoder(), num_classes)
-
-
-def test_a_number_of_classes_that_numpy_counted():
-    model = LinearClassifier(small_encoder(), np.array([0, 2, 1]).max() + 1)
-    assert type(model.get_config()["num_classes"]) is int
+        CrossEntropyModel(small_encoder(), num_classes)
 
 
 def test_bad_encoder():
@@ -124,7 +85,7 @@ def test_bad_encoder():
     ],
 )
 def test_a_loss_of_probabilities_is_refused(loss):
-    model = LinearClassifier(
+    model = CrossEntropyModel(
         keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)]), num_classes=2
     )
     with pytest.raises(ValueError, match=r"`loss` must take logits.*from_logits=True.*Received"):

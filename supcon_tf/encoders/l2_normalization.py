@@ -1,4 +1,4 @@
-"""Normalization of representations and projections."""
+"""L2 normalization as a layer."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from supcon_tf.similarity.normalization import l2_normalize
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
 class L2Normalization(keras.layers.Layer):
-    """Divides rows by their length, as the losses do.
+    """Scales rows to unit length, in the same way as the losses.
 
-    Unlike `keras.layers.UnitNormalization`, whose gradient at a row of zeros is 1e12, its gradient
-    is bounded, see `supcon_tf.similarity.normalization.l2_normalize`.
+    The gradient is bounded, see `supcon_tf.similarity.normalization.l2_normalize`. That of
+    `keras.layers.UnitNormalization` reaches 1e12 at a row of zeros.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns rows of unit length; rows of zeros stay zero."""
+        """Returns rows of unit length; rows of zeros remain zero."""
         return l2_normalize(inputs)
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:

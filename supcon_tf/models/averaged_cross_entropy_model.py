@@ -1,4 +1,4 @@
-"""A classifier that keeps an average of its weights over the steps of its training."""
+"""A classifier with an exponential moving average of its weights."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from supcon_tf.models.hyperparameter import Hyperparameter
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
 class AveragedCrossEntropyModel(CrossEntropyModel):
-    r"""A cross-entropy model that is used with an exponential moving average of its weights.
+    r"""A cross-entropy model that predicts with an exponential moving average of its weights.
 
     After step $t = 1, 2, \dots$ all weights of the average, the moving statistics of batch
     normalization included, become
@@ -21,13 +21,13 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
     $$\bar\theta \leftarrow m_t \bar\theta + (1 - m_t) \theta, \qquad
         m_t = \min\Big(m, \frac{1 + t}{10 + t}\Big)$$
 
-    so that the average forgets the initial weights soon. `fit` trains $\theta$; the model called
-    with `training=False`, `evaluate` and `predict` use $\bar\theta$. `average` is a model of its
-    own, to save or to teach with.
+    The smaller momentum of the first steps lets the average forget the initial weights quickly.
+    `fit` trains $\theta$. `evaluate`, `predict` and calls with `training=False` use $\bar\theta$.
+    `average` is a model that can be saved on its own or used as a teacher.
 
     Reference: Tarvainen and Valpola, "Mean teachers are better role models", 2017, for classifiers
-    averaged over steps (https://arxiv.org/abs/1703.01780). The teachers of Kim et al., 2022, were
-    averaged and trained with Mixup and CutMix, as the names of their checkpoints say.
+    averaged over steps (https://arxiv.org/abs/1703.01780). The names of the checkpoints of Kim et
+    al., 2022, show that their teachers were averaged and trained with Mixup and CutMix.
 
     Examples:
         >>> import keras, numpy as np, supcon_tf
@@ -42,15 +42,15 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
 
     Args:
         encoder: a built model from images to representations `[batch, dim]`.
-        num_classes: how many classes, at least 2.
-        momentum: m, from 0 and below 1.
+        num_classes: number of classes, at least 2.
+        momentum: the momentum m of the average, at least 0 and below 1.
         name: name of the model.
 
     Attributes:
         average: a `CrossEntropyModel` with the averaged weights.
 
     Raises:
-        ValueError: as `CrossEntropyModel` does, or if `momentum` is not as described.
+        ValueError: under the conditions of `CrossEntropyModel`, or if `momentum` is out of range.
     """
 
     momentum = Hyperparameter(require_momentum)
@@ -76,19 +76,19 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
             weight.trainable = False
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Makes a step and moves the average towards the new weights."""
+        """Trains on one batch and updates the average."""
         logs = super().train_step(data)
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         momentum = tf.minimum(self.momentum, (1 + step) / (10 + step))
-        for trained, copy in (
+        for trained, average in (
             (self.encoder, self.average.encoder),
             (self.head, self.average.head),
         ):
-            update_ema(list(zip(trained.weights, copy.weights, strict=True)), momentum)
+            update_ema(list(zip(trained.weights, average.weights, strict=True)), momentum)
         return logs
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Classifies images `[batch, height, width, channels]`: `[batch, num_classes]` logits."""
+        """Computes the logits `[batch, num_classes]` of images `[batch, ...]`."""
         if training:
             return super().call(images, training=True)
         return self.average(images, training=False)
