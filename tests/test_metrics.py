@@ -20,7 +20,7 @@ def test_alignment(views):
 
 
 @pytest.mark.parametrize("views", [None, 2])
-def test_uniformity_against_the_definition(views):
+def test_uniformity_equals_the_definition(views):
     z = unit_rows(7, 5) if views is None else unit_rows(7, views, 5)
     first = z if views is None else z[:, 0]
     potentials = [
@@ -39,7 +39,7 @@ def test_uniformity_of_one_point_and_of_one_sample():
 
 
 @pytest.mark.parametrize("kind", ["ids", "column", "one-hot", "bool", "per view", "bool per view"])
-def test_labels_of_every_kind(kind):
+def test_labels_of_every_form(kind):
     ids = np.array([4, 4, 7, 7, 7, 2, -1, -1])
     z = np.eye(8)[:, :4] + 0.01 * unit_rows(8, 4)
     z[[1, 3, 4, 6, 7]] = z[[0, 2, 0, 2, 2]] + 1e-3
@@ -63,7 +63,7 @@ def test_labels_of_every_kind(kind):
     np.testing.assert_array_equal(actual, expected)
 
 
-def test_large_batches_are_compared_with_their_first_512_samples():
+def test_large_batches_use_their_first_512_samples():
     z, ids = unit_rows(700, 3), np.arange(700) % 5
     similarities = z @ z[:512].T
     similarities[np.arange(512), np.arange(512)] = -9
@@ -78,7 +78,7 @@ def test_large_batches_are_compared_with_their_first_512_samples():
 
 
 @pytest.mark.parametrize("compiled", [None, False, True])
-def test_projections_that_are_not_finite_have_no_figures(compiled):
+def test_nonfinite_projections_give_nan(compiled):
     z = tf.constant(np.full([4, 2, 3], np.nan), tf.float32)
     ids = tf.constant([0, 0, 1, 1])
     for metric in metrics.HEALTH[:3]:
@@ -88,7 +88,7 @@ def test_projections_that_are_not_finite_have_no_figures(compiled):
 
 @pytest.mark.parametrize("samples", [0, 1])
 def test_batches_without_other_samples(samples):
-    """A replica may get no sample of the last batch of an evaluation."""
+    """A replica can get no sample of the last batch of an evaluation."""
     z, ids = tf.ones([samples, 2, 3]), tf.zeros([samples], tf.int64)
     for metric in metrics.HEALTH:
         np.testing.assert_array_equal(metric(ids, z), np.zeros(samples))
@@ -99,7 +99,7 @@ def encoder():
 
 
 def test_in_fit_with_an_augmentation_layer():
-    """The metrics are built before the first step, for views and not for images."""
+    """Metrics are built before the first step, from the shapes of views instead of images."""
 
     def per_view(y_true, y_pred):
         return tf.reduce_sum(y_pred[:, 1] - y_pred[:, 0], axis=-1)
@@ -133,7 +133,7 @@ def test_sample_weights_apply(jit_compile):
     assert logs["uniformity"] == pytest.approx(uniformity, rel=1e-5)
 
 
-def test_positives_are_looked_for_on_all_replicas(two_replicas):
+def test_positive_fraction_on_two_replicas(two_replicas):
     with two_replicas.scope():
         model = supcon_tf.SupConModel(encoder())
         model.compile("sgd", loss=supcon_tf.SupConLoss(), metrics=[metrics.positive_fraction])

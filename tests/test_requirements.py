@@ -16,17 +16,17 @@ pytestmark = pytest.mark.versions
 
 
 @pytest.mark.parametrize("version", ["3.10.0", "3.15.1", "4.0.0rc1"])
-def test_what_is_enough(version):
+def test_supported_versions_of_keras(version):
     require_keras(version, "tensorflow")
 
 
 @pytest.mark.parametrize("version", ["2.15.0", "3.9.2"])
-def test_keras_is_too_old(version):
+def test_an_old_keras_raises(version):
     with pytest.raises(ImportError, match=f"needs Keras 3.10 or newer.*Received: Keras {version}"):
         require_keras(version, "tensorflow")
 
 
-def test_another_backend_is_refused():
+def test_another_backend_raises():
     with pytest.raises(ImportError, match="KERAS_BACKEND=tensorflow.*Received: backend 'jax'"):
         require_keras("3.15.1", "jax")
 
@@ -51,15 +51,15 @@ def test_another_backend_is_refused():
         ),
     ],
 )
-def test_what_needs_an_extra_names_it(monkeypatch, module, call, message):
+def test_a_missing_package_names_its_extra(monkeypatch, module, call, message):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=re.escape(message)) as raised:
         call()
     assert raised.value.__cause__.name == module
 
 
-def imports_of_others(node):
-    """Packages that Python and the requirements do not bring, imported where nobody explains it."""
+def unguarded_imports(node):
+    """Returns optional packages that a syntax tree imports outside of `require_extra`."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         names = [alias.name for alias in node.names]
         packages = [node.module] if isinstance(node, ast.ImportFrom) else names
@@ -69,18 +69,18 @@ def imports_of_others(node):
         return set()
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return set()
-    return set().union(*map(imports_of_others, ast.iter_child_nodes(node)))
+    return set().union(*map(unguarded_imports, ast.iter_child_nodes(node)))
 
 
-def test_every_import_of_an_extra_names_it():
+def test_optional_imports_are_guarded():
     modules = list(pathlib.Path(supcon_tf.__file__).parent.rglob("*.py"))
     assert modules
     for module in modules:
-        assert not imports_of_others(ast.parse(module.read_text())), module
+        assert not unguarded_imports(ast.parse(module.read_text())), module
 
 
 def versions(requirements, operator):
-    """Names and versions, to three numbers: `2.19` is `2.19.0`, and so is `2.19.0.76`."""
+    """Returns names and versions of three numbers: `2.19` and `2.19.0.76` are `2.19.0`."""
     named = [
         (requirement.name, Version(specifier.version))
         for requirement in map(Requirement, requirements)
@@ -91,7 +91,7 @@ def versions(requirements, operator):
 
 
 def test_lowest_versions_are_the_bounds():
-    tomllib = pytest.importorskip("tomllib")  # of Python 3.11
+    tomllib = pytest.importorskip("tomllib")  # since Python 3.11
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     bounded = [*project["dependencies"], *extras["experiments"], *extras["test"]]

@@ -153,7 +153,7 @@ class ContrastiveLoss(EmbeddingLoss):
             batch_size *= replica.num_replicas_in_sync
         rows, sample_ids, views = self._to_rows(labels, embeddings)
         ref_rows, ref_indices, _ = self._to_rows(ref_labels, ref_embeddings)
-        # References that are no view of a sample of the batch get ids above those of the samples.
+        # References that are not views of a sample in the batch get ids above all of its samples.
         ref_sample_ids = tf.cast(ref_sample_ids, tf.int32)
         ref_sample_ids = tf.where(ref_sample_ids < 0, batch_size + ref_indices, ref_sample_ids)
         losses = self._row_losses(

@@ -21,7 +21,7 @@ class EmbeddingLoss(keras.losses.Loss):
     `_has_valid_labels`.
 
     If an embedding is not finite, all losses of the batch are NaN. XLA drops the checks of label
-    values, so the losses are NaN for invalid labels as well. Arguments are read-only after
+    values; invalid labels then make all losses NaN as well. Arguments are read-only after
     construction, because a compiled step would ignore a change.
     """
 

@@ -147,7 +147,13 @@ class GeneralizedSupConLoss(ContrastiveLoss):
                 dense_rank(tf.concat([sample_ids, ref_sample_ids], 0)),
             )
             anchors, contrasts = make_anchor_and_contrast_rows(
-                rows, classes[:size], sample_ids, z, classes[size:], ref_sample_ids, False, mask
+                rows,
+                classes[:size],
+                sample_ids,
+                z,
+                classes[size:],
+                ref_sample_ids,
+                present=mask,
             )
         elif replica is not None:
             first_class = replica.replica_id_in_sync_group * rows.shape[0]

@@ -74,7 +74,7 @@ def current_temperature(temperature: Temperature) -> float | tf.Tensor:
 
 
 def temperature_variables(temperature: Temperature) -> list[tf.Variable]:
-    """Returns a list of the temperature if it is a variable, and an empty list otherwise."""
+    """Returns the variables that a temperature reads: one, or none."""
     if isinstance(temperature, keras.Variable):
         return [temperature.value]
     return [temperature] if isinstance(temperature, tf.Variable) else []

@@ -13,12 +13,12 @@ def test_one_device_is_the_default_strategy():
     assert distribution.is_chief(tf.distribute.get_strategy())
 
 
-def test_another_name_is_refused():
+def test_an_unknown_name_raises():
     with pytest.raises(ValueError, match="must be one of.*Received: 'parallel'"):
         distribution.strategy("parallel")
 
 
-def test_multi_worker_needs_a_cluster(monkeypatch):
+def test_multi_worker_requires_a_cluster(monkeypatch):
     for name in ("TF_CONFIG", "SLURM_PROCID", "SLURM_STEP_NODELIST"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match="TF_CONFIG"):
@@ -53,7 +53,7 @@ def digits(context):
     )
 
 
-def test_several_workers_make_their_own_rows_without_end():
+def test_workers_load_their_own_rows_without_end():
     own = distribution.distribute_batches(Worker(), digits)
     assert own.cardinality() == tf.data.INFINITE_CARDINALITY
     rows = np.concatenate([views for views, _ in own.take(2)])
@@ -61,7 +61,7 @@ def test_several_workers_make_their_own_rows_without_end():
     np.testing.assert_array_equal(rows, views[32:64])
 
 
-def test_a_single_worker_makes_whole_batches():
+def test_a_single_worker_loads_whole_batches():
     whole = distribution.distribute_batches(tf.distribute.get_strategy(), digits)
     assert whole.element_spec[0].shape == (96, 2, 8, 8, 1)
     assert len(whole) == 1437 // 96

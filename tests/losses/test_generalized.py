@@ -51,26 +51,26 @@ MIXED = [[1, 0, 0], [0.7, 0.3, 0], [0, 1, 0], [0, 0.4, 0.6], [0, 0, 1], [0.5, 0,
         ),
     ],
 )
-def test_values_worked_out_by_hand(labels, temperature, expected):
+def test_values_computed_by_hand(labels, temperature, expected):
     loss = GeneralizedSupConLoss(temperature, reduction=None)
     np.testing.assert_allclose(loss(np.array(labels), PLANE), expected, rtol=1e-6, atol=6e-7)
 
 
-def test_one_row_of_labels_for_all_views_or_one_for_each():
+def test_labels_shared_by_views_or_one_per_view():
     features, labels = embeddings(7), np.random.default_rng(1).random([7, 4])
     shared = GeneralizedSupConLoss()(labels, features)
     repeated = GeneralizedSupConLoss()(np.repeat(labels[:, None], 2, axis=1), features)
     assert float(shared) == float(repeated)
 
 
-def test_samples_without_a_label():
-    # Zero in all views: as the id -1. The others are alone in their classes.
+def test_unlabeled_samples():
+    # Zero in all views is the same as class id -1.
     features, ids = embeddings(6), np.array([0, -1, 1, -1, 0, 2])
     one_hot = np.where(ids[:, None] < 0, 0, np.eye(3)[ids])
     expected = SupConLoss(reduction=None)(ids, features)
     actual = GeneralizedSupConLoss(reduction=None)(one_hot, features)
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
-    # A zero row beside a labeled one of the same sample has no positives, and is no positive.
+    # A zero view of a labeled sample has no positives, and is no positive of the other view.
     views = np.stack([one_hot[2:3], 0 * one_hot[2:3]], axis=1)
     alone = GeneralizedSupConLoss(reduction=None)(views, features[2:3])
     np.testing.assert_array_equal(alone, [0.0])

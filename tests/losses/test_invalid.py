@@ -1,4 +1,4 @@
-"""What is not finite, valid or there: NaN, zero or one sentence, never another number."""
+"""Losses of invalid or empty inputs: NaN, an error or 0, never another number."""
 
 import functools
 
@@ -29,8 +29,8 @@ MODES = {
     "graph": tf.function,
     "xla": functools.partial(tf.function, jit_compile=True),
 }
-# Every implementation once: tiles, sums over labels, and all pairs.
-A_FEW = [LOSSES[0], LOSSES[3], LOSSES[5]]
+# One loss per implementation: tiles, sums over labels, and all pairs.
+ONE_OF_EACH = [LOSSES[0], LOSSES[3], LOSSES[5]]
 every_mode = pytest.mark.parametrize("mode", MODES)
 
 
@@ -45,8 +45,8 @@ def value_and_gradient(loss, labels, x):
     return value, tape.gradient(value, x)
 
 
-def infinite_batches():
-    """Also with a row whose anchor has no positive: the last one is alone in its class."""
+def nonfinite_batches():
+    """Yields batches with one NaN or infinite value, also in row 2, which has no positives."""
     for row in (0, 2):
         for bad in (np.nan, -np.inf):
             x = np.random.default_rng(0).normal(size=[3, 4]).astype("float32")
@@ -55,23 +55,23 @@ def infinite_batches():
 
 
 @every_loss
-def test_not_finite_in_is_nan_out(loss, uncompiled):
+def test_nonfinite_embeddings_give_nan(loss, uncompiled):
     labels = labels_for(loss, tf.constant([0, 0, 1]))
-    for x in infinite_batches():
+    for x in nonfinite_batches():
         assert np.isnan(loss(labels, x))
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
-@pytest.mark.parametrize("loss", A_FEW, ids=lambda loss: loss.name)
-def test_not_finite_in_is_nan_out_of_a_graph(loss, mode):
+@pytest.mark.parametrize("loss", ONE_OF_EACH, ids=lambda loss: loss.name)
+def test_nonfinite_embeddings_give_nan_in_a_graph(loss, mode):
     labels = labels_for(loss, tf.constant([0, 0, 1]))
     function = MODES[mode](functools.partial(loss, labels))
-    for x in infinite_batches():
+    for x in nonfinite_batches():
         assert np.isnan(function(x))
 
 
 @every_mode
-def test_nan_among_references_is_nan_out(mode):
+def test_nonfinite_references_give_nan(mode):
     loss = supcon_tf.SupConLoss(reduction=None)
 
     @MODES[mode]
@@ -83,10 +83,10 @@ def test_nan_among_references_is_nan_out(mode):
 
 @pytest.mark.parametrize(
     ("loss", "options"),
-    [*((loss, {}) for loss in A_FEW), (LOSSES[0], {"jit_compile": True})],
+    [*((loss, {}) for loss in ONE_OF_EACH), (LOSSES[0], {"jit_compile": True})],
     ids=["supcon", "generalized", "triplet", "supcon-xla"],
 )
-def test_fit_reports_nan_and_stops(loss, options):
+def test_fit_logs_nan_and_stops(loss, options):
     x = np.random.default_rng(0).normal(size=[8, 4]).astype("float32")
     x[0] = np.nan
     labels = labels_for(loss, np.arange(8) % 4)
@@ -109,7 +109,7 @@ def test_fit_reports_nan_and_stops(loss, options):
         (supcon_tf.GeneralizedSupConLoss(), [[np.nan, 0.0], [1.0, 0.0], [0.0, 1.0]]),
     ],
 )
-def test_invalid_labels_raise_and_are_nan_under_xla(loss, labels, mode):
+def test_invalid_labels_raise_or_give_nan_under_xla(loss, labels, mode):
     labels, x = tf.constant(labels), tf.random.normal([3, 4])
     function = MODES[mode](lambda labels, x: loss(labels, x))
     if mode == "xla":
@@ -119,7 +119,7 @@ def test_invalid_labels_raise_and_are_nan_under_xla(loss, labels, mode):
             function(labels, x)
 
 
-def test_boolean_one_hot_rows():
+def test_boolean_one_hot_labels():
     rows, x = np.eye(3)[[0, 0, 1, 2]], tf.random.normal([4, 2, 5])
     for jit_compile in (False, True):
         function = tf.function(lambda y: supcon_tf.SupConLoss()(y, x), jit_compile=jit_compile)
@@ -142,7 +142,7 @@ def test_batches_without_pairs_are_finite(loss, count, uncompiled):
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
-@pytest.mark.parametrize("loss", A_FEW, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", ONE_OF_EACH, ids=lambda loss: loss.name)
 def test_empty_batches_are_finite_in_a_graph(loss, mode):
     assert_finite(loss, 0, MODES[mode](functools.partial(value_and_gradient, loss)))
 
@@ -167,8 +167,8 @@ def test_anchors_without_references_have_loss_0(loss, size, mode):
     np.testing.assert_array_equal(d_references, np.zeros([size, 4]))
 
 
-def test_one_row_on_each_replica_counts_no_contrasts(two_replicas):
-    """Not compared across replicas, a single row has no contrasts, of which its loss is a mean."""
+def test_one_row_per_replica_has_loss_0(two_replicas):
+    """With `cross_replica=False` a single row has no contrasts to average over."""
     loss = supcon_tf.GeneralizedSupConLoss(weighting="contrast_count", cross_replica=False)
     labels, x = tf.constant([[1.0, 0.0]]), tf.constant([[0.6, 0.8]])
     value, gradient = two_replicas.run(lambda: value_and_gradient(loss, labels, x))
@@ -176,7 +176,7 @@ def test_one_row_on_each_replica_counts_no_contrasts(two_replicas):
         np.testing.assert_array_equal(part, np.zeros(part.shape))
 
 
-def test_one_zero_row_does_not_destroy_a_training():
+def test_a_zero_row_does_not_break_training():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 5, 256)
     x = (rng.normal(size=(256, 20)) + 2 * np.eye(20)[labels]).astype("float32")
@@ -189,20 +189,20 @@ def test_one_zero_row_does_not_destroy_a_training():
 
 
 @pytest.mark.parametrize("shape", [(4, 1, 1), (4, 2), (1,), (3,), (2, 4)])
-def test_sample_weights_of_other_shapes(shape):
+def test_bad_shapes_of_sample_weights(shape):
     labels, x = np.array([0, 0, 1, 1]), tf.random.normal([4, 2, 3])
     with pytest.raises(ValueError, match="one weight per sample.*Received"):
         supcon_tf.SupConLoss()(labels, x, sample_weight=np.ones(shape))
 
 
-def test_sample_weights_as_a_column_and_as_one_number():
+def test_sample_weights_as_a_column_or_a_scalar():
     labels, x, loss = np.array([0, 0, 1, 1]), tf.random.normal([4, 2, 3]), supcon_tf.SupConLoss()
     weights = np.array([1.0, 2, 3, 4])
     assert loss(labels, x, weights) == loss(labels, x, weights[:, None])
     np.testing.assert_allclose(loss(labels, x, 2.0), 2 * loss(labels, x), rtol=1e-6)
 
 
-def test_a_keras_mask_is_refused():
+def test_a_keras_mask_raises():
     model = keras.Sequential([keras.Input((3, 4)), keras.layers.Masking(), keras.layers.Dense(2)])
     model.compile("sgd", loss=supcon_tf.SupConLoss())
     with pytest.raises(ValueError, match="must have no Keras mask.*Received"):
@@ -213,13 +213,13 @@ def test_a_keras_mask_is_refused():
 
 
 @pytest.mark.parametrize("name", ["temperature", "summation", "reduction", "normalize"])
-def test_arguments_cannot_be_changed(name):
+def test_arguments_are_read_only(name):
     loss = supcon_tf.SupConLoss()
     with pytest.raises(AttributeError, match=f"`{name}` cannot be changed.*Received"):
         setattr(loss, name, getattr(loss, name))
 
 
-def test_one_view_of_different_classes_warns_once():
+def test_a_batch_without_positives_warns_once():
     loss, x = supcon_tf.SupConLoss(), tf.random.normal([4, 3])
     with pytest.warns(
         UserWarning, match="No anchor of the batch has a positive \\(0 of 4\\)"

@@ -45,7 +45,7 @@ def test_pairs_equal_tensorflow_addons():
 
 
 def naive(name, rows, classes, margin):
-    """The losses of rows, one pair after the other."""
+    """Returns the losses of rows, computed pair by pair."""
     size = len(rows)
     losses, positive_pairs = np.zeros(size), 0
     for i in range(size):
@@ -118,14 +118,14 @@ def test_equals_the_definition(name, normalize):
     np.testing.assert_allclose(loss(one_hot, x), losses)
 
 
-def test_a_semi_hard_negative_is_behind_the_positive():
-    # From the anchor at 0: its positive at 1, negatives at 0.5 and 1.2. That of the other way
-    # round, from 1, has a negative at 0.2 and one at 0.5, both nearer than the positive.
+def test_semi_hard_negatives_are_farther_than_the_positive():
+    # The anchor at 0 has its positive at distance 1, and negatives at 0.5 and 1.2. The anchor at 1
+    # has negatives at distances 0.2 and 0.5, both nearer than its positive.
     line = np.array([[0.0], [1.0], [0.5], [1.2]])
     losses = TripletLoss(reduction=None)(np.array([0, 0, 1, 2]), line)
-    scale = 4 / 2  # rows by pairs
+    scale = 4 / 2  # rows divided by pairs
     np.testing.assert_allclose(losses, scale * np.array([0.8, 1.5, 0, 0]), rtol=1e-5)
-    # The negative at -1 is exactly as far from 0 as the positive is: not behind it.
+    # The negative at -1 is as far from 0 as the positive is, and therefore not farther.
     line[2] = -1
     losses = TripletLoss(reduction=None)(np.array([0, 0, 1, 2]), line)
     np.testing.assert_allclose(losses, scale * np.array([0.8, 0, 0, 0]), rtol=1e-5, atol=1e-6)
@@ -140,7 +140,7 @@ def test_a_semi_hard_negative_is_behind_the_positive():
         ("max_margin", [[5], [-1]]),
     ],
 )
-def test_empty_sets_cost_nothing_and_pull_nowhere(name, ids):
+def test_empty_sets_give_loss_and_gradient_0(name, ids):
     for labels in ids:
         shape = [len(labels), 4]
         embeddings = np.random.default_rng(0).normal(size=shape).astype("float32")
@@ -151,7 +151,7 @@ def test_empty_sets_cost_nothing_and_pull_nowhere(name, ids):
 
 @pytest.mark.parametrize("name", ["triplet_hard", "max_margin"])
 def test_equal_rows_have_finite_gradients(name):
-    # Under XLA, where 0 times the infinite slope of the square root is NaN.
+    # Under XLA, 0 times the infinite slope of the square root is NaN.
     embeddings = np.ones([6, 4], "float32")
     embeddings[4:] = 0
     compiled = tf.function(LOSSES[name](), jit_compile=True)
@@ -160,7 +160,7 @@ def test_equal_rows_have_finite_gradients(name):
     assert np.isfinite(gradient).all()
 
 
-def test_ids_that_float32_cannot_tell_apart():
+def test_class_ids_that_collide_in_float32():
     embeddings = np.random.default_rng(0).normal(size=[4, 3])
     near, far = np.array([2**24, 2**24 + 1, 0, 0]), np.array([7, 8, 0, 0])
     loss = MaxMarginLoss()
@@ -168,7 +168,7 @@ def test_ids_that_float32_cannot_tell_apart():
 
 
 def test_two_replicas_have_the_loss_of_the_global_batch(two_replicas):
-    # All losses gather alike; semi-hard mining counts everyone's positive pairs as well.
+    # All losses gather in the same way. Semi-hard mining also counts the global positive pairs.
     loss, rng = TripletLoss(), np.random.default_rng(0)
     ids = np.array([0, 1, -1, 2, 1, 0, 0, -1])
     arrays = ids, rng.normal(size=[8, 2, 3]).astype("float32"), rng.random(8).astype("float32")
@@ -248,7 +248,7 @@ def test_fit_with_ids(name, samples, jit_compile, policy):
     assert losses[-1] < losses[0]
 
 
-def test_half_precision_is_left_for_the_distances():
+def test_half_precision_embeddings_use_float32_distances():
     embeddings = np.random.default_rng(0).normal(size=[8, 16])
     rounded = tf.cast(embeddings, "bfloat16")
     loss, ids = MaxMarginLoss(margin=6.0), np.arange(8) % 3

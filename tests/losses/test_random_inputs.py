@@ -1,7 +1,7 @@
-"""Inputs at the edges of what losses take, against the definitions in float64.
+"""Compares the losses of random edge cases with the definitions in float64.
 
-Batches of no to three samples, temperatures from 0.001 to 10, rows that are zero, equal, opposite,
-huge or tiny, and labels that are all the same, all different or absent.
+Batches have 0 to 3 samples. Temperatures range from 0.001 to 10. Rows are zero, equal, opposite,
+huge or tiny. Labels are all the same, all different or missing.
 """
 
 import functools
@@ -26,7 +26,7 @@ TEMPERATURES = [0.001, 0.01, 0.1, 1.0, 10.0]
 
 
 def draw_embeddings(rng, batch, views):
-    """Rows of one kind each, or of kinds drawn for each row."""
+    """Draws embeddings of one kind, or of a random kind per row."""
     kinds = ["random", "zero", "equal", "opposite", "huge", "tiny"]
     x = rng.normal(size=[batch, views, DIM])
     base = rng.normal(size=DIM)
@@ -41,7 +41,7 @@ def draw_embeddings(rng, batch, views):
             "huge": 1e18 * x[row],
             "tiny": 10.0 ** rng.uniform(-12, -4) * x[row],
         }[kind]
-    return x.astype("float32").astype("float64")  # the same numbers in both precisions
+    return x.astype("float32").astype("float64")  # the same values in both precisions
 
 
 def draw_ids(rng, batch):
@@ -55,7 +55,7 @@ def draw_ids(rng, batch):
 
 
 def normalized(x):
-    """Rows of unit length, and the matrices that turn gradients back into those of `x`."""
+    """Returns rows of unit length, and the Jacobian of each row."""
     length = np.linalg.norm(x, axis=1, keepdims=True)
     z = np.divide(x, length, out=np.zeros_like(x), where=length > 0)
     tangent = np.eye(DIM) - z[:, :, None] * z[:, None, :]
@@ -64,7 +64,7 @@ def normalized(x):
 
 
 def expected(loss, x, labels, samples, upstream):
-    """Losses of rows and the gradient by `x` of their sum with `upstream`."""
+    """Returns the losses of rows, and the gradient of their sum weighted by `upstream`."""
     z, back = normalized(x)
     tau = loss.temperature
     if isinstance(loss, supcon_tf.SupConLoss):
@@ -106,7 +106,7 @@ def check(make_loss, seed, batch, views, graph=False):
     flat = x.reshape(batch * views, DIM)
     losses, dx = expected(reference, flat, row_labels, samples, np.repeat(upstream / views, views))
     losses = losses.reshape(batch, views).mean(1)
-    # What a gradient of size 1 with respect to a similarity is with respect to a row.
+    # A gradient of 1 with respect to a similarity has this size with respect to a row.
     scale = 1 / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6) / temperature
     for dtype, precision in ("float64", 1e-12), ("float32", 3e-7):
         loss = make_loss(temperature, reduction=None, dtype=dtype)

@@ -39,7 +39,7 @@ def test_equals_the_reference_implementation(case, compiled):
 
 @pytest.mark.versions
 def test_published_values_of_the_official_code():
-    # google-research/supcon, losses_test.py: the features are not normalized.
+    # From google-research/supcon, losses_test.py: the features are not normalized.
     features = np.array(
         [
             [[0.01, 0.02, 0.14], [0.38, 0.61, 0.50]],
@@ -54,7 +54,7 @@ def test_published_values_of_the_official_code():
     np.testing.assert_allclose(loss(one_hot, features), expected, rtol=1e-6)
 
 
-def test_a_regular_tetrahedron_without_labels():
+def test_the_value_of_a_regular_tetrahedron_without_labels():
     corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / math.sqrt(3)
     features, unlabeled = corners.reshape(2, 2, 3), np.array([-1, -1])
     assert float(SupConLoss(0.1)(unlabeled, features)) == pytest.approx(math.log(3), rel=1e-6)
@@ -62,7 +62,7 @@ def test_a_regular_tetrahedron_without_labels():
     assert float(scaled(unlabeled, features)) == pytest.approx(0.1 * math.log(3), rel=1e-6)
 
 
-def test_normalize_makes_the_length_irrelevant():
+def test_normalize_ignores_the_length():
     features = np.random.default_rng(0).normal(size=[6, 2, 5])
     labels = np.array([0, 0, 1, 1, 2, 3])
     lengths = np.linspace(0.1, 30, 12).reshape(6, 2, 1)
@@ -71,7 +71,7 @@ def test_normalize_makes_the_length_irrelevant():
     np.testing.assert_allclose(SupConLoss()(labels, features * lengths), expected, rtol=1e-5)
 
 
-def test_ids_that_float32_cannot_tell_apart():
+def test_class_ids_that_collide_in_float32():
     features = np.random.default_rng(0).normal(size=[4, 3])
     near, far = np.array([2**24, 2**24 + 1, 0, 1]), np.array([7, 8, 0, 1])
     loss = SupConLoss()
@@ -79,7 +79,7 @@ def test_ids_that_float32_cannot_tell_apart():
         assert float(loss(near, features)) == float(loss(far, features)) == 0.0
 
 
-def test_sample_weight_weighs_anchors_and_keeps_them_in_the_contrast():
+def test_sample_weight_weighs_anchors_but_not_contrasts():
     features = np.random.default_rng(0).normal(size=[5, 2, 4])
     labels = np.array([0, 0, 1, 1, 1])
     weights = np.array([2.0, 0.0, 1.0, 0.5, 0.0])
@@ -100,7 +100,7 @@ def test_reductions(reduction, expected):
 
 
 @pytest.mark.parametrize("ids", [[1, 2, 3], [-1, -1, -1]])
-def test_no_positives_costs_nothing_and_pulls_nowhere(ids):
+def test_anchors_without_positives_have_loss_and_gradient_0(ids):
     features = tf.Variable(np.random.default_rng(0).normal(size=[3, 4]), dtype=tf.float32)
     with (
         pytest.warns(UserWarning, match="No anchor of the batch has a positive"),
@@ -163,7 +163,7 @@ def test_bad_input(labels, features, message):
 
 
 def plain_model(views):
-    """A Keras model without anything of this library, with one or several views per sample."""
+    """Returns a Keras model without parts of this library, with `views` views per sample."""
     inputs = keras.Input((8,))
     outputs = keras.layers.Dense(4 * views)(inputs)
     if views > 1:
@@ -196,8 +196,8 @@ def test_fit_a_plain_model(how, views, policy):
 
 
 @pytest.mark.versions
-def test_fit_sees_the_original_integer_labels():
-    # As float32 the two ids would be equal and every sample would have positives.
+def test_fit_keeps_the_dtype_of_integer_labels():
+    # In float32 both ids would be equal, and both samples would have positives.
     features = np.random.default_rng(0).normal(size=[2, 8]).astype("float32")
     model = plain_model(1)
     model.compile("sgd", loss=SupConLoss())
@@ -239,17 +239,17 @@ def fit_on(strategy, loss, drop_remainder=True):
     model.fit(data, verbose=0)
 
 
-def test_replicas_need_batches_of_a_static_size(two_replicas):
+def test_replicas_require_a_static_batch_size(two_replicas):
     with pytest.raises(ValueError, match=r"drop_remainder=True.*y_pred.shape=\(None, 2, 4\)"):
         fit_on(two_replicas, SupConLoss(), drop_remainder=False)
 
 
-def test_replicas_refuse_a_mean_over_sample_weights(two_replicas):
+def test_replicas_reject_a_mean_over_sample_weights(two_replicas):
     loss = SupConLoss(reduction="mean_with_sample_weight")
     with pytest.raises(ValueError, match="mean_with_sample_weight.*Received: 2 replicas"):
         fit_on(two_replicas, loss)
 
 
 @pytest.mark.versions
-def test_replicas_take_integer_ids(two_replicas):
+def test_replicas_accept_integer_ids(two_replicas):
     fit_on(two_replicas, SupConLoss())

@@ -30,7 +30,7 @@ MODELS = {
 
 
 def losses_of(model, temperature, jit_compile, steps=3):
-    """The loss of every step of a training that changes nothing."""
+    """Returns the loss of every step of a training with learning rate 0."""
     model.compile(
         keras.optimizers.SGD(0.0), loss=supcon_tf.SupConLoss(temperature), jit_compile=jit_compile
     )
@@ -42,7 +42,7 @@ def losses_of(model, temperature, jit_compile, steps=3):
 @pytest.mark.parametrize(
     ("name", "jit_compile"), [*((name, False) for name in MODELS), ("SupConModel", True)]
 )
-def test_a_schedule_is_taken_at_the_step(name, jit_compile):
+def test_a_schedule_is_evaluated_at_the_step(name, jit_compile):
     keras.utils.set_random_seed(0)
     model = MODELS[name]()
     scheduled = losses_of(model, SCHEDULE, jit_compile)
@@ -50,7 +50,7 @@ def test_a_schedule_is_taken_at_the_step(name, jit_compile):
     expected = []
     for step in range(3):
         loss = supcon_tf.SupConLoss(float(SCHEDULE(step)))
-        if name == "MomentumSupConModel":  # the first keys come to an empty queue
+        if name == "MomentumSupConModel":  # the queue is empty in the first step
             keys, samples = z[:, 1], np.arange(16)
             if step:
                 keys, samples = tf.tile(keys, [2, 1]), np.append(samples, np.full(16, -1))
@@ -62,7 +62,7 @@ def test_a_schedule_is_taken_at_the_step(name, jit_compile):
     assert len({round(x, 4) for x in scheduled}) == len(scheduled)
 
 
-def test_a_variable_is_taken_as_it_is_and_saved(tmp_path):
+def test_a_variable_is_read_at_every_step_and_saved(tmp_path):
     temperature = keras.Variable(0.5, trainable=False)
     model = MODELS["SupConModel"]()
     losses_of(model, temperature, False, 1)
@@ -74,7 +74,7 @@ def test_a_variable_is_taken_as_it_is_and_saved(tmp_path):
         return pytest.approx(float(supcon_tf.SupConLoss(value)(IDS, model(VIEWS))), rel=1e-5)
 
     assert evaluated(model) == expected(0.5)
-    temperature.assign(0.02)  # where one exponential would not do for all pairs
+    temperature.assign(0.02)  # too low for a single exponential per pair
     assert evaluated(model) == expected(0.02)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -94,10 +94,10 @@ def test_a_schedule_is_saved(tmp_path):
 
 
 @pytest.mark.parametrize("make", [supcon_tf.SupConLoss, supcon_tf.GeneralizedSupConLoss])
-def test_another_temperature_needs_no_other_program(make):
+def test_a_new_temperature_does_not_recompile(make):
     labels = IDS if make is supcon_tf.SupConLoss else np.eye(4)[IDS]
 
-    def programs():
+    def tracing_counts():
         return [
             function.experimental_get_tracing_count()
             for function in (streaming._forward, streaming._backward)
@@ -111,13 +111,13 @@ def test_another_temperature_needs_no_other_program(make):
         return tape.gradient(value, x)
 
     gradient(0.1)
-    before = programs()
+    before = tracing_counts()
     gradient(0.2)
     gradient(0.3)
-    assert programs() == before
+    assert tracing_counts() == before
 
 
-def test_a_gradient_at_a_variable_temperature():
+def test_the_gradient_at_a_variable_temperature():
     for value in (0.5, 0.01):
         results = []
         for temperature in (value, keras.Variable(value)):
@@ -130,21 +130,21 @@ def test_a_gradient_at_a_variable_temperature():
             np.testing.assert_allclose(variable, constant, rtol=1e-4, atol=1e-6)
 
 
-def test_a_temperature_that_is_not_positive():
+def test_temperatures_that_are_not_positive():
     for value in (0.0, -0.1, np.nan):
         assert np.isnan(supcon_tf.SupConLoss(keras.Variable(value))(IDS, VIEWS))
     with pytest.raises(ValueError, match="`temperature` must be a finite number above 0"):
         supcon_tf.SupConLoss("cold")
 
 
-def test_a_schedule_in_another_model_says_what_to_do():
+def test_a_schedule_in_another_model_raises():
     model = encoder()
     model.compile("sgd", loss=supcon_tf.SupConLoss(SCHEDULE))
     with pytest.raises(ValueError, match="let a callback assign it.*Received"):
         model.fit(VIEWS[:, 0], IDS, verbose=0)
 
 
-def test_checkpoints_hold_a_variable(tmp_path):
+def test_checkpoints_restore_a_variable(tmp_path):
     def train(temperature):
         model = MODELS["SupConModel"]()
         model.compile("sgd", loss=supcon_tf.SupConLoss(temperature))

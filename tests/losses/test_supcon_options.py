@@ -1,4 +1,4 @@
-"""SupConLoss beyond its defaults: other sums, denominators, caps, references and precisions."""
+"""Options of SupConLoss: sums, denominators, caps, references and precisions."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from supcon_tf import GeneralizedSupConLoss, SupConLoss
 
-# google-research/supcon, losses_test.py: features that are not normalized, three samples.
+# From google-research/supcon, losses_test.py: three samples, not normalized.
 FEATURES = np.array(
     [
         [[0.01, 0.02, 0.14], [0.38, 0.61, 0.50]],
@@ -70,7 +70,7 @@ CONTRASTS = [
 ]
 
 
-def test_contrast_with_itself_and_with_a_queue():
+def test_contrast_with_keys_and_a_queue():
     rng = np.random.default_rng(0)
     keys = rng.normal(size=[5, 4]).astype("float32")
     queue = rng.normal(size=[7, 4]).astype("float32")
@@ -138,7 +138,7 @@ def test_masked_references_have_no_effect(arguments, temperature):
 
 
 def test_masked_references_and_opposite_rows_at_a_low_temperature():
-    # exp((0 - -1) / 0.005) is more than float32 holds.
+    # exp((0 - -1) / 0.005) overflows float32.
     queries = tf.constant([[1.0, 0.0], [1.0, 0.001]])
     columns = tf.constant([[-1.0, 0.0], [-1.0, 0.001], [0.0, 0.0]])
     with tf.GradientTape() as tape:
@@ -155,7 +155,7 @@ def test_masked_references_and_opposite_rows_at_a_low_temperature():
     assert np.isfinite(tape.gradient(losses, queries)).all()
 
 
-def test_a_queue_without_a_gradient():
+def test_references_without_a_gradient():
     columns, queries = tf.Variable(tf.eye(4)), tf.Variable(tf.eye(4) + 0.1)
     ids = np.array([0, 0, 1, 1])
     with tf.GradientTape() as tape:
@@ -171,7 +171,7 @@ def test_bfloat16_products_and_half_precision_embeddings():
     exact = float(SupConLoss()(ids, features))
     rounded = float(SupConLoss(product_dtype="bfloat16")(ids, features))
     assert 1e-6 < abs(rounded - exact) < 0.02
-    # A loss in half precision still multiplies in float32.
+    # A loss in half precision multiplies in float32.
     half = SupConLoss(dtype="bfloat16", normalize=False)(ids, tf.math.l2_normalize(features, -1))
     widened = tf.cast(tf.cast(tf.math.l2_normalize(features, -1), "bfloat16"), "float32")
     expected = SupConLoss(normalize=False)(ids, widened)
