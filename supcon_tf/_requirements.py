@@ -1,4 +1,4 @@
-"""Checks of the installed packages, with errors that state what to install or set."""
+"""Checks of the installed packages, with errors that state how to fix them."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,10 +1,10 @@
 """Health metrics of contrastive training, for `compile(metrics=...)`.
 
 Each metric takes labels and projections of unit length, as `SupConModel` returns them, and returns
-one value per sample, so that sample weights apply. Metrics that compare the projections of
-different samples use only the first 512 samples of the batch of a replica as the other samples.
-This suffices to detect a collapse, with linear memory and at a small fraction of the cost of a
-step. Metrics of projections that are not finite are NaN.
+one value per sample, so that sample weights apply. `uniformity` and `nearest_neighbor_accuracy`
+compare samples only with the first 512 samples of the batch on the same replica. This is enough to
+detect a collapse, takes linear memory, and costs a small fraction of a training step. A metric of
+projections is NaN if they are not finite.
 
 Examples:
     >>> import supcon_tf

@@ -5,7 +5,7 @@ the backward pass it gathers a few numbers per anchor (log-sum-exps and upstream
 which the complete gradient of its own rows follows. Embeddings and their gradients are not sent
 again. The metric learning losses send the gradients of embeddings back instead.
 
-Collectives stay outside of what XLA compiles.
+Collectives stay outside of the functions that XLA compiles.
 """
 
 from typing import Any

@@ -58,7 +58,7 @@ def distribute_batches(
     strategy: tf.distribute.Strategy,
     make_batches: Callable[[tf.distribute.InputContext | None], tf.data.Dataset],
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Creates a dataset of which every worker loads only its own rows of every batch.
+    """Creates a dataset from which every worker loads only its own rows of each batch.
 
     When `fit` receives a `tf.data.Dataset`, every worker builds whole batches and keeps only its
     share.

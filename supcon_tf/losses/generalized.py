@@ -112,7 +112,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         self.weighting = check_choice("weighting", weighting, WEIGHTINGS)
 
     def _row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
-        """Converts the label distributions of samples or views to those of rows."""
+        """Converts label distributions of samples or views to one distribution per row."""
         labels = to_distributions(y_true)
         if labels.shape.rank == 2:
             return tf.repeat(labels, views, axis=0)

@@ -141,7 +141,10 @@ class SupConLoss(ContrastiveLoss):
     ) -> tf.Tensor:
         """Computes the equation for every row as an anchor."""
         if tf.executing_eagerly() and references is None and views == 1 and not self._has_warned:
-            self._has_warned = len(labels) > 1 and warn_without_positives(labels.numpy(), 4)
+            # The warning points to the call of the loss.
+            self._has_warned = len(labels) > 1 and warn_without_positives(
+                labels.numpy(), stacklevel=4
+            )
         ranked = self.positives_cap is not None
         contrasts = None
         if references is not None:
