@@ -43,7 +43,7 @@ def pretrain(
         directory=output_dir,
         config=config,
         strategy=strategy,
-        callbacks=(supcon_tf.callbacks.CollapseWarning(contrasts(config)),),
+        callbacks=collapse_warning(model.loss),
     )
     if weights is None:
         return
@@ -144,11 +144,11 @@ def build(config: ConfigDict, images: ImageSource) -> supcon_tf.SupConModel:
     return supcon_tf.MomentumSupConModel(encoder, head, **config.momentum_encoder, **arguments)
 
 
-def contrasts(config: ConfigDict) -> int:
-    """How many rows an anchor is compared with; with a queue, once it is full."""
-    if "momentum_encoder" in config:
-        return config.batch_size + config.momentum_encoder.queue_size
-    return config.num_views * config.batch_size - 1
+def collapse_warning(loss: keras.losses.Loss) -> tuple[keras.callbacks.Callback, ...]:
+    """Returns the callback that warns of a collapse, for the losses whose value is then known."""
+    if isinstance(loss, (supcon_tf.SupConLoss, supcon_tf.GeneralizedSupConLoss)):
+        return (supcon_tf.callbacks.CollapseWarning(),)
+    return ()
 
 
 def joint_accuracy(

@@ -5,6 +5,6 @@
 """
 
 from supcon_tf.callbacks.checkpoints import Checkpoints
-from supcon_tf.callbacks.collapse import CollapseWarning
+from supcon_tf.callbacks.collapse_warning import CollapseWarning
 
 __all__ = ["Checkpoints", "CollapseWarning"]

@@ -73,11 +73,18 @@ class ContrastiveLoss(EmbeddingLoss):
         )
         self.block_size = None if block_size is None else check_integer("block_size", block_size)
         self.product_dtype = check_choice("product_dtype", product_dtype, (None, "bfloat16"))
+        # The number of views in the last batch. `CollapseWarning` reads it.
+        self.num_views: int | None = None
 
     @property
     def variables(self) -> list[tf.Variable]:
         """The variables that the loss reads: the temperature if it is a variable."""
         return temperature_variables(self.temperature)
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Computes one loss per sample, the mean over its anchor views: shape `[batch]`."""
+        self.num_views = y_pred.shape[1] if y_pred.shape.rank == 3 else 1
+        return super().call(y_true, y_pred)
 
     def contrast(
         self,
