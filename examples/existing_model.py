@@ -50,7 +50,7 @@ def main():
     # Everything before the softmax layer is the encoder. It shares its weights with the classifier.
     classifier = existing_classifier()
     encoder = keras.Model(classifier.inputs, classifier.layers[-2].output)
-    model = supcon_tf.SupConModel(encoder, augmentation=views)
+    model = supcon_tf.SupConModel(encoder, augmenter=views)
     model.compile("adam", loss=supcon_tf.SupConLoss(0.2))
     model.fit(images, train.labels, batch_size=128, epochs=10, verbose=0)
 

@@ -52,7 +52,7 @@ def main():
     views = keras.Sequential(
         [keras.layers.RandomRotation(0.05), keras.layers.RandomTranslation(0.1, 0.1)]
     )
-    model = supcon_tf.SupConModel(encoder, augmentation=views)
+    model = supcon_tf.SupConModel(encoder, augmenter=views)
     model.compile(keras.optimizers.Adam(1e-3), loss=supcon_tf.GeneralizedSupConLoss(0.2))
     model.fit(images, labels, batch_size=128, epochs=10, verbose=0)
 

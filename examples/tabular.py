@@ -57,7 +57,7 @@ def main():
         ]
     )
     head = supcon_tf.projection_head((64,))
-    model = supcon_tf.SupConModel(encoder, head, augmentation=Corruption())
+    model = supcon_tf.SupConModel(encoder, head, augmenter=Corruption())
     model.compile(keras.optimizers.Adam(1e-3), loss=supcon_tf.SupConLoss(0.2))
     model.fit(train, train_labels, batch_size=128, epochs=30, verbose=0)
 

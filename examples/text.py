@@ -60,7 +60,7 @@ def main():
     encoder = keras.Sequential([keras.Input((40,), dtype="int64")])
     encoder.add(layers.Embedding(5000, 128, mask_zero=True))
     encoder.add(layers.GlobalAveragePooling1D())
-    model = supcon_tf.SupConModel(encoder, augmentation=WordDropout())
+    model = supcon_tf.SupConModel(encoder, augmenter=WordDropout())
     model.compile(keras.optimizers.Adam(5e-3), loss=supcon_tf.SupConLoss(0.1))
     model.fit(words(train_texts), train_labels, batch_size=128, epochs=20, verbose=0)
 

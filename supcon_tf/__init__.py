@@ -69,6 +69,7 @@ from supcon_tf.losses import (
 from supcon_tf.models import (
     AveragedCrossEntropyModel,
     CrossEntropyModel,
+    Distillation,
     JointSupConModel,
     LinearClassifier,
     MixingLayer,
@@ -82,6 +83,7 @@ __all__ = [
     "LARS",
     "AveragedCrossEntropyModel",
     "CrossEntropyModel",
+    "Distillation",
     "GeneralizedSupConLoss",
     "JointSupConModel",
     "LinearClassifier",

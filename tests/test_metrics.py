@@ -104,7 +104,7 @@ def test_in_fit_with_an_augmentation_layer():
     def per_view(y_true, y_pred):
         return tf.reduce_sum(y_pred[:, 1] - y_pred[:, 0], axis=-1)
 
-    model = supcon_tf.SupConModel(encoder(), augmentation=keras.layers.GaussianNoise(0.1))
+    model = supcon_tf.SupConModel(encoder(), augmenter=keras.layers.GaussianNoise(0.1))
     model.compile("sgd", loss=supcon_tf.SupConLoss(), metrics=[*metrics.HEALTH, per_view])
     images, ids = np.random.default_rng(0).random([12, 8, 8, 1]), np.arange(12) // 2
     data = tf.data.Dataset.from_tensor_slices((images, ids)).batch(6)

@@ -38,6 +38,7 @@ ENCODERS = {
     "resnet": supcon_tf.encoders.resnet,
     "efficientnet_v2": supcon_tf.encoders.efficientnet_v2,
 }
+FROM_LOGITS: dict[str, bool | str] = {"auto": "auto", "logits": True, "probabilities": False}
 
 
 def policy(config: ConfigDict, size: int) -> augmentation.Transform:
@@ -76,26 +77,26 @@ def mixing(config: ConfigDict) -> augmentation.Mixing | None:
     return augmentation.Mixing(**dict(config)) if config.kind else None
 
 
-def teacher(config: ConfigDict) -> dict[str, Any]:
-    """Returns the arguments of a `SupConModel` for a recipe's teacher, if it has a `path`.
+def distillation(config: ConfigDict) -> supcon_tf.Distillation | None:
+    """Builds the distillation from the teacher of a recipe, `None` if it has no `path`.
 
     Raises:
         FileNotFoundError: if there is no file.
     """
     if not config.path:
-        return {}
+        return None
     if not pathlib.Path(config.path).is_file():
         raise FileNotFoundError(
             "`teacher.path` must be a classifier as a .keras file, such as `python -m "
             "experiments.train_teacher` writes: --config.teacher.path=FILE. "
             f"Received: {config.path!r}"
         )
-    return {
-        "teacher": saved_models.load(config.path),
-        "distillation_weight": config.weight,
-        "teacher_temperature": config.temperature,
-        "teacher_gives": config.gives,
-    }
+    return supcon_tf.Distillation(
+        saved_models.load(config.path),
+        weight=config.weight,
+        temperature=config.temperature,
+        from_logits=FROM_LOGITS[config.gives],
+    )
 
 
 def optimizer(

@@ -125,7 +125,9 @@ def prepare(
     return model, batches, steps_per_epoch
 
 
-def build(config: ConfigDict, images: ImageSource) -> supcon_tf.SupConModel:
+def build(
+    config: ConfigDict, images: ImageSource
+) -> supcon_tf.SupConModel | supcon_tf.JointSupConModel:
     """Makes the model of a recipe.
 
     Args:
@@ -136,7 +138,10 @@ def build(config: ConfigDict, images: ImageSource) -> supcon_tf.SupConModel:
     head = supcon_tf.projection_head(**config.projection_head)
     if config.joint_classifier:
         return supcon_tf.JointSupConModel(encoder, len(images.class_names), head)
-    arguments = {"micro_batch_size": config.micro_batch_size, **builders.teacher(config.teacher)}
+    arguments = {
+        "distillation": builders.distillation(config.teacher),
+        "micro_batch_size": config.micro_batch_size,
+    }
     if "momentum_encoder" not in config:
         return supcon_tf.SupConModel(encoder, head, **arguments)
     if config.loss.name == "generalized":

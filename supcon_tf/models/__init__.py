@@ -2,6 +2,7 @@
 
 from supcon_tf.models.averaged_cross_entropy_model import AveragedCrossEntropyModel
 from supcon_tf.models.cross_entropy_model import CrossEntropyModel
+from supcon_tf.models.distillation import Distillation
 from supcon_tf.models.heads import projection_head
 from supcon_tf.models.joint_model import JointSupConModel
 from supcon_tf.models.linear_classifier import LinearClassifier
@@ -12,6 +13,7 @@ from supcon_tf.models.supcon_model import SupConModel
 __all__ = [
     "AveragedCrossEntropyModel",
     "CrossEntropyModel",
+    "Distillation",
     "JointSupConModel",
     "LinearClassifier",
     "MixingLayer",

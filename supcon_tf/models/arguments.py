@@ -1,12 +1,9 @@
 """What the models demand of their arguments."""
 
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
-
-from supcon_tf._checks import check_positive
 
 # Their replicas run in threads, which cannot meet within one branch of a condition.
 _MIRRORING = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
@@ -61,12 +58,6 @@ def require_layer(argument: str, value: Any, advice: str = "") -> None:
         raise ValueError(f"`{argument}` must be a Keras layer or model{advice}. Received: {value}")
 
 
-def require_distillation_weight(weight: Any) -> None:
-    """Raises `ValueError` if the weight of a teacher's term is out of range."""
-    if weight != math.inf:
-        check_positive("distillation_weight", weight)
-
-
 def require_momentum(momentum: Any) -> None:
     """Raises `ValueError` if the momentum of an average is out of range."""
     if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
@@ -84,18 +75,3 @@ def require_no_accumulation(optimizer: keras.Optimizer, strategy: tf.distribute.
             f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps} under "
             f"{type(strategy).__name__}"
         )
-
-
-def require_owner(owner: str, **arguments: tuple[Any, Any]) -> None:
-    """Raises `ValueError` if arguments of something that is absent are not left at their defaults.
-
-    Args:
-        owner: the argument that they belong to, which is `None`.
-        **arguments: the value and the default of each.
-    """
-    for argument, (value, default) in arguments.items():
-        if value != default:
-            raise ValueError(
-                f"`{argument}` needs `{owner}`, without which it does nothing. Received: "
-                f"{argument}={value!r}, {owner}=None"
-            )

@@ -1,4 +1,4 @@
-"""Gradient caching: the loss of a large batch in the memory that a small one needs."""
+"""Gradients of a loss of projections, of the whole batch or in micro-batches (gradient caching)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,33 +10,73 @@ from supcon_tf.distribution.replicas import replica_context
 from supcon_tf.models.views import first_array, map_arrays, with_leading_axes
 
 
+def differentiate(
+    model: keras.Model,
+    views: Any,
+    loss_of: Callable[[tf.Tensor], tf.Tensor],
+    micro_batch_size: int | None,
+) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    """Projects views, and differentiates a loss of the projections by the weights.
+
+    Args:
+        model: a compiled model from views to projections.
+        views: `[batch, ...]`, or a structure of such arrays.
+        loss_of: computes the loss from the projections.
+        micro_batch_size: the number of samples to project at a time, or `None` for all.
+
+    Returns:
+        The projections, the loss, and the gradients with respect to `model.trainable_variables`.
+        The gradients are those of the loss as the optimizer scales it.
+
+    Raises:
+        ValueError: as in `project_in_micro_batches`.
+    """
+    if micro_batch_size is None:
+        with tf.GradientTape() as tape:
+            projections = model(views, training=True)
+            loss = loss_of(projections)
+            scaled_loss = model.optimizer.scale_loss(loss)
+        return projections, loss, tape.gradient(scaled_loss, model.trainable_variables)
+    projections, pull_back = project_in_micro_batches(model, views, micro_batch_size)
+    with tf.GradientTape() as tape:
+        tape.watch(projections)
+        loss = loss_of(projections)
+        scaled_loss = model.optimizer.scale_loss(loss)
+    # The loss also depends on weights directly, through their regularizers.
+    upstream, direct = tape.gradient(scaled_loss, (projections, model.trainable_variables))
+    gradients = [
+        x if y is None else x + y for x, y in zip(pull_back(upstream), direct, strict=True)
+    ]
+    return projections, loss, gradients
+
+
 def project_in_micro_batches(
     model: keras.Model, views: Any, micro_batch_size: int
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
-    """Projects a batch piece by piece, without keeping activations.
+    """Projects a batch one micro-batch at a time, without storing activations.
 
     Reference: Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited
     Setup", 2021 (https://arxiv.org/abs/2101.06983).
 
     Args:
-        model: a `SupConModel`, which maps views to projections.
+        model: a model from views to projections, with an `encoder` and a `projection_head`.
         views: `[batch, ...]`, of a static size, or a structure of such arrays.
-        micro_batch_size: how many of the batch make a piece; it must divide the batch.
+        micro_batch_size: the number of samples in a micro-batch, a divisor of the batch size.
 
     Returns:
-        The projections of the batch, and a function that turns the gradient with respect to them
-        into the gradients with respect to the model's trainable variables. It projects every piece
-        once more, with the same random numbers, and updates moving statistics.
+        The projections of the batch, and a function from the gradient with respect to them to the
+        gradients with respect to `model.trainable_variables`. The function projects every
+        micro-batch again, with the same random numbers, and updates moving statistics.
 
     Raises:
-        ValueError: if the batch size is not static, the pieces do not divide it, or a layer adds a
-            loss of its activations.
+        ValueError: if the batch size is not static or `micro_batch_size` does not divide it, or if
+            a layer adds a loss of its activations.
     """
-    pieces = _cut(views, micro_batch_size)
+    micro_batches = _split(views, micro_batch_size)
     layers = model.encoder, model.projection_head
     state = [variable for layer in layers for variable in layer.non_trainable_variables]
     before = [tf.identity(variable.value) for variable in state]
-    projections = _map_in_turn(lambda piece: _project(model, piece), pieces)
+    projections = _map_sequentially(lambda x: _project(model, x), micro_batches)
     with tf.control_dependencies([projections]):
         for variable, value in zip(state, before, strict=True):
             variable.assign(value)
@@ -46,105 +86,112 @@ def project_in_micro_batches(
         if not variables:
             return []
 
-        def add(
-            gradients: list[tf.Tensor], piece_and_upstream: tuple[Any, tf.Tensor]
+        def accumulate(
+            gradients: list[tf.Tensor], micro_batch_and_upstream: tuple[Any, tf.Tensor]
         ) -> list[tf.Tensor]:
-            piece, its_upstream = piece_and_upstream
+            micro_batch, its_upstream = micro_batch_and_upstream
             with tf.GradientTape() as tape:
-                again = model(piece, training=True)
-            new = tape.gradient(again, variables, its_upstream)
+                projections = model(micro_batch, training=True)
+            new = tape.gradient(projections, variables, its_upstream)
             return [x if y is None else x + y for x, y in zip(gradients, new, strict=True)]
 
         upstreams = tf.reshape(upstream, projections.shape)
         zeros = [tf.zeros_like(variable.value) for variable in variables]
-        return _fold_in_turn(add, (pieces, upstreams), zeros)
+        return _fold_sequentially(accumulate, (micro_batches, upstreams), zeros)
 
     return _join(projections), pull_back
 
 
-def _project(model: keras.Model, piece: Any) -> tf.Tensor:
-    projections = model(piece, training=True)
+def _project(model: keras.Model, micro_batch: Any) -> tf.Tensor:
+    projections = model(micro_batch, training=True)
     of_weights = sum(weight.regularizer is not None for weight in model.trainable_weights)
     if len(model.losses) > of_weights:
         raise ValueError(
-            "`micro_batch_size` must be None where layers add losses of their activations, by "
+            "`micro_batch_size` must be None when layers add losses of their activations, with "
             "`add_loss` or an activity regularizer. Received: "
-            f"micro_batch_size={model.micro_batch_size}, {len(model.losses) - of_weights} of them"
+            f"micro_batch_size={model.micro_batch_size}, {len(model.losses) - of_weights} such "
+            "losses"
         )
     return projections
 
 
 def map_micro_batches(
-    function: Callable[[Any], tf.Tensor], batch: Any, micro_batch_size: int
+    function: Callable[[Any], tf.Tensor], batch: Any, micro_batch_size: int | None
 ) -> tf.Tensor:
-    """Applies a function that needs no gradient to a batch piece by piece.
+    """Applies a function that needs no gradient to a batch, one micro-batch at a time.
 
     Args:
-        function: maps a piece to as many rows of float32 numbers.
+        function: maps samples `[size, ...]` to float32 rows `[size, ...]`.
         batch: `[batch, ...]`, of a static size, or a structure of such arrays.
-        micro_batch_size: how many of the batch make a piece; it must divide the batch.
+        micro_batch_size: the number of samples in a micro-batch, a divisor of the batch size.
+            `None` applies the function to a batch of any size at once.
 
     Returns:
         `[batch, ...]` results.
 
     Raises:
-        ValueError: as `project_in_micro_batches`.
+        ValueError: if the batch size is not static or `micro_batch_size` does not divide it.
     """
-    return _join(_map_in_turn(function, _cut(batch, micro_batch_size)))
+    if micro_batch_size is None:
+        return function(batch)
+    return _join(_map_sequentially(function, _split(batch, micro_batch_size)))
 
 
-def _cut(batch: Any, micro_batch_size: int) -> Any:
-    """Makes `[pieces, micro_batch_size, ...]` of `[batch, ...]`."""
+def _split(batch: Any, micro_batch_size: int) -> Any:
+    """Reshapes `[batch, ...]` to `[micro_batches, micro_batch_size, ...]`."""
     shape = first_array(batch).shape
-    rows = shape[0]
-    if rows is None or rows % micro_batch_size:
+    if shape[0] is None or shape[0] % micro_batch_size:
         raise ValueError(
             "`micro_batch_size` must divide the batch size, which must be static: use "
             "`dataset.batch(size, drop_remainder=True)`. Received: "
             f"micro_batch_size={micro_batch_size}, a batch of shape {shape} on each replica"
         )
-    pieces = [rows // micro_batch_size, micro_batch_size]
-    return map_arrays(lambda x: with_leading_axes(x, 1, pieces), batch)
+    sizes = [shape[0] // micro_batch_size, micro_batch_size]
+    return map_arrays(lambda x: with_leading_axes(x, 1, sizes), batch)
 
 
-def _join(pieces: tf.Tensor) -> tf.Tensor:
-    """Undoes `_cut`."""
-    return tf.reshape(pieces, [pieces.shape[0] * pieces.shape[1], *pieces.shape[2:]])
+def _join(micro_batches: tf.Tensor) -> tf.Tensor:
+    """Reshapes `[micro_batches, micro_batch_size, ...]` to `[batch, ...]`."""
+    count, size, *rest = micro_batches.shape
+    return tf.reshape(micro_batches, [count * size, *rest])
 
 
-# Within one of several replicas variables cannot be written inside a loop of the graph, so that the
-# pieces become a part of the graph each.
+# On one of several replicas, a loop of the graph cannot assign variables. The two functions below
+# then unroll the loop, and control dependencies keep the micro-batches in sequence.
 
 
-def _map_in_turn(function: Callable[[Any], tf.Tensor], pieces: Any) -> tf.Tensor:
-    """Stacks the function's results for each piece, computed one after the other."""
+def _map_sequentially(function: Callable[[Any], tf.Tensor], micro_batches: Any) -> tf.Tensor:
+    """Stacks the results of a function for each micro-batch."""
     if replica_context() is None:
-        return tf.map_fn(function, pieces, parallel_iterations=1, fn_output_signature=tf.float32)
+        return tf.map_fn(
+            function, micro_batches, parallel_iterations=1, fn_output_signature=tf.float32
+        )
     results: list[tf.Tensor] = []
-    for piece in _unstacked(pieces):
-        results.append(function(_after(results, piece)))
+    for micro_batch in _unstack(micro_batches):
+        results.append(function(_after(results, micro_batch)))
     return tf.stack(results)
 
 
-def _fold_in_turn(
+def _fold_sequentially(
     function: Callable[[list[tf.Tensor], tuple[Any, ...]], list[tf.Tensor]],
-    pieces: tuple[Any, ...],
+    micro_batches: tuple[Any, ...],
     state: list[tf.Tensor],
 ) -> list[tf.Tensor]:
-    """Carries a state through the pieces, one after the other."""
+    """Updates a state with a function of each micro-batch."""
     if replica_context() is None:
-        return tf.foldl(function, pieces, state, parallel_iterations=1)
-    for parts in _unstacked(pieces):
+        return tf.foldl(function, micro_batches, state, parallel_iterations=1)
+    for parts in _unstack(micro_batches):
         state = function(state, _after([*state, first_array(parts[-1])], parts))
     return state
 
 
-def _unstacked(pieces: Any) -> list[Any]:
-    """Returns the pieces one by one."""
-    return [map_arrays(lambda x, i=i: x[i], pieces) for i in range(first_array(pieces).shape[0])]
+def _unstack(micro_batches: Any) -> list[Any]:
+    """Returns the micro-batches as a list."""
+    count = first_array(micro_batches).shape[0]
+    return [map_arrays(lambda x, i=i: x[i], micro_batches) for i in range(count)]
 
 
-def _after(tensors: list[tf.Tensor], piece: Any) -> Any:
-    """Returns a piece that comes to be only after the tensors have."""
+def _after(tensors: list[tf.Tensor], micro_batch: Any) -> Any:
+    """Returns a micro-batch that is computed only after the tensors."""
     with tf.control_dependencies(tensors):
-        return map_arrays(tf.identity, piece)
+        return map_arrays(tf.identity, micro_batch)

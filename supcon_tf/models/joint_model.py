@@ -1,4 +1,4 @@
-"""Both stages at once: a contrastive training with a classifier that trains along."""
+"""The model that trains a linear classifier during the contrastive training."""
 
 from typing import Any
 
@@ -7,21 +7,23 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_integer
 from supcon_tf.labels import UNLABELED, to_class_ids
-from supcon_tf.models.supcon_model import SupConModel
+from supcon_tf.models.contrastive_model import ContrastiveModel
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class JointSupConModel(SupConModel):
-    """A `SupConModel` with a linear classifier that learns from its representations meanwhile.
+class JointSupConModel(ContrastiveModel):
+    """An encoder trained as in `SupConModel`, with a linear classifier on its representations.
 
-    The classifier's gradient is blocked from the encoder, so that encoder and projection head train
-    as they would without it. Both use the same optimizer. The classifier minimizes cross-entropy
-    on every view; samples without a label, of class id -1, count nothing. `sample_weight` and
-    `class_weight` multiply its losses, as they do those of the contrastive loss. The paper reports
-    about the same accuracy as for two stages (section 4.5), for one training instead of two.
+    The classifier passes no gradient to the encoder. The encoder and the projection head therefore
+    train as in `SupConModel`, and one training replaces the two stages. The paper reports about the
+    same accuracy for both (section 4.5).
 
-    `classify` gives the logits; `classifier_accuracy`, which takes no weights, and
-    `classifier_loss` are logged beside the contrastive `loss`.
+    The classifier minimizes the cross-entropy of every view, with the same optimizer. Samples
+    without a label, of class id -1, have the loss 0. `sample_weight` and `class_weight` multiply
+    the contrastive loss and the cross-entropy.
+
+    `classify` returns the logits. Besides the contrastive `loss`, the model logs `classifier_loss`
+    and `classifier_accuracy`, both over the labeled samples. The accuracy ignores weights.
 
     Reference: Khosla et al., 2020, section 4.5 (https://arxiv.org/abs/2004.11362).
 
@@ -39,15 +41,15 @@ class JointSupConModel(SupConModel):
 
     Args:
         encoder: as in `SupConModel`.
-        num_classes: how many classes, at least 2; class ids are below it.
+        num_classes: the number of classes, at least 2. Class ids are below it.
         projection_head: as in `SupConModel`.
-        augmentation: as in `SupConModel`.
+        augmenter: as in `SupConModel`.
         num_views: as in `SupConModel`.
         name: name of the model.
 
     Raises:
-        ValueError: as `SupConModel` does, for any of its other arguments, or if `num_classes` is
-            not an integer of at least 2; in training, if class ids are not below it.
+        ValueError: as in `SupConModel`, or if `num_classes` is not an integer of at least 2; in
+            training, if class ids are not below it, or labels are missing.
     """
 
     def __init__(
@@ -56,22 +58,16 @@ class JointSupConModel(SupConModel):
         num_classes: int,
         projection_head: keras.Layer | None = None,
         *,
-        augmentation: keras.Layer | None = None,
+        augmenter: keras.Layer | None = None,
         num_views: int = 2,
         name: str | None = None,
         **kwargs: Any,
     ):
         num_classes = check_integer("num_classes", num_classes, least=2)
-        for argument in ("micro_batch_size", "mixing", "teacher"):
-            if kwargs.get(argument) is not None:
-                raise ValueError(
-                    f"`{argument}` must be None here: the classifier learns from class ids, with "
-                    f"the whole batch at once. Received: {argument}={kwargs[argument]}"
-                )
         super().__init__(
             encoder,
             projection_head,
-            augmentation=augmentation,
+            augmenter=augmenter,
             num_views=num_views,
             name=name,
             **kwargs,
@@ -83,7 +79,7 @@ class JointSupConModel(SupConModel):
         self.classifier_accuracy = keras.metrics.Mean("classifier_accuracy")
 
     def classify(self, images: tf.Tensor) -> tf.Tensor:
-        """Classifies images for inference.
+        """Classifies images in inference mode.
 
         Args:
             images: as in `encode`.
@@ -93,8 +89,35 @@ class JointSupConModel(SupConModel):
         """
         return self.classifier(self.encode(images))
 
-    def unpack(self, data: Any) -> tuple[Any, Any, Any]:
-        """Splits a batch into images, labels and weights.
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Updates the encoder and head by the contrastive loss, the classifier by cross-entropy."""
+        images, labels, sample_weight = self._unpack(data)
+        views = self._make_views(images)
+        with tf.GradientTape() as tape:
+            representations, projections = self._represent_and_project(
+                views, self.encoder, self.projection_head, training=True
+            )
+            loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
+            cross_entropy = self._cross_entropy(
+                tf.stop_gradient(representations), labels, sample_weight
+            )
+            scaled_loss = self.optimizer.scale_loss(tf.cast(loss, tf.float32) + cross_entropy)
+        self._apply_gradients(tape.gradient(scaled_loss, self.trainable_variables))
+        return self._update_metrics(views, labels, projections, sample_weight, loss)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Computes both losses, the accuracy and the metrics."""
+        images, labels, sample_weight = self._unpack(data)
+        views = self._make_views(images)
+        representations, projections = self._represent_and_project(
+            views, self.encoder, self.projection_head, training=False
+        )
+        loss = self.compute_loss(views, labels, projections, sample_weight, training=False)
+        self._cross_entropy(representations, labels, sample_weight)
+        return self._update_metrics(views, labels, projections, sample_weight, loss)
+
+    def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
+        """Splits a batch into images, labels and sample weights.
 
         Raises:
             ValueError: if there are no labels.
@@ -102,47 +125,20 @@ class JointSupConModel(SupConModel):
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if labels is None:
             raise ValueError(
-                "`y` must hold class ids for the classifier, -1 for samples without a label; "
+                "`y` must hold class ids for the classifier, -1 for samples without a label. "
                 "SupConModel trains without labels. Received: a batch without labels"
             )
         return images, labels, sample_weight
 
     def _check_batch(self, data: Any) -> list[tf.Tensor]:
-        """Checks the values of labels as the loss and the classifier do."""
-        _, labels, _ = self.unpack(data)
+        """Checks the values of the labels as the loss and the classifier do."""
+        _, labels, _ = self._unpack(data)
         return [*super()._check_batch(data), to_class_ids(labels, self.num_classes)]
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """Updates encoder and head by the contrastive loss, the classifier by cross-entropy."""
-        images, labels, sample_weight = self.unpack(data)
-        views = self.make_views(images)
-        with tf.GradientTape() as tape:
-            representations, projections = self._both(views, training=True)
-            loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
-            cross_entropy = self._cross_entropy(
-                tf.stop_gradient(representations), labels, sample_weight
-            )
-            scaled_loss = self.optimizer.scale_loss(tf.cast(loss, tf.float32) + cross_entropy)
-        gradients = tape.gradient(scaled_loss, self.trainable_variables)
-        self._apply_gradients(gradients)
-        return self._update_metrics(views, labels, projections, sample_weight, loss)
-
-    def test_step(self, data: Any) -> dict[str, Any]:
-        """Computes both losses and the classifier's accuracy."""
-        images, labels, sample_weight = self.unpack(data)
-        views = self.make_views(images)
-        representations, projections = self._both(views, training=False)
-        loss = self.compute_loss(views, labels, projections, sample_weight, training=False)
-        self._cross_entropy(representations, labels, sample_weight)
-        return self._update_metrics(views, labels, projections, sample_weight, loss)
-
-    def _both(self, views: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        return self._represent_and_project(views, self.encoder, self.projection_head, training)
 
     def _cross_entropy(
         self, representations: tf.Tensor, labels: tf.Tensor, sample_weight: tf.Tensor | None
     ) -> tf.Tensor:
-        """Computes the classifier's loss, this replica's share of it, and updates its metrics."""
+        """Returns this replica's share of the classifier's loss, and updates its metrics."""
         logits = self.classifier(representations)
         ids = to_class_ids(labels, self.num_classes)
         views = tf.shape(logits)[0] // tf.shape(ids)[0]
@@ -154,11 +150,11 @@ class JointSupConModel(SupConModel):
         if sample_weight is not None:
             weights = tf.cast(tf.reshape(sample_weight, [-1]), losses.dtype)
             losses *= tf.repeat(weights, views)
-        right = tf.argmax(logits, axis=1, output_type=ids.dtype) == ids
+        correct = tf.argmax(logits, axis=1, output_type=ids.dtype) == ids
         self.classifier_loss.update_state(losses, sample_weight=labeled)
-        self.classifier_accuracy.update_state(right, sample_weight=labeled)
+        self.classifier_accuracy.update_state(correct, sample_weight=labeled)
         return tf.reduce_mean(losses) / self.distribute_strategy.num_replicas_in_sync
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that rebuild this model."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "num_classes": self.num_classes}

@@ -1,4 +1,4 @@
-"""Mixing as a layer of the model that trains on it."""
+"""Mixup and CutMix of batches within a model."""
 
 from typing import Any
 
@@ -8,18 +8,19 @@ import tensorflow as tf
 from supcon_tf._checks import check_fraction, check_integer
 from supcon_tf.augmentation import Mixing
 from supcon_tf.labels import to_soft_labels
+from supcon_tf.models.arguments import require_layer
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
 class MixingLayer(keras.layers.Layer):
-    """Mixes views and labels within the model, on the accelerator.
+    """Mixes views and labels within a model, on the accelerator.
 
-    A convenience for `SupConModel(mixing=...)`. Several replicas mix each its own part of the
-    batch, with draws of its own, so that training differs with their number; where it must not, mix
-    in the data pipeline, by `supcon_tf.data.mix_batches`.
+    For `SupConModel(mixing=...)`. Each replica mixes its own part of the batch with its own random
+    numbers, so training depends on the number of replicas. To train to the same weights on one and
+    on several replicas, mix in the data pipeline with `supcon_tf.data.mix_batches`.
 
-    Outside of training views stay as they are, and labels are neither mixed nor smoothed: models
-    are evaluated on what the images really show.
+    In inference mode, the layer neither mixes views nor mixes or smooths labels. Evaluation
+    therefore uses the true labels of the images.
 
     Examples:
         >>> import numpy as np, supcon_tf
@@ -31,13 +32,14 @@ class MixingLayer(keras.layers.Layer):
 
     Args:
         kind: `"mixup"`, `"cutmix"` or `"mixup_cutmix"`, as in `supcon_tf.augmentation.Mixing`.
-        num_classes: how many classes labels have, at least 2.
+        num_classes: the number of classes of the labels, at least 2. `None` takes it from label
+            distributions `[batch, num_classes]`. Class ids require it.
         alpha: as in `supcon_tf.augmentation.Mixing`.
         per_sample: as in `supcon_tf.augmentation.Mixing`.
-        label_smoothing: how much of each label, from 0 and below 1, to spread evenly over all
-            classes, before they are mixed.
-        seed: decides how batches are mixed; `None` for a random one. The state of the seed is saved
-            with the model.
+        label_smoothing: the fraction of each label, at least 0 and below 1, to distribute evenly
+            over all classes before mixing.
+        seed: the seed of the random numbers, or `None` for a random one. The state of the random
+            numbers is saved with the model.
         name: name of the layer.
 
     Call arguments:
@@ -47,14 +49,14 @@ class MixingLayer(keras.layers.Layer):
         - `training`: whether to mix and to smooth.
 
     Raises:
-        ValueError: if an argument, a shape, a dtype or the values of labels are not as described;
-            values as in the losses.
+        ValueError: if an argument, a shape, a dtype or the values of labels are not as described.
+            The values are checked as in the losses.
     """
 
     def __init__(
         self,
         kind: str,
-        num_classes: int,
+        num_classes: int | None = None,
         *,
         alpha: float = 1.0,
         per_sample: bool = False,
@@ -63,9 +65,10 @@ class MixingLayer(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ):
-        num_classes = check_integer("num_classes", num_classes, least=2)
+        if num_classes is not None:
+            num_classes = check_integer("num_classes", num_classes, least=2)
         label_smoothing = check_fraction("label_smoothing", label_smoothing)
-        # Neither images nor labels lose precision here, whatever the model computes in.
+        # Images and labels keep their precision under every dtype policy.
         super().__init__(name=name, autocast=False, **kwargs)
         self.mixing = Mixing(kind, alpha, per_sample)
         self.num_classes = num_classes
@@ -80,31 +83,45 @@ class MixingLayer(keras.layers.Layer):
         """Returns views `[batch, views, ...]` and labels `[batch, views, num_classes]`.
 
         Raises:
-            ValueError: if `views` is a structure of several inputs, or as the constructor says.
+            ValueError: if `views` is a structure of several inputs, or as in the constructor.
         """
         if tf.nest.is_nested(views):
             raise ValueError(
-                "`views` must be one array of images: several inputs are not mixed. Received: a "
+                "`views` must be one array of images: several inputs cannot be mixed. Received: a "
                 f"{type(views).__name__} of {len(views)}"
             )
         if training:
-            rows = to_soft_labels(labels, self.num_classes, self.label_smoothing)
+            rows = self._soft_labels(labels, self.label_smoothing)
             return self.mixing(views, rows, tf.cast(self.seed_generator.next(), tf.int64))
-        rows = to_soft_labels(labels, self.num_classes)
+        rows = self._soft_labels(labels)
         return views, tf.repeat(rows[:, None], views.shape[1], axis=1)
 
-    # Keras saves weights, which the states of seeds are none of.
+    def _soft_labels(self, labels: Any, label_smoothing: float = 0.0) -> tf.Tensor:
+        """Converts labels to distributions `[batch, num_classes]`."""
+        labels, num_classes = tf.convert_to_tensor(labels), self.num_classes
+        if num_classes is None:
+            if labels.shape.rank != 2 or labels.shape[1] in (None, 1):
+                raise ValueError(
+                    "Labels must be distributions [batch, classes], with a known number of "
+                    "classes, because the mixing has no `num_classes`. To mix class ids, use "
+                    "`supcon_tf.MixingLayer(kind, num_classes=...)`. Received: "
+                    f"shape={labels.shape}"
+                )
+            num_classes = labels.shape[1]
+        return to_soft_labels(labels, num_classes, label_smoothing)
+
+    # Keras does not save the state of a seed generator as a weight.
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the state of the seed."""
+        """Saves the state of the random numbers."""
         store["seed_state"] = keras.ops.convert_to_numpy(self.seed_generator.state)
 
     def load_own_variables(self, store: Any) -> None:
-        """Goes on with a saved state of the seed."""
+        """Restores the state of the random numbers."""
         self.seed_generator.state.assign(store["seed_state"])
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that rebuild this layer."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "kind": self.mixing.kind,
@@ -114,3 +131,22 @@ class MixingLayer(keras.layers.Layer):
             "label_smoothing": self.label_smoothing,
             "seed": self.seed,
         }
+
+
+def as_layer(mixing: Any) -> keras.Layer | None:
+    """Converts the argument `mixing` of a model to a layer.
+
+    Args:
+        mixing: a `Mixing`, a layer, or `None`.
+
+    Returns:
+        For a `Mixing` the `MixingLayer` that takes the number of classes from label distributions;
+        a layer or `None` unchanged.
+
+    Raises:
+        ValueError: if `mixing` is none of these.
+    """
+    if isinstance(mixing, Mixing):
+        return MixingLayer(mixing.kind, alpha=mixing.alpha, per_sample=mixing.per_sample)
+    require_layer("mixing", mixing, ", or a `supcon_tf.augmentation.Mixing`")
+    return mixing

@@ -1,4 +1,4 @@
-"""What a model does about samples without labels, and about anchors without positives."""
+"""Batches without labels, and anchors without positives."""
 
 from typing import Any
 
@@ -13,46 +13,45 @@ from supcon_tf.losses.generalized import GeneralizedSupConLoss
 from supcon_tf.models.views import first_array
 
 
-def without_labels(images: Any) -> tf.Tensor | keras.KerasTensor:
-    """Labels samples that have none.
+def unlabeled(images: Any) -> tf.Tensor | keras.KerasTensor:
+    """Returns the class ids of samples without labels.
 
     Args:
         images: a batch, or its symbolic tensors.
 
     Returns:
-        `[batch]` int64 class ids, all -1: every sample has its own other views as positives.
+        `[batch]` int64 class ids, all -1. The positives of a sample are then its own other views.
     """
-    one = first_array(images)
-    if isinstance(one, keras.KerasTensor):
-        return keras.KerasTensor(one.shape[:1], "int64")
-    return tf.fill(tf.shape(one)[:1], tf.constant(UNLABELED, tf.int64))
+    array = first_array(images)
+    if isinstance(array, keras.KerasTensor):
+        return keras.KerasTensor(array.shape[:1], "int64")
+    return tf.fill(tf.shape(array)[:1], tf.constant(UNLABELED, tf.int64))
 
 
 def require_no_distributions(loss: Any) -> None:
-    """Raises `ValueError` if a loss learns from label distributions, where there are no labels."""
+    """Raises `ValueError` if a loss needs label distributions, for a batch without labels."""
     if isinstance(loss, GeneralizedSupConLoss):
         raise ValueError(
-            "`y` must hold label distributions for GeneralizedSupConLoss; SupConLoss trains "
-            f"without labels, as SimCLR does. Received: a batch without labels, loss={loss.name}"
+            "`y` must hold label distributions for GeneralizedSupConLoss. To train without labels, "
+            f"as SimCLR does, use SupConLoss. Received: a batch without labels, loss={loss.name}"
         )
 
 
 def warn_without_positives(
-    loss: Any, views: int | None, x: Any, y: Any, batch_size: int | None, shuffle: bool
+    loss: Any, x: Any, y: Any, batch_size: int | None, shuffle: bool
 ) -> None:
     """Warns if no anchor of the first batch has a positive, so that the loss is 0.
 
-    Only what can be looked at without being used up is: arrays and datasets.
+    Only arrays and datasets are checked. Reading a batch from a generator would consume it.
 
     Args:
-        loss: the loss that the model is compiled with.
-        views: how many views the model gets of each sample, if that is known.
-        x: as of `keras.Model.fit`.
-        y: as of `keras.Model.fit`.
-        batch_size: as of `keras.Model.fit`.
+        loss: the loss of the compiled model.
+        x: as in `keras.Model.fit`, with a single view of each sample.
+        y: as in `keras.Model.fit`.
+        batch_size: as in `keras.Model.fit`.
         shuffle: whether `fit` shuffles arrays.
     """
-    if views != 1 or not isinstance(loss, EmbeddingLoss):
+    if not isinstance(loss, EmbeddingLoss):
         return
     if isinstance(x, tf.data.Dataset):
         batch = next(iter(x), None)

@@ -1,4 +1,4 @@
-"""What an encoder takes, one array or a structure of them, with or without an axis of views."""
+"""Inputs of an encoder, one array or a structure of arrays, with or without an axis of views."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,55 +10,57 @@ from supcon_tf.models.arguments import symbolic_inputs
 
 
 def map_arrays(function: Callable[..., Any], *structures: Any) -> Any:
-    """Applies a function to every array of structures that are alike; absent inputs stay absent."""
+    """Applies a function to the arrays of structures of the same form. `None` stays `None`."""
     return tf.nest.map_structure(lambda *x: None if x[0] is None else function(*x), *structures)
 
 
 def first_array(structure: Any) -> Any:
-    """Returns one array of a structure, to know the size of the batch and the number of views."""
+    """Returns the first array of a structure, which has the batch size and the number of views."""
     return next(x for x in tf.nest.flatten(structure) if x is not None)
 
 
 def has_views(images: Any, encoder: keras.Model) -> bool:
-    """Tells views `[batch, views, ...]` from images `[batch, ...]` as the encoder takes them.
+    """Returns whether images are views `[batch, views, ...]` and not single inputs `[batch, ...]`.
 
     Args:
         images: an array or a structure of arrays.
-        encoder: the encoder.
+        encoder: the encoder, whose inputs have the rank of `[batch, ...]`.
 
     Raises:
-        ValueError: if `images` are neither, or not in the structure of the encoder's inputs.
+        ValueError: if `images` have neither rank, or not the structure of the encoder's inputs.
     """
-    pairs = _with_inputs(images, symbolic_inputs(encoder))
-    axes = {_axes_more(x, expected) for x, expected in pairs}
-    if axes not in ({0}, {1}):
+    pairs = _pair_with_inputs(images, symbolic_inputs(encoder))
+    extra_axes = {_extra_axes(x, expected) for x, expected in pairs}
+    if extra_axes not in ({0}, {1}):
         given = " and ".join(f"shape={x.shape}" for x, _ in pairs)
         shapes = " and ".join(str(tuple(expected.shape)) for _, expected in pairs)
         raise ValueError(
-            "`images` must be [batch, ...] as the encoder takes them, or [batch, views, ...], all "
-            f"of its inputs alike. Received: {given} for an encoder of {shapes}"
+            "`images` must be [batch, ...] as the encoder takes them, or [batch, views, ...], with "
+            f"all of its inputs alike. Received: {given} for an encoder of {shapes}"
         )
-    return axes == {1}
+    return extra_axes == {1}
 
 
 def flatten_views(
     images: Any, encoder: keras.Model
 ) -> tuple[Any, Callable[[tf.Tensor], tf.Tensor]]:
-    """Makes `[batch * views, ...]` of `[batch, views, ...]`.
+    """Reshapes `[batch, views, ...]` to `[batch * views, ...]`.
 
     Args:
         images: an array or a structure of arrays, with or without views.
         encoder: the encoder.
 
     Returns:
-        What the encoder takes, and a function that gives its outputs the axis of views again.
+        The inputs of the encoder, and a function that reshapes its outputs to `[batch, views,
+        ...]`. Images without views and their outputs keep their shape.
 
     Raises:
-        ValueError: as `has_views`, or if the number of views is not static or not the same.
+        ValueError: as in `has_views`, or if the number of views is not static, or differs between
+            inputs.
     """
     if not has_views(images, encoder):
         return images, lambda outputs: outputs
-    images = _without_others(images, symbolic_inputs(encoder))
+    images = _select_inputs(images, symbolic_inputs(encoder))
     numbers = {x.shape[1] for x in tf.nest.flatten(images) if x is not None}
     if len(numbers) > 1 or None in numbers:
         raise ValueError(
@@ -74,36 +76,38 @@ def flatten_views(
     )
 
 
-def with_leading_axes(x: tf.Tensor, old: int, new: list[int]) -> tf.Tensor:
-    """Replaces the first axes of a tensor, whatever is known about the sizes of the others.
+def with_leading_axes(x: tf.Tensor, count: int, sizes: list[int]) -> tf.Tensor:
+    """Reshapes the leading axes of a tensor. The other axes keep their static sizes.
 
     Args:
         x: a tensor of known rank.
-        old: how many axes to replace.
-        new: the sizes of the new ones, one of which may be -1.
+        count: the number of axes to replace.
+        sizes: the sizes of the new axes, one of which can be -1.
     """
-    rest = x.shape[old:]
+    rest = x.shape[count:]
     if None not in rest:
-        return tf.reshape(x, [*new, *rest])
-    reshaped = tf.reshape(x, tf.concat([new, tf.shape(x)[old:]], axis=0))
-    return tf.ensure_shape(reshaped, [*(None if size == -1 else size for size in new), *rest])
+        return tf.reshape(x, [*sizes, *rest])
+    reshaped = tf.reshape(x, tf.concat([sizes, tf.shape(x)[count:]], axis=0))
+    return tf.ensure_shape(reshaped, [*(None if size == -1 else size for size in sizes), *rest])
 
 
-def _named(inputs: Any) -> dict[str, keras.KerasTensor]:
+def _inputs_by_name(inputs: Any) -> dict[str, keras.KerasTensor]:
     """Returns the symbolic inputs of an encoder by their names."""
     return inputs if isinstance(inputs, dict) else {x.name: x for x in tf.nest.flatten(inputs)}
 
 
-def _without_others(images: Any, inputs: Any) -> Any:
-    """Leaves out what has a name that no input has, as Keras does."""
-    return {name: images[name] for name in _named(inputs)} if isinstance(images, dict) else images
+def _select_inputs(images: Any, inputs: Any) -> Any:
+    """Drops the entries of a dict that are not inputs of the encoder, as Keras does."""
+    if isinstance(images, dict):
+        return {name: images[name] for name in _inputs_by_name(inputs)}
+    return images
 
 
-def _with_inputs(images: Any, inputs: Any) -> list[tuple[Any, keras.KerasTensor]]:
-    """Pairs the arrays with the symbolic inputs of an encoder, by name if they have names."""
+def _pair_with_inputs(images: Any, inputs: Any) -> list[tuple[Any, keras.KerasTensor]]:
+    """Pairs the arrays with the symbolic inputs of an encoder, in a dict by name."""
     expected = tf.nest.flatten(inputs)
     if isinstance(images, dict):
-        named = _named(inputs)
+        named = _inputs_by_name(inputs)
         if named.keys() <= images.keys():
             return [(images[name], x) for name, x in named.items() if images[name] is not None]
     elif len(tf.nest.flatten(images)) == len(expected):
@@ -111,21 +115,22 @@ def _with_inputs(images: Any, inputs: Any) -> list[tuple[Any, keras.KerasTensor]
         return [(x, symbol) for x, symbol in pairs if x is not None]
     if tf.nest.is_nested(inputs):
         advice = (
-            "have the structure of the encoder's inputs, each with the axis of views or without"
+            "have the structure of the encoder's inputs, either all with or all without an axis of "
+            "views"
         )
     else:
-        advice = "be one array: put the views of a sample together by `tf.stack(views, axis=1)`"
+        advice = "be one array: stack the views of a sample with `tf.stack(views, axis=1)`"
     raise ValueError(
         f"`images` must {advice}. Received: a {type(images).__name__} of {len(images)} for "
         f"{tf.nest.map_structure(lambda x: x.name, inputs)}"
     )
 
 
-def _axes_more(x: Any, expected: keras.KerasTensor) -> int:
-    """Returns how many axes more than expected an array has.
+def _extra_axes(x: Any, expected: keras.KerasTensor) -> int:
+    """Returns how many more axes an array has than expected.
 
     Raises:
-        ValueError: if that is unknown.
+        ValueError: if the rank of the array is unknown.
     """
     rank = tf.TensorShape(x.shape).rank
     if rank is None:

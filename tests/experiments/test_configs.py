@@ -80,7 +80,7 @@ def test_first_stage(name, teacher):
         config.teacher.path = teacher(len(config.encoder.mean))
     prepared = pretraining.prepare(config, images(config), ONE_DEVICE)
     model = assert_steps(prepared, 1) if name in STEP else assert_trains(prepared)
-    assert (model.teacher is not None) == with_teacher
+    assert (model.distillation is not None) == with_teacher
     published = {"resnet50": 50, "resnet101": 101, "resnet200": 200, "small": 10, "10k": 10}
     depth = next(depth for part, depth in published.items() if part in name)
     assert model.encoder.layers[-1].name == f"resnet{depth}"
@@ -268,7 +268,7 @@ def test_a_queue_of_label_distributions():
     config.loss.name, config.mixing.kind = "generalized", "mixup_cutmix"
     config.momentum_encoder = ConfigDict({"queue_size": 2 * BATCH, "momentum": 0.9})
     model, _, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
-    assert model.queue_labels.shape == (2 * BATCH, 10)
+    assert model.queue.labels.shape == (2 * BATCH, 10)
 
 
 def test_classifiers_train_on_mixed_images():

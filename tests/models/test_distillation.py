@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from supcon_tf import GeneralizedSupConLoss, MixingLayer, SupConModel
+from supcon_tf import Distillation, GeneralizedSupConLoss, MixingLayer, SupConModel
 
 CLASSES, INFINITE = 3, float("inf")
 
@@ -41,11 +41,13 @@ def classifier(activation=None, classes=CLASSES):
     )
 
 
-def small_model(regularizer=None, **arguments):
-    if "teacher" not in arguments:
-        arguments["teacher"] = classifier()
-    head = supcon_tf.projection_head((8,))
-    model = SupConModel(small_encoder(regularizer), head, **arguments)
+def small_model(distillation=None, regularizer=None, **arguments):
+    model = SupConModel(
+        small_encoder(regularizer),
+        supcon_tf.projection_head((8,)),
+        distillation=distillation or Distillation(classifier()),
+        **arguments,
+    )
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss=GeneralizedSupConLoss(0.5))
     return model
 
@@ -55,13 +57,13 @@ def softmax(logits):
     return exponentials / exponentials.sum(-1, keepdims=True)
 
 
-def distributions(teacher, views, temperature=1.0, gives_probabilities=False):
-    """What a teacher says, by its weights in float64."""
+def soft_targets(teacher, views, temperature=1.0, from_logits=True):
+    """The soft targets of a teacher, from its weights in float64."""
     _, _, mean, variance = teacher.layers[1].get_weights()
     kernel, bias = teacher.layers[3].get_weights()
     flat = views.reshape(*views.shape[:2], -1).astype("float64")
     logits = (flat - mean) / np.sqrt(variance + 1e-3) @ kernel + bias
-    if gives_probabilities:
+    if not from_logits:
         logits = np.log(softmax(logits))
     return softmax(logits / temperature)
 
@@ -73,10 +75,10 @@ def cross_entropy_model():
 @pytest.mark.parametrize(("weight", "regularizer"), [(0.3, "l2"), (1, None), (INFINITE, "l2")])
 def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
     views, labels = data()
-    model = small_model(regularizer, distillation_weight=weight)
-    teacher = model.teacher
+    teacher = classifier()
+    model = small_model(Distillation(teacher, weight=weight), regularizer)
     loss, projections = GeneralizedSupConLoss(0.5), model(views)
-    second = float(loss(distributions(teacher, views), projections))
+    second = float(loss(soft_targets(teacher, views), projections))
     first = float(loss(labels, projections))
     total = second if weight == INFINITE else first + weight * second
     penalty = 0.01 * float(np.sum(np.square(model.encoder.layers[0].kernel)))
@@ -97,14 +99,14 @@ def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
 )
 def test_one_step_is_gradient_descent_on_both_terms(weight, sample_weight):
     views, labels = data()
-    model = small_model(distillation_weight=weight)
+    model = small_model(Distillation(classifier(), weight=weight))
     model.compile(keras.optimizers.SGD(0.1), loss=GeneralizedSupConLoss(0.5))
     assert len(model.trainable_variables) == 3
-    soft_targets = distributions(model.teacher, views)
+    targets = soft_targets(model.distillation.teacher, views)
     loss = GeneralizedSupConLoss(0.5)
     with tf.GradientTape() as tape:
         projections = model(views, training=True)
-        second = loss(soft_targets, projections, sample_weight)
+        second = loss(targets, projections, sample_weight)
         first = loss(labels, projections, sample_weight)
         total = second if weight == INFINITE else first + weight * second
     gradients = tape.gradient(total, model.trainable_variables)
@@ -119,9 +121,11 @@ def test_the_teacher_stays_as_it_is(micro_batch_size, jit_compile):
     views, labels = data()
     model = small_model(micro_batch_size=micro_batch_size)
     model.compile("sgd", loss=GeneralizedSupConLoss(), jit_compile=jit_compile)
-    before = [variable.numpy() for variable in model.teacher.variables]  # seeds included
+    before = [
+        variable.numpy() for variable in model.distillation.teacher.variables
+    ]  # seeds included
     model.fit(tf.data.Dataset.from_tensors((views, labels)).repeat(3), verbose=0)
-    for variable, old in zip(model.teacher.variables, before, strict=True):
+    for variable, old in zip(model.distillation.teacher.variables, before, strict=True):
         np.testing.assert_array_equal(variable, old)
 
 
@@ -129,8 +133,8 @@ def test_a_teacher_that_was_saved_frozen_is_frozen(tmp_path):
     frozen = cross_entropy_model()
     frozen.trainable = False
     frozen.save(tmp_path / "frozen.keras")
-    model = small_model(teacher=keras.saving.load_model(tmp_path / "frozen.keras"))
-    of_teacher = {variable.path for variable in model.teacher.variables}
+    model = small_model(Distillation(keras.saving.load_model(tmp_path / "frozen.keras")))
+    of_teacher = {variable.path for variable in model.distillation.teacher.variables}
     assert not of_teacher & {variable.path for variable in model.trainable_variables}
 
 
@@ -139,26 +143,23 @@ def test_micro_batches_train_as_the_whole_batch():
     weights = []
     for size in (None, 3):
         keras.utils.set_random_seed(0)
-        model = small_model(micro_batch_size=size, distillation_weight=2.0)
+        model = small_model(Distillation(classifier(), weight=2.0), micro_batch_size=size)
         model.fit(tf.data.Dataset.from_tensors((views, labels)).repeat(3), verbose=0)
         weights.append(model.get_weights())
-    for full, pieces in zip(*weights, strict=True):
-        np.testing.assert_allclose(pieces, full, atol=1e-5)
+    for full, cached in zip(*weights, strict=True):
+        np.testing.assert_allclose(cached, full, atol=1e-5)
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("gives", ["logits", "probabilities"])
-@pytest.mark.parametrize(("told", "temperature"), [(False, 0.5), (True, 4.0)])
-def test_temperature_of_logits_and_of_probabilities(temperature, gives, told):
+@pytest.mark.parametrize("returns_logits", [True, False])
+@pytest.mark.parametrize(("declared", "temperature"), [(False, 0.5), (True, 4.0)])
+def test_temperature_of_logits_and_of_probabilities(temperature, returns_logits, declared):
     views, labels = data()
-    teacher = classifier("softmax" if gives == "probabilities" else None)
-    model = small_model(
-        teacher=teacher,
-        teacher_temperature=temperature,
-        teacher_gives=gives if told else "auto",
-    )
-    soft_targets = distributions(teacher, views, temperature, gives == "probabilities")
-    expected = float(GeneralizedSupConLoss(0.5)(soft_targets, model(views)))
+    teacher = classifier(None if returns_logits else "softmax")
+    from_logits = returns_logits if declared else "auto"
+    model = small_model(Distillation(teacher, temperature=temperature, from_logits=from_logits))
+    targets = soft_targets(teacher, views, temperature, returns_logits)
+    expected = float(GeneralizedSupConLoss(0.5)(targets, model(views)))
     logs = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)
     assert logs["distillation_loss"] == pytest.approx(expected, rel=1e-5)
 
@@ -169,7 +170,7 @@ def test_the_teacher_sees_the_mixed_views():
     model = small_model(mixing=MixingLayer("cutmix", CLASSES, seed=2))
     mixed_views, mixed_labels = MixingLayer("cutmix", CLASSES, seed=2)(views, ids, training=True)
     loss, projections = GeneralizedSupConLoss(0.5), model(mixed_views)
-    second = float(loss(distributions(model.teacher, mixed_views.numpy()), projections))
+    second = float(loss(soft_targets(model.distillation.teacher, mixed_views.numpy()), projections))
     first = float(loss(mixed_labels, projections))
     logs = model.train_on_batch(views, ids, return_dict=True)
     assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
@@ -177,7 +178,7 @@ def test_the_teacher_sees_the_mixed_views():
 
 
 @pytest.mark.parametrize("weight", [0.5, INFINITE])
-def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(weight):
+def test_the_momentum_model_compares_soft_targets_of_anchors_and_keys(weight):
     views, labels = data(18)
     keras.utils.set_random_seed(1)
     model = supcon_tf.MomentumSupConModel(
@@ -185,12 +186,11 @@ def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(w
         supcon_tf.projection_head((8,)),
         queue_size=12,
         num_classes=CLASSES,
-        teacher=classifier(),
-        distillation_weight=weight,
+        distillation=Distillation(classifier(), weight=weight),
     )
     loss = GeneralizedSupConLoss(0.5)
     model.compile(keras.optimizers.SGD(0.0), loss=loss)  # the weights stay
-    soft_targets = distributions(model.teacher, views).astype("float32")
+    all_targets = soft_targets(model.distillation.teacher, views).astype("float32")
     z = model(views)
 
     def expected(targets, now, queue):
@@ -204,7 +204,7 @@ def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(w
     queue = np.arange(0)
     for step in range(3):  # the queue is empty, half full and full
         now = np.arange(6 * step, 6 * step + 6)
-        second = expected(soft_targets, now, queue)
+        second = expected(all_targets, now, queue)
         total = second
         if weight != INFINITE:
             total = expected(labels, now, queue) + weight * second
@@ -213,24 +213,27 @@ def test_the_momentum_model_compares_what_the_teacher_says_of_anchors_and_keys(w
         assert logs["loss"] == pytest.approx(total, rel=1e-5)
         model.reset_metrics()
         queue = np.concatenate([queue, now])
-    newest = soft_targets[[*range(12, 18), *range(6, 12)], 1]
-    np.testing.assert_allclose(model.queue_soft_targets, newest, atol=1e-6)
+    newest = all_targets[[*range(12, 18), *range(6, 12)], 1]
+    np.testing.assert_allclose(model.queue.soft_targets, newest, atol=1e-6)
 
 
-def test_the_momentum_model_saves_what_the_teacher_said(tmp_path):
+def test_the_momentum_model_saves_soft_targets(tmp_path):
     views, labels = data()
     model = supcon_tf.MomentumSupConModel(
-        small_encoder(), queue_size=12, num_classes=CLASSES, teacher=classifier(),
+        small_encoder(),
+        queue_size=12,
+        num_classes=CLASSES,
+        distillation=Distillation(classifier()),
         micro_batch_size=3,
-    )  # fmt: skip
+    )
     model.compile("sgd", loss=GeneralizedSupConLoss())
     model.fit(tf.data.Dataset.from_tensors((views, labels)), verbose=0)
     np.testing.assert_allclose(
-        model.queue_soft_targets, distributions(model.teacher, views)[:, 1], atol=1e-6
+        model.queue.soft_targets, soft_targets(model.distillation.teacher, views)[:, 1], atol=1e-6
     )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_array_equal(loaded.queue_soft_targets, model.queue_soft_targets)
+    np.testing.assert_array_equal(loaded.queue.soft_targets, model.queue.soft_targets)
     assert [v.shape for v in loaded.trainable_variables] == [
         v.shape for v in model.trainable_variables
     ]
@@ -238,7 +241,7 @@ def test_the_momentum_model_saves_what_the_teacher_said(tmp_path):
 
 def test_the_queue_needs_to_know_the_classes_of_a_teacher():
     with pytest.raises(ValueError, match="`num_classes`.*Received: num_classes=None"):
-        supcon_tf.MomentumSupConModel(small_encoder(), teacher=classifier())
+        supcon_tf.MomentumSupConModel(small_encoder(), distillation=Distillation(classifier()))
 
 
 def half_precision():
@@ -257,20 +260,20 @@ def nested(activation=None):
 
 
 @pytest.mark.parametrize(
-    ("make", "gives"),
+    ("make", "from_logits"),
     [
-        (classifier, "logits"),
-        (lambda: classifier("softmax"), "probabilities"),
-        (softmax_layer, "probabilities"),
-        (half_precision, "logits"),
-        (nested, "logits"),
-        (lambda: nested("softmax"), "probabilities"),
-        (cross_entropy_model, "logits"),
+        (classifier, True),
+        (lambda: classifier("softmax"), False),
+        (softmax_layer, False),
+        (half_precision, True),
+        (nested, True),
+        (lambda: nested("softmax"), False),
+        (cross_entropy_model, True),
     ],
     ids=["dense", "softmax", "softmax layer", "cast", "nested", "nested softmax", "ours"],
 )
-def test_what_a_teacher_gives_is_found_out(make, gives):
-    assert small_model(teacher=make()).teacher_gives == gives
+def test_auto_reads_the_last_activation(make, from_logits):
+    assert Distillation(make()).from_logits is from_logits
 
 
 def unclear_end():
@@ -293,24 +296,25 @@ class Subclass(keras.Model):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: classifier("sigmoid"), "`teacher_gives`.*a last activation sigmoid"),
-        (unclear_end, "`teacher_gives`.*activation None"),
-        (unbuilt, "`teacher_gives`.*activation None"),
-        (Subclass, "`teacher_gives`.*activation None"),
+        (lambda: classifier("sigmoid"), "`from_logits`.*a last activation sigmoid"),
+        (unclear_end, "`from_logits`.*activation None"),
+        (unbuilt, "`from_logits`.*activation None"),
+        (Subclass, "`from_logits`.*activation None"),
     ],
     ids=["sigmoid", "dropout", "unbuilt", "subclass"],
 )
-def test_what_a_teacher_gives_cannot_be_found_out(make, message):
+def test_auto_refuses_another_last_activation(make, message):
     with pytest.raises(ValueError, match=message):
-        small_model(teacher=make())
+        Distillation(make())
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_a_subclass_of_which_is_told_what_it_gives():
+def test_a_subclass_whose_output_is_declared():
     views, labels = data()
-    model = small_model(teacher=Subclass(), teacher_gives="logits")
-    soft_targets = tf.nn.softmax([model.teacher(views[:, view]) for view in range(2)])
-    expected = GeneralizedSupConLoss(0.5)(tf.transpose(soft_targets, [1, 0, 2]), model(views))
+    teacher = Subclass()
+    model = small_model(Distillation(teacher, from_logits=True))
+    targets = tf.nn.softmax([teacher(views[:, view]) for view in range(2)])
+    expected = GeneralizedSupConLoss(0.5)(tf.transpose(targets, [1, 0, 2]), model(views))
     logs = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)
     assert logs["distillation_loss"] == pytest.approx(float(expected), rel=1e-5)
 
@@ -319,16 +323,14 @@ def test_a_subclass_of_which_is_told_what_it_gives():
 @pytest.mark.parametrize("weight", [0.5, INFINITE])
 def test_save_and_load(tmp_path, weight):
     views, labels = data()
-    model = small_model(
-        teacher=classifier("softmax"), distillation_weight=weight, teacher_temperature=2.0
-    )
+    model = small_model(Distillation(classifier("softmax"), weight=weight, temperature=2.0))
     model.fit(views, labels, verbose=0)
     config = json.loads(json.dumps(model.get_config()))
-    assert SupConModel.from_config(config).distillation_weight == weight
+    assert SupConModel.from_config(config).distillation.weight == weight
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    for name in ("distillation_weight", "teacher_temperature", "teacher_gives"):
-        assert loaded.get_config()[name] == model.get_config()[name]
+    for name in ("weight", "temperature", "from_logits"):
+        assert getattr(loaded.distillation, name) == getattr(model.distillation, name)
     assert len(loaded.trainable_variables) == 3
     histories = [each.fit(views, labels, verbose=0).history for each in (model, loaded)]
     assert histories[0] == histories[1]
@@ -362,42 +364,72 @@ def two_headed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"distillation_weight": 0}, "`distillation_weight`.*Received: 0"),
-        ({"distillation_weight": float("nan")}, "`distillation_weight`.*Received: nan"),
-        ({"distillation_weight": -INFINITE}, "`distillation_weight`.*Received: -inf"),
-        ({"teacher_temperature": 0.0}, "`teacher_temperature`.*Received: 0.0"),
-        ({"teacher_gives": "labels"}, "`teacher_gives` must be one of.*Received: 'labels'"),
+        ({"teacher": "resnet50"}, "`teacher` must be a Keras layer or model.*Received: resnet50"),
+        ({"weight": 0}, "`weight`.*Received: 0"),
+        ({"weight": float("nan")}, "`weight`.*Received: nan"),
+        ({"weight": -INFINITE}, "`weight`.*Received: -inf"),
+        ({"temperature": 0.0}, "`temperature`.*Received: 0.0"),
+        ({"from_logits": "labels"}, "`from_logits` must be one of.*Received: 'labels'"),
     ],
 )
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        small_model(**arguments)
+        Distillation(**{"teacher": classifier(), **arguments})
 
 
-@pytest.mark.parametrize(
-    "argument",
-    [{"distillation_weight": 2.0}, {"teacher_temperature": 2.0}, {"teacher_gives": "logits"}],
-    ids=lambda argument: next(iter(argument)),
-)
-def test_arguments_of_a_teacher_without_one(argument):
-    with pytest.raises(ValueError, match="needs `teacher`.*teacher=None"):
-        small_model(teacher=None, **argument)
+@pytest.mark.parametrize(("name", "value"), [("weight", 3.0), ("temperature", 4.0)])
+def test_arguments_can_change_between_steps(name, value):
+    """In every model that the distillation belongs to."""
+    views, labels = data()
+    keras.utils.set_random_seed(0)
+    teacher = classifier()
+    distillation = Distillation(teacher)
+    models = [small_model(distillation), small_model(distillation)]
+    for model in models:
+        model.compile(keras.optimizers.SGD(0.0), loss=GeneralizedSupConLoss(0.5))
+        model.fit(views, labels, batch_size=12, verbose=0)
+        model.evaluate(views, labels, batch_size=12, verbose=0)
+    setattr(distillation, name, value)
+    for model in models:
+        loss, projections = GeneralizedSupConLoss(0.5), model(views)
+        targets = soft_targets(teacher, views, distillation.temperature)
+        second = float(loss(targets, projections))
+        expected = float(loss(labels, projections)) + distillation.weight * second
+        history = model.fit(views, labels, batch_size=12, verbose=0).history
+        assert history["loss"] == [pytest.approx(expected, rel=1e-5)]
+        assert history["distillation_loss"] == [pytest.approx(second, rel=1e-5)]
+        evaluated = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)
+        assert evaluated["loss"] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match=f"`{name}` must be.*Received: 0"):
+        setattr(distillation, name, 0)
+
+
+def test_the_metrics_of_a_compiled_teacher_are_its_own():
+    views, labels = data()
+    teacher = cross_entropy_model()
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    teacher.compile("sgd", loss=loss, metrics=["accuracy"])
+    teacher.fit(views[:, 0], labels[:, 0], verbose=0)
+    before = teacher.get_metrics_result()
+    model = small_model(Distillation(teacher))
+    assert sorted(model.fit(views, labels, verbose=0).history) == ["distillation_loss", "loss"]
+    assert teacher.get_metrics_result() == before
 
 
 @pytest.mark.parametrize(
     ("teacher", "labels", "message"),
     [
-        (lambda: classifier(classes=4), None, r"as many classes.*\(12, 2, 3\), a teacher of 4"),
+        (lambda: classifier(classes=4), None, r"of `teacher`.*\(12, 2, 3\), a teacher of 4"),
         (classifier, np.arange(12) % 3, r"label distributions.*class ids.*\(12,\)"),
         (two_headed, None, r"one output of shape \[batch, classes\]"),
         (lambda: keras.Sequential(
-            [keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 3)]), None, "must classify"),
+            [keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 3)]), None, "must be a classifier"),
     ],
     ids=["classes", "ids", "two outputs", "images"],
 )  # fmt: skip
 def test_bad_teachers(teacher, labels, message):
     views, distributions = data()
-    model = small_model(teacher=teacher(), teacher_gives="logits")
+    model = small_model(Distillation(teacher(), from_logits=True))
     with pytest.raises(ValueError, match=message):
         model.fit(views, distributions if labels is None else labels, batch_size=12, verbose=0)
 
@@ -413,8 +445,3 @@ def test_bad_teachers(teacher, labels, message):
 def test_the_loss_must_take_distributions(compiled):
     with pytest.raises(ValueError, match="`loss` must be a GeneralizedSupConLoss.*Received"):
         small_model().compile("sgd", **compiled)
-
-
-def test_not_for_the_joint_model():
-    with pytest.raises(ValueError, match="`teacher` must be None"):
-        supcon_tf.JointSupConModel(small_encoder(), 3, teacher=classifier())

@@ -32,7 +32,12 @@ def teacher():
 
 def momentum():
     model = supcon_tf.MomentumSupConModel(
-        encoder("l2"), head(), queue_size=8, num_classes=2, teacher=teacher(), micro_batch_size=4
+        encoder("l2"),
+        head(),
+        queue_size=8,
+        num_classes=2,
+        distillation=supcon_tf.Distillation(teacher()),
+        micro_batch_size=4,
     )
     return model, GeneralizedSupConLoss(), ROWS
 

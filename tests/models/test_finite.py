@@ -31,7 +31,11 @@ def joint():
 
 def momentum():
     model = supcon_tf.MomentumSupConModel(
-        encoder(), head(), queue_size=16, num_classes=2, teacher=teacher()
+        encoder(),
+        head(),
+        queue_size=16,
+        num_classes=2,
+        distillation=supcon_tf.Distillation(teacher()),
     )
     return model, supcon_tf.GeneralizedSupConLoss()
 

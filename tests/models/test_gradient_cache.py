@@ -36,11 +36,11 @@ def test_gradient_is_that_of_the_full_batch_with_dropout():
     seeds = [v for v in model.encoder.non_trainable_variables if "seed" in v.path]
     assert seeds
     start = [v.numpy() for v in seeds]
-    pieces = np.split(views, 8)
+    micro_batches = np.split(views, 8)
 
-    # The full batch, with the masks that the pieces draw.
+    # The full batch, with the dropout masks of the micro-batches.
     with tf.GradientTape() as tape:
-        projections = tf.concat([model(piece, training=True) for piece in pieces], axis=0)
+        projections = tf.concat([model(x, training=True) for x in micro_batches], axis=0)
         value = loss(ids, projections)
     expected = tape.gradient(value, model.trainable_variables)
     end = [v.numpy() for v in seeds]
@@ -55,7 +55,7 @@ def test_gradient_is_that_of_the_full_batch_with_dropout():
     actual = pull_back(tape.gradient(value, cached))
     for x, y in zip(actual, expected, strict=True):
         assert np.abs(x - y).max() <= 1e-5 * np.abs(y).max()
-    # The random state has moved on as after one pass.
+    # The random state is that after one pass.
     np.testing.assert_array_equal([v.numpy() for v in seeds], end)
 
 
@@ -86,15 +86,15 @@ def test_moving_statistics_are_updated_once():
     norm = next(x for x in model.encoder.layers if isinstance(x, keras.layers.BatchNormalization))
     convolved = model.encoder.layers[0](views.reshape(-1, 8, 8, 1)).numpy()
     expected = 0.0
-    for piece in np.split(convolved, 2):
-        expected = 0.99 * expected + 0.01 * piece.mean((0, 1, 2))
+    for micro_batch in np.split(convolved, 2):
+        expected = 0.99 * expected + 0.01 * micro_batch.mean((0, 1, 2))
     _, pull_back = project_in_micro_batches(model, tf.constant(views), BATCH // 2)
     np.testing.assert_array_equal(norm.moving_mean, np.zeros(4))
     pull_back(tf.zeros([BATCH, VIEWS, 8]))
     np.testing.assert_allclose(norm.moving_mean, expected, rtol=1e-5)
 
 
-def test_pieces_must_divide_the_batch():
+def test_micro_batches_must_divide_the_batch():
     views, ids = data()
     model = make_model(micro_batch_size=5)
     model.compile("sgd", loss=supcon_tf.SupConLoss())

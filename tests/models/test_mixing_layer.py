@@ -96,7 +96,7 @@ def test_a_compiled_step(static):
     np.testing.assert_array_equal(model.mixing.seed_generator.state, [5, 4])
 
 
-@pytest.mark.parametrize("how", ["arrays", "dataset", "augmentation"])
+@pytest.mark.parametrize("how", ["arrays", "dataset", "augmenter"])
 def test_fit_with_metrics_and_validation(how):
     seen = []
 
@@ -105,10 +105,10 @@ def test_fit_with_metrics_and_validation(how):
         return tf.reduce_sum(y_true, axis=[1, 2])
 
     views, ids = views_and_ids()
-    augmentation = None
-    if how == "augmentation":
-        views, augmentation = views[:, 0], keras.layers.GaussianNoise(0.1)
-    model = small_model(augmentation=augmentation)
+    augmenter = None
+    if how == "augmenter":
+        views, augmenter = views[:, 0], keras.layers.GaussianNoise(0.1)
+    model = small_model(augmenter=augmenter)
     model.compile("sgd", loss=GeneralizedSupConLoss(), metrics=[label_width])
     data = tf.data.Dataset.from_tensor_slices((views, ids)).batch(6)
     given = (views, ids) if how == "arrays" else (data,)
@@ -150,8 +150,8 @@ def test_anchors_and_keys_of_the_momentum_model_are_mixed():
     )
     loss = model.train_on_batch(views, ids)
     assert loss == pytest.approx(float(expected), rel=1e-5)
-    np.testing.assert_allclose(model.queue, keys, atol=1e-5)
-    np.testing.assert_allclose(model.queue_labels, mixed_labels[:, 1], atol=1e-6)
+    np.testing.assert_allclose(model.queue.embeddings, keys, atol=1e-5)
+    np.testing.assert_allclose(model.queue.labels, mixed_labels[:, 1], atol=1e-6)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -214,6 +214,32 @@ def test_mixed_labels_are_no_class_ids():
         model.fit(views, ids, verbose=0)
 
 
-def test_not_for_the_joint_model():
-    with pytest.raises(ValueError, match="`mixing` must be None"):
-        supcon_tf.JointSupConModel(small_encoder(), 3, mixing=MixingLayer("mixup", 3))
+BARE = supcon_tf.augmentation.Mixing("mixup_cutmix", 0.7, per_sample=True)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_mixing_takes_the_number_of_classes_from_label_distributions():
+    views, ids = views_and_ids()
+    layer = MixingLayer("mixup_cutmix", CLASSES, alpha=0.7, per_sample=True)
+    models = small_model(layer=layer), small_model(layer=BARE)
+    models[1].set_weights(models[0].get_weights())
+    models[1].mixing.seed_generator.state.assign(layer.seed_generator.state)
+    for model in models:
+        model.fit(views, np.eye(CLASSES)[ids], batch_size=6, shuffle=False, verbose=0)
+    for expected, actual in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_a_mixing_is_saved_as_a_layer():
+    mixing = small_model(layer=BARE).get_config()["mixing"]
+    layer = keras.saving.deserialize_keras_object(mixing)
+    assert (layer.mixing, layer.num_classes) == (BARE, None)
+
+
+@pytest.mark.parametrize("labels", ["ids", "column", "none"])
+def test_a_mixing_takes_no_class_ids(labels):
+    views, ids = views_and_ids()
+    labels = {"ids": (ids,), "column": (ids[:, None],), "none": ()}[labels]
+    match = r"`supcon_tf.MixingLayer\(kind, num_classes=...\)`.*Received: shape=\((12|None)"
+    with pytest.raises(ValueError, match=match):
+        small_model(layer=BARE).fit(views, *labels, batch_size=12, verbose=0)

@@ -103,11 +103,11 @@ class Naive:
 
 def newest_first(model):
     """The batches of the model's queue, the newest first, as the naive list has them."""
-    filled = int(model.num_enqueued.numpy())
+    filled = int(model.queue.num_enqueued.numpy())
     order = []
     for last in range(filled, max(filled - QUEUE, 0), -BATCH):
         order += [place % QUEUE for place in range(last - BATCH, last)]
-    return model.queue.numpy()[order], model.queue_labels.numpy()[order]
+    return model.queue.embeddings.numpy()[order], model.queue.labels.numpy()[order]
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -158,7 +158,7 @@ def test_metrics_see_anchors_and_keys():
     )
     anchors = keras.ops.convert_to_numpy(model(images[:, 0]))
     keys = keras.ops.convert_to_numpy(
-        model.project(images[:, 1], model.momentum_encoder, model.momentum_head, training=False)
+        model._project(images[:, 1], model.momentum_encoder, model.momentum_head, training=False)
     )
     expected = ((anchors - keys) ** 2).sum(axis=1).mean()
     assert expected > 0.01
@@ -196,8 +196,10 @@ def test_half_precision(policy):
     images, ids = samples(steps=5)
     model = compiled(small_model(norm=True), SupConLoss(TAU))
     assert np.isfinite(model.fit(batches(images, ids), verbose=0).history["loss"]).all()
-    assert model.queue.dtype == "float32"
-    np.testing.assert_allclose(np.linalg.norm(model.queue, axis=1), np.ones(QUEUE), rtol=1e-5)
+    assert model.queue.embeddings.dtype == "float32"
+    np.testing.assert_allclose(
+        np.linalg.norm(model.queue.embeddings, axis=1), np.ones(QUEUE), rtol=1e-5
+    )
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -259,9 +261,9 @@ def test_micro_batches_train_as_one_batch():
         np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-def test_augmentation_makes_anchors_and_keys():
+def test_the_augmenter_creates_anchors_and_keys():
     images, ids = samples(steps=3, views=1)
-    model = small_model(augmentation=keras.layers.GaussianNoise(0.5, seed=1), num_views=3)
+    model = small_model(augmenter=keras.layers.GaussianNoise(0.5, seed=1), num_views=3)
     compiled(model, SupConLoss(TAU))
     data = batches(images[:, 0], ids)
     assert np.isfinite(model.fit(data, validation_data=data, verbose=0).history["val_loss"]).all()
@@ -280,7 +282,7 @@ def test_labels_of_every_view():
         ref_sample_ids=np.arange(BATCH),
     )
     assert model.train_on_batch(images, labels) == pytest.approx(float(expected), rel=1e-5)
-    np.testing.assert_array_equal(model.queue_labels.numpy()[:BATCH], labels[:, 1])
+    np.testing.assert_array_equal(model.queue.labels.numpy()[:BATCH], labels[:, 1])
 
 
 @pytest.mark.versions

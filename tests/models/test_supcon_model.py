@@ -102,14 +102,14 @@ def test_default_head():
     assert np.isfinite(model.fit(images, labels, verbose=0).history["loss"]).all()
 
 
-def test_augmentation_makes_the_views():
-    model = small_model(augmentation=keras.layers.GaussianNoise(0.5, seed=1), num_views=3)
+def test_the_augmenter_creates_the_views():
+    model = small_model(augmenter=keras.layers.GaussianNoise(0.5, seed=1), num_views=3)
     images, labels = striped_images(8, views=1)
     images = images[:, 0]
-    views = model.make_views(tf.constant(images))
+    views = model._make_views(tf.constant(images))
     assert views.shape == (8, 3, 8, 8, 1)
     assert np.abs(views[:, 0] - views[:, 1]).mean() > 0.1
-    np.testing.assert_array_equal(model.make_views(views), views)
+    np.testing.assert_array_equal(model._make_views(views), views)
     model.compile("sgd", loss=SupConLoss())
     history = model.fit(images, labels, validation_data=(images, labels), verbose=0).history
     # Without views, a batch of one label per row of 8 would have another collapse value.
@@ -148,19 +148,19 @@ def test_encoders_of_other_things_than_images(kind):
     assert model.evaluate(views, labels, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
-def test_augmentation_of_rows():
+def test_an_augmenter_of_rows():
     encoder = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4)])
-    model = SupConModel(encoder, augmentation=keras.layers.GaussianNoise(0.5, seed=1))
+    model = SupConModel(encoder, augmenter=keras.layers.GaussianNoise(0.5, seed=1))
     model.compile("sgd", loss=SupConLoss())
     rows = np.random.default_rng(0).normal(size=[6, 5]).astype("float32")
-    views = model.make_views(tf.constant(rows))
+    views = model._make_views(tf.constant(rows))
     assert views.shape == (6, 2, 5)
     assert np.abs(views[:, 0] - views[:, 1]).mean() > 0.1
     # Each row is of a class of its own: single views would have no positives, and loss 0.
     assert model.fit(rows, np.arange(6), verbose=0).history["loss"][0] > 0.1
 
 
-def test_images_without_augmentation_are_single_views():
+def test_images_without_an_augmenter_are_single_views():
     images, labels = striped_images(6, views=1)
     model = small_model()
     model.compile("sgd", loss=SupConLoss())
@@ -231,18 +231,18 @@ def test_regularization_losses_count():
 
 
 @pytest.mark.versions
-@pytest.mark.parametrize("augmentation", [None, keras.layers.GaussianNoise(0.1)])
-def test_save_and_load(tmp_path, augmentation):
+@pytest.mark.parametrize("augmenter", [None, keras.layers.GaussianNoise(0.1)])
+def test_save_and_load(tmp_path, augmenter):
     images, labels = striped_images(8)
-    num_views = 2 if augmentation is None else 3
-    model = small_model(augmentation=augmentation, num_views=num_views)
+    num_views = 2 if augmenter is None else 3
+    model = small_model(augmenter=augmenter, num_views=num_views)
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss=SupConLoss(0.2))
     model.fit(images, labels, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded(images), model(images))
     assert loaded.num_views == num_views
-    assert type(loaded.augmentation) is type(augmentation)
+    assert type(loaded.augmenter) is type(augmenter)
     # The optimizer's state is there too: one more step ends with the same weights.
     for each in (model, loaded):
         each.fit(images, labels, verbose=0)
@@ -279,15 +279,15 @@ def two_headed_encoder():
         (lambda: SupConModel(small_model()), "`encoder`.*of a trained SupConModel take its"),
         (lambda: SupConModel(small_encoder(), 128), "`projection_head` must be.*Received: 128"),
         (
-            lambda: small_model(augmentation=supcon_tf.augmentation.crop_flip(8)),
-            "`augmentation` must be a Keras layer.*multi_view_batches.*Received: Compose",
+            lambda: small_model(augmenter=supcon_tf.augmentation.crop_flip(8)),
+            "`augmenter` must be a Keras layer.*multi_view_batches.*Received: Compose",
         ),
+        (lambda: small_model(mixing="mixup"), "`mixing`.*augmentation.Mixing`.*Received: mixup"),
         (
-            lambda: small_model(mixing=supcon_tf.augmentation.Mixing("mixup")),
-            "`mixing` must be a Keras layer.*MixingLayer.*Received: Mixing",
+            lambda: small_model(distillation=small_encoder()),
+            r"`distillation` must be a `supcon_tf.Distillation\(teacher\)`.*Received: <Sequential",
         ),
-        (lambda: small_model(teacher="resnet50"), "`teacher` must be.*Received: resnet50"),
-        (lambda: small_model().compile("sgd", "mse"), "`loss`.*as an object.*Received: loss='mse'"),
+        (lambda: small_model().compile("sgd", "mse"), "`loss`.*loss object.*Received: loss='mse'"),
         (
             lambda: small_model().compile("sgd", SupConLoss(), metrics=["accuracy"]),
             "`metrics` must take labels and projections.*JointSupConModel.*Received: .*'accuracy'",
@@ -297,7 +297,7 @@ def two_headed_encoder():
             "must be compiled first",
         ),
         (
-            lambda: small_model().project((np.zeros([2, 8, 8, 1]),) * 2, None, None, False),
+            lambda: small_model()._project((np.zeros([2, 8, 8, 1]),) * 2, None, None, False),
             "one array.*tf.stack.*Received: a tuple of 2",
         ),
         (lambda: small_model(num_views=0), "`num_views`.*Received: 0"),

@@ -112,7 +112,7 @@ def test_some_positives(loss, images, labels):
         supcon(loss).fit(images, labels, batch_size=4, verbose=0)
 
 
-def test_number_of_views_without_augmentation():
+def test_number_of_views_without_an_augmenter():
     for make in (supcon_tf.SupConModel, supcon_tf.MomentumSupConModel):
-        with pytest.raises(ValueError, match="`num_views`.*num_views=5, augmentation=None"):
+        with pytest.raises(ValueError, match="`num_views`.*num_views=5, augmenter=None"):
             make(encoder(), num_views=5)

@@ -128,13 +128,13 @@ def test_several_inputs_are_not_mixed():
         layer(STRUCTURES["list"], IDS, training=True)
 
 
-def test_augmentation_makes_views_of_several_inputs(uncompiled):
+def test_the_augmenter_creates_views_of_several_inputs(uncompiled):
     class Shift(layers.Layer):
         def call(self, inputs):
             return {**inputs, "rows": inputs["rows"] + 1}
 
-    model = SupConModel(encoder(), head(), augmentation=Shift(), num_views=3)
-    views = model.make_views(one_view(STRUCTURES["dict"]))
+    model = SupConModel(encoder(), head(), augmenter=Shift(), num_views=3)
+    views = model._make_views(one_view(STRUCTURES["dict"]))
     np.testing.assert_allclose(views["rows"][:, 2], ROWS[:, 0] + 1)
     np.testing.assert_array_equal(views["tokens"][:, 1], TOKENS[:, 0])
     model.compile("sgd", loss=SupConLoss(), metrics=supcon_tf.metrics.HEALTH)
@@ -163,7 +163,7 @@ def test_images_and_views_in_any_order():
     model = SupConModel(
         keras.Sequential([keras.Input([6]), layers.Dense(4)]),
         head(),
-        augmentation=layers.GaussianNoise(0.1),
+        augmenter=layers.GaussianNoise(0.1),
     )
     model.compile("sgd", loss=SupConLoss(), jit_compile=True)
     for x in (ROWS[:, 0], ROWS, ROWS[:, 0]):

@@ -56,13 +56,17 @@ CASES = {
     "joint": (lambda: supcon_tf.JointSupConModel(encoder(), CLASSES), SupConLoss, IDS, WEIGHTS),
     "mixing": (lambda: supcon(mixing=mixing()), GeneralizedSupConLoss, IDS),
     "micro-batches and a teacher": (
-        lambda: supcon(teacher=teacher(), micro_batch_size=BATCH // 2),
+        lambda: supcon(distillation=supcon_tf.Distillation(teacher()), micro_batch_size=BATCH // 2),
         GeneralizedSupConLoss,
         ROWS,
     ),
     "queue": (momentum, lambda: SupConLoss(denominator="only_negatives"), IDS),
     "queue of distributions": (
-        lambda: momentum(num_classes=CLASSES, teacher=teacher(), micro_batch_size=BATCH // 2),
+        lambda: momentum(
+            num_classes=CLASSES,
+            distillation=supcon_tf.Distillation(teacher()),
+            micro_batch_size=BATCH // 2,
+        ),
         lambda: GeneralizedSupConLoss(weighting="contrast_count"),
         ROWS,
     ),

@@ -79,7 +79,7 @@ def supcon(loss, weights=False, policy="float32", dim=16, norm=True, distilled=F
     if distilled:
         x, y = mixed(x, ids)
         y *= (np.arange(len(ids)) % 5 > 0)[:, None, None]
-        arguments = {"teacher": teacher(), "distillation_weight": 0.5, **arguments}
+        arguments = {"distillation": supcon_tf.Distillation(teacher(), weight=0.5), **arguments}
     kind = supcon_tf.SupConModel
     if "queue_size" in arguments:
         kind = supcon_tf.MomentumSupConModel

@@ -48,7 +48,8 @@ def distilled():
         [keras.Input([8, 8, 1]), layers.Flatten(), layers.Dense(CLASSES, "softmax")]
     )
     mixing = supcon_tf.MixingLayer("mixup", CLASSES, seed=0)
-    return supcon_tf.SupConModel(encoder(), head(), mixing=mixing, teacher=teacher)
+    distillation = supcon_tf.Distillation(teacher)
+    return supcon_tf.SupConModel(encoder(), head(), mixing=mixing, distillation=distillation)
 
 
 def warm_up():
@@ -95,7 +96,7 @@ CASES = {
 
 
 def inputs(model):
-    return VIEWS if isinstance(model, supcon_tf.SupConModel) else VIEWS[:, 0]
+    return VIEWS if hasattr(model, "projection_head") else VIEWS[:, 0]
 
 
 @contextlib.contextmanager

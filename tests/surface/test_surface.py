@@ -36,7 +36,7 @@ def names_within(model):
     schedule = model.optimizer.get_config()["learning_rate"]
     return {
         *(type(part).__name__ for part in (model, model.loss, model.optimizer)),
-        type(getattr(model, "mixing", None)).__name__,
+        *(type(getattr(model, part, None)).__name__ for part in ("mixing", "distillation")),
         schedule["class_name"] if isinstance(schedule, dict) else None,
         *model.get_metrics_result(),
     }
