@@ -13,7 +13,7 @@ import numpy as np
 
 from supcon_tf import data, evaluation
 from supcon_tf._requirements import require_extra
-from supcon_tf.evaluation.inputs import matrix
+from supcon_tf.evaluation.inputs import check_matrix
 
 with require_extra("experiments.transfer", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
@@ -32,7 +32,7 @@ def _mean_per_class(scores: np.ndarray, targets: np.ndarray, difficult: np.ndarr
 
 def _classes(scores: np.ndarray) -> np.ndarray:
     # Of a row with NaN that is the largest one, and of a diverged classifier always the first.
-    return matrix("scores", scores).argmax(axis=1)
+    return check_matrix("scores", scores).argmax(axis=1)
 
 
 METRICS: dict[str, Metric] = {

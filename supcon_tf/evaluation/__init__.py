@@ -1,4 +1,4 @@
-"""How good representations and classifiers are: functions of arrays, after a training.
+"""Evaluation of representations and classifiers: functions of arrays.
 
 - Representations: `knn_accuracy` and `knn_predict`, `linear_probe`, `logistic_regression`,
   `recall_at_k`, `map_at_r`.
@@ -6,7 +6,7 @@
 - Calibration: `expected_calibration_error`, and `reliability_curve`, which returns a
   `ReliabilityCurve`.
 - Robustness: `mean_corruption_error` and `relative_mean_corruption_error`, relative to the errors
-  `ALEXNET_ERRORS` and `ALEXNET_CLEAN_ERROR`.
+  of AlexNet, `ALEXNET_ERRORS` and `ALEXNET_CLEAN_ERROR`.
 """
 
 from supcon_tf.evaluation.calibration import (

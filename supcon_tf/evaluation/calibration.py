@@ -1,15 +1,16 @@
-"""Whether a classifier is right as often as its confidence says."""
+"""Calibration: whether the confidence of a classifier equals its accuracy."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from supcon_tf.evaluation.inputs import class_ids, matrix, require_column, require_count
+from supcon_tf._checks import check_integer
+from supcon_tf.evaluation.inputs import check_class_ids, check_class_range, check_matrix
 
 
 class ReliabilityCurve(NamedTuple):
-    """What `reliability_curve` returns, one entry per bin.
+    """Result of `reliability_curve`, one entry per bin.
 
     Examples:
         >>> from supcon_tf import evaluation
@@ -18,9 +19,9 @@ class ReliabilityCurve(NamedTuple):
         [0, 2]
 
     Attributes:
-        confidence: `[bins]` float64, the mean confidence, NaN where there are no rows.
-        accuracy: `[bins]` float64, the mean accuracy, NaN where there are no rows.
-        count: `[bins]` int64, how many rows.
+        confidence: `[bins]` float64, mean confidence, NaN for empty bins.
+        accuracy: `[bins]` float64, mean accuracy, NaN for empty bins.
+        count: `[bins]` int64, number of rows.
     """
 
     confidence: NDArray[np.float64]
@@ -31,10 +32,10 @@ class ReliabilityCurve(NamedTuple):
 def reliability_curve(
     probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
 ) -> ReliabilityCurve:
-    r"""Mean confidence and accuracy of predictions of similar confidence.
+    r"""Computes mean confidence and accuracy of predictions in bins of confidence.
 
-    Confidence is the largest probability of a row. Bin m of M holds the rows whose confidence is in
-    $((m - 1) / M, m / M]$.
+    The confidence of a row is its largest probability. Bin m of M holds the rows with a confidence
+    in $((m - 1) / M, m / M]$.
 
     Reference: Guo et al., 2017, section 2 (https://arxiv.org/abs/1706.04599).
 
@@ -48,37 +49,37 @@ def reliability_curve(
         ([nan, nan, 1.0, 0.5], [0, 0, 1, 2])
 
     Args:
-        probabilities: `[rows, classes]`, each row at least 0 with sum 1; not logits.
-        labels: `[rows]` or `[rows, 1]` integer class ids, positions of the columns.
-        bins: how many bins.
+        probabilities: `[rows, classes]`, non-negative rows with sum 1; not logits.
+        labels: `[rows]` or `[rows, 1]` integer class ids, from 0 to `classes - 1`.
+        bins: number of bins.
 
     Returns:
-        `confidence` and `accuracy`, `[bins]` float64, means over a bin's rows and NaN where there
-        are none, and `count`, `[bins]` int64, how many there are.
+        `confidence` and `accuracy`, `[bins]` float64, the means over the rows of a bin, NaN for
+        empty bins; and `count`, `[bins]` int64, the number of rows.
 
     Raises:
-        ValueError: if shapes, probabilities, labels or bins are not as above.
+        ValueError: if `probabilities`, `labels` or `bins` is not as described.
     """
-    probabilities = matrix("probabilities", probabilities)
+    probabilities = check_matrix("probabilities", probabilities)
     sums = probabilities.sum(axis=1, dtype=np.float64)
-    # Sums of half precision are off by this much.
+    # The tolerance allows for probabilities in half precision.
     if probabilities.min() < 0 or np.abs(sums - 1).max() > 1e-2:
         raise ValueError(
-            "`probabilities` must be at least 0 with sum 1 in each row, as softmax makes them of "
-            f"logits. Received: numbers down to {probabilities.min():.4g}, sums from "
+            "`probabilities` must be non-negative with sum 1 in each row. Apply a softmax to "
+            f"logits. Received: a minimum of {probabilities.min():.4g}, sums from "
             f"{sums.min():.4g} to {sums.max():.4g}"
         )
-    labels = class_ids("labels", labels, len(probabilities))
-    require_column("labels", labels, probabilities.shape[1])
-    require_count("bins", bins)
+    labels = check_class_ids("labels", labels, len(probabilities))
+    check_class_range("labels", labels, probabilities.shape[1])
+    check_integer("bins", bins)
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
+    correct = probabilities.argmax(axis=1) == labels
     bin_of_row = np.searchsorted(np.arange(1, bins) / bins, confidence)
     count = np.bincount(bin_of_row, minlength=bins)
     nonzero = np.where(count, count, np.nan)
     return ReliabilityCurve(
         np.bincount(bin_of_row, confidence, minlength=bins) / nonzero,
-        np.bincount(bin_of_row, right, minlength=bins) / nonzero,
+        np.bincount(bin_of_row, correct, minlength=bins) / nonzero,
         count,
     )
 
@@ -86,11 +87,11 @@ def reliability_curve(
 def expected_calibration_error(
     probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
 ) -> float:
-    r"""Mean difference of confidence and accuracy over bins of similar confidence.
+    r"""Computes the mean absolute difference of confidence and accuracy over bins of confidence.
 
     $$\sum_{m=1}^{M} \frac{|B_m|}{n} \, |\mathrm{acc}(B_m) - \mathrm{conf}(B_m)|$$
 
-    Reference: Naeini et al., 2015 (https://doi.org/10.1609/aaai.v29i1.9602); Guo et al., 2017,
+    References: Naeini et al., 2015 (https://doi.org/10.1609/aaai.v29i1.9602); Guo et al., 2017,
     equation 3, for the largest of several probabilities (https://arxiv.org/abs/1706.04599).
 
     Examples:
@@ -100,15 +101,15 @@ def expected_calibration_error(
         0.3333
 
     Args:
-        probabilities: as of `reliability_curve`.
-        labels: as of `reliability_curve`.
-        bins: how many bins; 15 in the papers.
+        probabilities: as in `reliability_curve`.
+        labels: as in `reliability_curve`.
+        bins: number of bins; 15 in the papers.
 
     Returns:
         The error, from 0 to 1.
 
     Raises:
-        ValueError: as `reliability_curve` does.
+        ValueError: if an argument of `reliability_curve` is not as described there.
     """
     confidence, accuracy, count = reliability_curve(probabilities, labels, bins)
     return float(np.nansum(count * np.abs(accuracy - confidence)) / count.sum())

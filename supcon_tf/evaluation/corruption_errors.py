@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 Errors = Mapping[str, float | Sequence[float]]
 
-# AlexNet's on ImageNet-C, means over the five severities, as in the code of AugMix
-# (https://github.com/google-research/augmix), and on clean images, as torchvision says of the
-# weights that were used.
+# Errors of AlexNet on ImageNet-C, means over the five severities, from the code of AugMix
+# (https://github.com/google-research/augmix), and on clean images, from torchvision's page of the
+# same weights.
 ALEXNET_ERRORS = {
     "gaussian_noise": 0.886428,
     "shot_noise": 0.894468,
@@ -31,12 +31,12 @@ ALEXNET_CLEAN_ERROR = 0.43478
 
 
 def mean_corruption_error(errors: Errors, reference: Errors = ALEXNET_ERRORS) -> float:
-    r"""mCE: errors summed over severities, relative to a reference, then averaged.
+    r"""Computes the mCE: the mean over corruptions of the error relative to a reference.
 
     $$\frac{1}{|C|} \sum_{c \in C} \frac{\sum_s E_{s,c}}{\sum_s E^{ref}_{s,c}}$$
 
-    Reference: Hendrycks and Dietterich, 2019, section 4 (https://arxiv.org/abs/1903.12261); the
-    paper prints it times 100.
+    Reference: Hendrycks and Dietterich, 2019, section 4 (https://arxiv.org/abs/1903.12261). The
+    paper reports the value times 100.
 
     Examples:
         >>> from supcon_tf import evaluation
@@ -46,16 +46,16 @@ def mean_corruption_error(errors: Errors, reference: Errors = ALEXNET_ERRORS) ->
         0.5
 
     Args:
-        errors: for each corruption the error rates, from 0 to 1, one per severity, or their mean.
-        reference: the same of a reference classifier, for the same corruptions; by default AlexNet
-            and the 15 corruptions of ImageNet-C, for means over its five severities.
+        errors: error rates from 0 to 1 of each corruption, one per severity, or their mean.
+        reference: error rates of a reference classifier for the same corruptions. By default those
+            of AlexNet for the 15 corruptions of ImageNet-C, means over its five severities.
 
     Returns:
-        The error; 1 is the reference's.
+        The mCE; the reference classifier has an mCE of 1.
 
     Raises:
         ValueError: if the corruptions or the numbers of severities differ, a rate is not from 0 to
-            1, or the reference is not worse on corrupted images than on clean ones.
+            1, or the reference has an error of 0 for a corruption.
     """
     return _mean_ratio(errors, 0.0, reference, 0.0)
 
@@ -66,13 +66,13 @@ def relative_mean_corruption_error(
     reference: Errors = ALEXNET_ERRORS,
     reference_clean: float = ALEXNET_CLEAN_ERROR,
 ) -> float:
-    r"""Relative mCE: what corruptions add to the clean error, relative to a reference.
+    r"""Computes the relative mCE: the increase over the clean error, relative to a reference.
 
     $$\frac{1}{|C|} \sum_{c \in C}
     \frac{\sum_s (E_{s,c} - E_{clean})}{\sum_s (E^{ref}_{s,c} - E^{ref}_{clean})}$$
 
-    Reference: Hendrycks and Dietterich, 2019, section 4 (https://arxiv.org/abs/1903.12261); the
-    paper prints it times 100.
+    Reference: Hendrycks and Dietterich, 2019, section 4 (https://arxiv.org/abs/1903.12261). The
+    paper reports the value times 100.
 
     Examples:
         >>> from supcon_tf import evaluation
@@ -82,51 +82,52 @@ def relative_mean_corruption_error(
         0.5
 
     Args:
-        errors: as of `mean_corruption_error`.
-        clean: the error rate on images without a corruption.
-        reference: as of `mean_corruption_error`.
-        reference_clean: the reference's error rate on images without a corruption; by default
-            AlexNet's.
+        errors: as in `mean_corruption_error`.
+        clean: error rate on images without corruption.
+        reference: as in `mean_corruption_error`.
+        reference_clean: error rate of the reference classifier on images without corruption; by
+            default that of AlexNet.
 
     Returns:
-        The error; 1 is the reference's.
+        The relative mCE; the reference classifier has a relative mCE of 1.
 
     Raises:
-        ValueError: as `mean_corruption_error` does.
+        ValueError: if the corruptions or the numbers of severities differ, a rate is not from 0 to
+            1, or an error of the reference is not above its clean error.
     """
     return _mean_ratio(errors, clean, reference, reference_clean)
 
 
 def _mean_ratio(errors: Errors, clean: float, reference: Errors, reference_clean: float) -> float:
-    """The mean ratio of what is above the clean errors."""
+    """Returns the mean over corruptions of the ratio of the increases over the clean errors."""
     if not errors or set(errors) != set(reference):
         raise ValueError(
-            "`errors` and `reference` must be of the same corruptions. Received: only in `errors` "
+            "`errors` and `reference` must hold the same corruptions. Received: only in `errors` "
             f"{sorted(set(errors) - set(reference))}, only in `reference` "
             f"{sorted(set(reference) - set(errors))}"
         )
-    own_clean = _rates("clean", clean)
-    others_clean = _rates("reference_clean", reference_clean)
+    _check_rates("clean", clean)
+    _check_rates("reference_clean", reference_clean)
     ratios = []
     for corruption in errors:
-        own = _rates(f"errors[{corruption!r}]", errors[corruption])
-        others = _rates(f"reference[{corruption!r}]", reference[corruption])
-        if own.ndim and others.ndim and len(own) != len(others):
+        own = _check_rates(f"errors[{corruption!r}]", errors[corruption])
+        ref = _check_rates(f"reference[{corruption!r}]", reference[corruption])
+        if own.ndim and ref.ndim and len(own) != len(ref):
             raise ValueError(
-                "`errors` and `reference` must be of the same severities. Received: "
-                f"{len(own)} and {len(others)} of {corruption!r}"
+                "`errors` and `reference` must have the same number of severities. Received: "
+                f"{len(own)} and {len(ref)} for {corruption!r}"
             )
-        if others.mean() <= others_clean:
+        if ref.mean() <= reference_clean:
             raise ValueError(
                 "`reference` must be above the error on clean images. Received: a mean of "
-                f"{others.mean():.4g} of {corruption!r}, and {others_clean:.4g} on clean images"
+                f"{ref.mean():.4g} for {corruption!r}, and {reference_clean:.4g} on clean images"
             )
-        # Of as many severities, sums are to each other as means are.
-        ratios.append((own.mean() - own_clean) / (others.mean() - others_clean))
+        # For equal numbers of severities, the ratio of means is the ratio of sums.
+        ratios.append((own.mean() - clean) / (ref.mean() - reference_clean))
     return float(np.mean(ratios))
 
 
-def _rates(argument: str, values: float | Sequence[float]) -> NDArray[np.float64]:
+def _check_rates(argument: str, values: float | Sequence[float]) -> NDArray[np.float64]:
     rates = np.asarray(values, np.float64)
     if rates.ndim > 1 or not rates.size or not np.all((rates >= 0) & (rates <= 1)):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What the evaluation demands of its arguments."""
+"""Checks of the arguments of the evaluation functions."""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ from supcon_tf._checks import check_integer
 from supcon_tf.labels import UNLABELED
 
 
-def matrix(argument: str, values: ArrayLike) -> NDArray[Any]:
-    """Returns an argument as an array of float32, or of float64 where float32 is too narrow.
+def check_matrix(argument: str, values: ArrayLike) -> NDArray[Any]:
+    """Returns an argument as a float32 array, or float64 if its dtype exceeds float32.
 
     Raises:
-        ValueError: if it is not numbers `[rows, columns]` with at least one of each, all
-            finite.
+        ValueError: if the argument is not a `[rows, columns]` array of finite real numbers, with at
+            least one row and one column.
     """
     values = np.asarray(values)
-    # Not `np.issubdtype`, which does not know bfloat16 and the other types of ml_dtypes.
+    # `np.issubdtype` does not know bfloat16 and the other dtypes of ml_dtypes.
     real = np.can_cast(values.dtype, np.float64)
     if values.ndim != 2 or not values.size or not real:
         raise ValueError(
-            f"`{argument}` must be numbers of shape [rows, columns], one of each at least. "
-            f"Received: shape={values.shape}, dtype={values.dtype}"
+            f"`{argument}` must be numbers of shape [rows, columns], with at least one row and one "
+            f"column. Received: shape={values.shape}, dtype={values.dtype}"
         )
     values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
     finite = np.isfinite(values).all(axis=1)
@@ -34,11 +34,11 @@ def matrix(argument: str, values: ArrayLike) -> NDArray[Any]:
     return values
 
 
-def class_ids(argument: str, labels: ArrayLike, rows: int) -> NDArray[np.int64]:
-    """Returns labels as an array `[rows]` of int64.
+def check_class_ids(argument: str, labels: ArrayLike, rows: int) -> NDArray[np.int64]:
+    """Returns labels as an int64 array `[rows]`.
 
     Raises:
-        ValueError: if they are not as many integers, or one of them is the id of unlabeled rows.
+        ValueError: if the labels are not one integer per row, or a row is unlabeled.
     """
     labels = np.asarray(labels)
     if labels.shape not in ((rows,), (rows, 1)) or not np.issubdtype(labels.dtype, np.integer):
@@ -48,25 +48,24 @@ def class_ids(argument: str, labels: ArrayLike, rows: int) -> NDArray[np.int64]:
         )
     if UNLABELED in labels:
         raise ValueError(
-            f"`{argument}` must not hold {UNLABELED}, which means unlabeled; leave such rows "
-            f"out. Received: {np.sum(labels == UNLABELED)} of them"
+            f"`{argument}` must not contain {UNLABELED}, the id of unlabeled rows. Remove these "
+            f"rows. Received: {np.sum(labels == UNLABELED)} unlabeled rows"
         )
     return labels.reshape(rows).astype(np.int64)
 
 
-def require_column(argument: str, ids: NDArray[np.int64], columns: int) -> None:
-    """Raises `ValueError` if class ids are not positions among so many columns."""
-    if ids.min() < 0 or ids.max() >= columns:
+def check_class_range(argument: str, ids: NDArray[np.int64], num_classes: int) -> None:
+    """Raises `ValueError` unless all class ids are from 0 to `num_classes - 1`."""
+    if ids.min() < 0 or ids.max() >= num_classes:
         raise ValueError(
-            f"`{argument}` must be from 0 to {columns - 1}, as there are {columns} classes. "
+            f"`{argument}` must be from 0 to {num_classes - 1} for {num_classes} classes. "
             f"Received: ids from {ids.min()} to {ids.max()}"
         )
 
 
-def require_count(argument: str, value: Any, most: int | None = None) -> None:
-    """Raises `ValueError` if the value of an argument is not an integer from 1 to `most`."""
-    if check_integer(argument, value) > (value if most is None else most):
+def check_num_neighbors(k: Any, limit: int) -> None:
+    """Raises `ValueError` unless `k` is an integer from 1 to the number of candidates."""
+    if check_integer("k", k) > limit:
         raise ValueError(
-            f"`{argument}` must be at most {most}, as many rows as there are to choose from. "
-            f"Received: {value!r}"
+            f"`k` must be at most {limit}, the number of rows to choose from. Received: {k!r}"
         )

@@ -1,10 +1,10 @@
-"""Classification by the most similar training rows."""
+"""k-nearest-neighbor classification."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from supcon_tf.evaluation.inputs import class_ids, matrix, require_count
-from supcon_tf.evaluation.nearest import nearest
+from supcon_tf.evaluation.inputs import check_class_ids, check_matrix, check_num_neighbors
+from supcon_tf.evaluation.nearest import nearest_neighbors
 
 
 def knn_predict(
@@ -19,8 +19,8 @@ def knn_predict(
 
     $$\arg\max_c \sum_{i \in N_k(x)} \exp(\cos(f_i, f_x) / \tau) \, [y_i = c]$$
 
-    Rows are compared in tiles of bounded size, on the accelerator if there is one. Of classes with
-    the same votes the smallest id wins.
+    Similarities are computed in tiles of bounded size, on the accelerator if one is available. In
+    case of a tie the smallest class id wins.
 
     Reference: Wu et al., 2018, section 3.4 (https://arxiv.org/abs/1805.01978).
 
@@ -31,34 +31,34 @@ def knn_predict(
         [7, 4]
 
     Args:
-        train_features: `[train, dim]` numbers of any length; only their direction counts.
+        train_features: `[train, dim]` rows of any norm; only their direction matters.
         train_labels: `[train]` or `[train, 1]` integer class ids, none of them -1.
-        features: `[rows, dim]`.
-        k: how many neighbors vote.
-        temperature: how fast the weight of a vote falls with the similarity; `math.inf` for equal
-            votes.
+        features: `[rows, dim]` rows to classify, of any norm.
+        k: number of neighbors that vote.
+        temperature: $\tau$, positive. Lower values give more weight to the most similar rows;
+            `math.inf` gives every neighbor the same weight.
 
     Returns:
         `[rows]` int64 class ids.
 
     Raises:
-        ValueError: if shapes, labels or numbers are not as above, or `k` is above `train`.
+        ValueError: if an argument is not as described, or `k` exceeds `train`.
     """
-    train_features = matrix("train_features", train_features)
-    features = matrix("features", features)
+    train_features = check_matrix("train_features", train_features)
+    features = check_matrix("features", features)
     if features.shape[1] != train_features.shape[1]:
         raise ValueError(
             "`features` must have as many columns as `train_features`. "
             f"Received: {features.shape[1]} and {train_features.shape[1]}"
         )
-    train_labels = class_ids("train_labels", train_labels, len(train_features))
-    require_count("k", k, most=len(train_features))
+    train_labels = check_class_ids("train_labels", train_labels, len(train_features))
+    check_num_neighbors(k, len(train_features))
     if not temperature > 0:
-        raise ValueError(f"`temperature` must be above 0. Received: {temperature!r}")
+        raise ValueError(f"`temperature` must be positive. Received: {temperature!r}")
     classes, positions = np.unique(train_labels, return_inverse=True)
     predictions = []
-    for similarities, neighbors in nearest(features, train_features, k):
-        # A common factor of a row's votes changes nothing, and here keeps them from overflowing.
+    for similarities, neighbors in nearest_neighbors(features, train_features, k):
+        # Dividing the votes of a row by the largest one prevents overflow and changes no result.
         weights = np.exp((similarities - similarities[:, :1]).astype(np.float64) / temperature)
         rows = np.arange(len(weights))[:, None]
         slots = rows * len(classes) + positions[neighbors]
@@ -76,7 +76,7 @@ def knn_accuracy(
     k: int = 200,
     temperature: float = 0.07,
 ) -> float:
-    """The fraction of rows whose class `knn_predict` finds.
+    """Computes the accuracy of `knn_predict`.
 
     Examples:
         >>> from supcon_tf import evaluation
@@ -85,20 +85,20 @@ def knn_accuracy(
         0.5
 
     Args:
-        train_features: as of `knn_predict`.
-        train_labels: as of `knn_predict`.
-        features: as of `knn_predict`.
+        train_features: as in `knn_predict`.
+        train_labels: as in `knn_predict`.
+        features: as in `knn_predict`.
         labels: `[rows]` or `[rows, 1]` integer class ids, none of them -1.
-        k: as of `knn_predict`.
-        temperature: as of `knn_predict`.
+        k: as in `knn_predict`.
+        temperature: as in `knn_predict`.
 
     Returns:
         The accuracy, from 0 to 1.
 
     Raises:
-        ValueError: as `knn_predict` does.
+        ValueError: if an argument of `knn_predict` or `labels` is not as described.
     """
-    features = matrix("features", features)
-    labels = class_ids("labels", labels, len(features))
+    features = check_matrix("features", features)
+    labels = check_class_ids("labels", labels, len(features))
     predictions = knn_predict(train_features, train_labels, features, k=k, temperature=temperature)
     return float(np.mean(predictions == labels))

@@ -1,4 +1,4 @@
-"""Linear classifiers on features that were computed beforehand."""
+"""Linear classifiers of precomputed features."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from supcon_tf._checks import check_positive
+from supcon_tf._checks import check_integer, check_positive
 from supcon_tf._requirements import require_extra
-from supcon_tf.evaluation.inputs import class_ids, matrix, require_column, require_count
+from supcon_tf.evaluation.inputs import check_class_ids, check_class_range, check_matrix
 
 if TYPE_CHECKING:
     from sklearn.model_selection import GridSearchCV
@@ -25,12 +25,13 @@ def linear_probe(
     batch_size: int = 256,
     learning_rate: float = 0.01,
 ) -> keras.Sequential:
-    """Fits a linear softmax classifier by stochastic gradient descent.
+    """Fits a linear softmax classifier with Adam.
 
-    It minimizes the mean cross-entropy with Adam, whose learning rate falls to 0 as a cosine,
-    without regularization. What `LinearClassifier` learns on a frozen encoder, without computing
-    its features again in each epoch. Unlike `logistic_regression` it handles any number of rows,
-    needs no scikit-learn, and is an ordinary Keras model that can be put on an encoder.
+    The loss is the mean cross-entropy without regularization, and the learning rate follows a
+    cosine decay to 0. This trains the same classifier as `LinearClassifier` on a frozen encoder,
+    but does not recompute the features in each epoch. Unlike `logistic_regression`, it handles any
+    number of rows, does not need scikit-learn, and returns a Keras model that can be stacked on an
+    encoder.
 
     Reference: Khosla et al., 2020, section 4 (https://arxiv.org/abs/2004.11362).
 
@@ -46,26 +47,26 @@ def linear_probe(
     Args:
         features: `[rows, dim]`.
         labels: `[rows]` or `[rows, 1]` integer class ids from 0 to `num_classes - 1`.
-        num_classes: how many classes.
-        epochs: how often every row is seen.
-        batch_size: rows in a batch.
-        learning_rate: Adam's, in the beginning.
+        num_classes: number of classes.
+        epochs: number of passes over the rows.
+        batch_size: number of rows in a batch.
+        learning_rate: initial learning rate of Adam.
 
     Returns:
-        A model of one dense layer, from features `[batch, dim]` to logits `[batch, num_classes]`.
+        A model with one dense layer, from features `[batch, dim]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: if shapes, labels or numbers are not as above.
+        ValueError: if an argument is not as described.
     """
-    features = matrix("features", features)
-    labels = class_ids("labels", labels, len(features))
+    features = check_matrix("features", features)
+    labels = check_class_ids("labels", labels, len(features))
     for argument, value in {
         "num_classes": num_classes,
         "epochs": epochs,
         "batch_size": batch_size,
     }.items():
-        require_count(argument, value)
-    require_column("labels", labels, num_classes)
+        check_integer(argument, value)
+    check_class_range("labels", labels, num_classes)
     check_positive("learning_rate", learning_rate)
     probe = keras.Sequential(
         [keras.Input(features.shape[1:]), keras.layers.Dense(num_classes, dtype="float32")]
@@ -88,12 +89,13 @@ def logistic_regression(
     seed: int = 0,
     max_iterations: int = 1000,
 ) -> "GridSearchCV":
-    r"""Fits multinomial logistic regression whose penalty is chosen on held-out rows.
+    r"""Fits multinomial logistic regression and selects the penalty on held-out rows.
 
     $$\min_{W, b} \sum_i -\log p_{W, b}(y_i \mid x_i) + \frac{\lambda}{2} |W|^2$$
 
-    For each penalty a classifier is fitted to a part of the rows and tested on the rest, a random
-    one with the same share of every class; the most accurate penalty's is then fitted to all rows.
+    A random stratified sample of the rows is held out. For each penalty, a classifier is fitted to
+    the other rows and tested on the held-out rows. The classifier with the most accurate penalty is
+    then fitted to all rows.
 
     Reference: Kornblith et al., 2019 (https://arxiv.org/abs/1805.08974), with 45 penalties from
     1e-6 to 1e5: `numpy.logspace(-6, 5, 45)`.
@@ -108,34 +110,36 @@ def logistic_regression(
 
     Args:
         features: `[rows, dim]`.
-        labels: `[rows]` or `[rows, 1]` integer class ids, none of them -1; each class twice at
-            least.
-        penalties: the values of $\lambda$ to choose from, all above 0.
-        validation_fraction: the part of the rows that is held out, at least a row of each class.
-        seed: decides which ones.
-        max_iterations: of L-BFGS; scikit-learn warns where they were too few.
+        labels: `[rows]` or `[rows, 1]` integer class ids, none of them -1, with at least two rows
+            of each class.
+        penalties: values of $\lambda$ to select from, all positive.
+        validation_fraction: fraction of the rows that is held out, with at least one row of each
+            class.
+        seed: seed of the choice of held-out rows.
+        max_iterations: largest number of iterations of L-BFGS. scikit-learn warns if they are too
+            few.
 
     Returns:
-        scikit-learn's `GridSearchCV`, fitted: `predict`, `predict_proba` and `score` are those of
-        the chosen classifier, and `best_params_["C"]` is 1 over its penalty.
+        A fitted `GridSearchCV` of scikit-learn. Its methods `predict`, `predict_proba` and `score`
+        use the selected classifier, and `best_params_["C"]` is the inverse of its penalty.
 
     Raises:
         ImportError: if scikit-learn is not installed.
-        ValueError: if shapes, labels or numbers are not as above.
+        ValueError: if an argument is not as described.
     """
     with require_extra("logistic_regression", "scikit-learn"):
         from sklearn.linear_model import LogisticRegression
         from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
-    features = matrix("features", features)
-    labels = class_ids("labels", labels, len(features))
+    features = check_matrix("features", features)
+    labels = check_class_ids("labels", labels, len(features))
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2 or counts.min() < 2:
         raise ValueError(
-            "`labels` must hold two classes at least, and each of them twice. Received: "
+            "`labels` must hold at least two classes, with at least two rows each. Received: "
             f"{len(classes)} classes, {counts.min()} rows of class {classes[counts.argmin()]}"
         )
     if not len(penalties) or not all(0 < penalty < math.inf for penalty in penalties):
-        raise ValueError(f"`penalties` must be finite numbers above 0. Received: {penalties}")
+        raise ValueError(f"`penalties` must be positive finite numbers. Received: {penalties}")
     if not 0 < validation_fraction < 1:
         raise ValueError(
             f"`validation_fraction` must be between 0 and 1. Received: {validation_fraction!r}"

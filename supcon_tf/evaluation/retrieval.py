@@ -1,7 +1,7 @@
-"""Whether the rows that are most similar to a row are of its class.
+"""Retrieval: whether the rows most similar to a query are of its class.
 
-Every row is a query among all others. Rows that are alone in their class have nothing to retrieve,
-and are not queries; they are still retrieved, wrongly.
+Every row is a query that retrieves from all other rows. A row without another row of its class is
+not a query, but other queries can retrieve it.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from supcon_tf.evaluation.inputs import class_ids, matrix, require_count
-from supcon_tf.evaluation.nearest import nearest
+from supcon_tf.evaluation.inputs import check_class_ids, check_matrix, check_num_neighbors
+from supcon_tf.evaluation.nearest import nearest_neighbors
 
 
 def recall_at_k(features: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
-    r"""The fraction of rows with one of their class among the `k` most similar others.
+    r"""Computes Recall@K: the fraction of queries with a row of their class among the nearest `k`.
 
     $$\frac{1}{Q} \sum_q [\exists\, i \in N_k(q): y_i = y_q]$$
 
@@ -28,30 +28,31 @@ def recall_at_k(features: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
         0.75
 
     Args:
-        features: `[rows, dim]` numbers of any length; they are compared by cosine similarity.
+        features: `[rows, dim]` rows of any norm, compared by cosine similarity.
         labels: `[rows]` or `[rows, 1]` integer class ids, none of them -1.
-        k: how many rows are retrieved.
+        k: number of retrieved rows.
 
     Returns:
         The recall, from 0 to 1.
 
     Raises:
-        ValueError: if shapes, labels or numbers are not as above, `k` is not below `rows`, or no
-            class has two rows.
+        ValueError: if an argument is not as described, `k` is not below `rows`, or no class has two
+            rows.
     """
-    features, labels, others = _checked(features, labels)
-    require_count("k", k, most=len(features) - 1)
+    features, labels, num_relevant = _check_rows(features, labels)
+    check_num_neighbors(k, len(features) - 1)
     found = [relevant.any(axis=1) for relevant in _relevant(features, labels, k)]
-    return float(np.mean(np.concatenate(found)[others > 0]))
+    return float(np.mean(np.concatenate(found)[num_relevant > 0]))
 
 
 def map_at_r(features: ArrayLike, labels: ArrayLike) -> float:
-    r"""Mean average precision at R, R being the number of other rows of the query's class.
+    r"""Computes MAP@R: mean average precision at R, the number of relevant rows of the query.
 
     $$\frac{1}{Q} \sum_q \frac{1}{R_q} \sum_{i=1}^{R_q} P_q(i) \, [y_{q,i} = y_q]$$
 
-    where $P_q(i)$ is the fraction of the query's class among the `i` most similar others and
-    $y_{q,i}$ the class of the one at place `i`. 1 if the others of the class come first.
+    where $R_q$ is the number of other rows of the query's class, $P_q(i)$ the fraction of this
+    class among the `i` most similar other rows, and $y_{q,i}$ the class of the row at rank `i`. The
+    value is 1 if all rows of the query's class rank first.
 
     Reference: Musgrave et al., 2020, section 3.2 (https://arxiv.org/abs/2003.08505).
 
@@ -62,48 +63,52 @@ def map_at_r(features: ArrayLike, labels: ArrayLike) -> float:
         0.75
 
     Args:
-        features: as of `recall_at_k`.
-        labels: as of `recall_at_k`.
+        features: as in `recall_at_k`.
+        labels: as in `recall_at_k`.
 
     Returns:
-        The mean over all rows with another one of their class, from 0 to 1.
+        The mean over all queries, from 0 to 1.
 
     Raises:
-        ValueError: as `recall_at_k` does.
+        ValueError: if an argument is not as described, or no class has two rows.
     """
-    features, labels, others = _checked(features, labels)
-    ranks = np.arange(1, others.max() + 1)
+    features, labels, num_relevant = _check_rows(features, labels)
+    ranks = np.arange(1, num_relevant.max() + 1)
     total, first = 0.0, 0
     for relevant in _relevant(features, labels, len(ranks)):
-        most = others[first : first + len(relevant), None]
+        r = num_relevant[first : first + len(relevant), None]
         first += len(relevant)
         precisions = np.cumsum(relevant, axis=1) / ranks
-        counted = relevant & (ranks <= most)
-        total += np.sum(np.sum(precisions, axis=1, where=counted) / np.maximum(most[:, 0], 1))
-    return float(total / np.sum(others > 0))
+        counted = relevant & (ranks <= r)
+        total += np.sum(np.sum(precisions, axis=1, where=counted) / np.maximum(r[:, 0], 1))
+    return float(total / np.sum(num_relevant > 0))
 
 
-def _checked(
+def _check_rows(
     features: ArrayLike, labels: ArrayLike
 ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
-    """Features and labels as arrays, and how many others of its class each row has."""
-    features = matrix("features", features)
-    labels = class_ids("labels", labels, len(features))
+    """Returns features and labels as arrays, and the number of other rows of each row's class."""
+    features = check_matrix("features", features)
+    labels = check_class_ids("labels", labels, len(features))
     _, positions, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    others = counts[positions] - 1
-    if not others.any():
+    num_relevant = counts[positions] - 1
+    if not num_relevant.any():
         raise ValueError(
-            "`labels` must hold a class of two rows at least. "
+            "`labels` must hold a class of at least two rows. "
             f"Received: {len(labels)} rows of {len(counts)} classes"
         )
-    return features, labels, others
+    return features, labels, num_relevant
 
 
 def _relevant(
     features: NDArray[Any], labels: NDArray[np.int64], k: int
 ) -> Iterator[NDArray[np.bool_]]:
-    """Whether retrieved rows are of the query's class, `[block, k]`, most similar first."""
+    """Yields for blocks of queries whether each retrieved row is of the query's class.
+
+    Yields:
+        `[block, k]` booleans, the most similar row first.
+    """
     first = 0
-    for _, neighbors in nearest(features, features, k, same=True):
+    for _, neighbors in nearest_neighbors(features, features, k, exclude_self=True):
         yield labels[neighbors] == labels[first : first + len(neighbors), None]
         first += len(neighbors)

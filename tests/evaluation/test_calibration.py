@@ -9,7 +9,7 @@ LABELS = np.random.default_rng(1).integers(0, 4, 500)
 
 
 def naive(probabilities, labels, bins):
-    """Per bin: mean confidence, accuracy and count; and the expected calibration error."""
+    """Mean confidence, accuracy and count of each bin, and the expected calibration error."""
     members = [[] for _ in range(bins)]
     for row, label in zip(probabilities, labels, strict=True):
         for m in range(bins):
@@ -36,14 +36,14 @@ def test_against_the_definition(bins, dtype):
 
 
 def test_by_hand():
-    """Bins of confidence 0.95 (2 of 4 right), 0.55 (1 of 1 right)."""
+    """Two bins: confidence 0.95 with 2 of 4 correct, and 0.55 with 1 of 1 correct."""
     probabilities = [[0.95, 0.05]] * 4 + [[0.45, 0.55]]
     error = evaluation.expected_calibration_error(probabilities, [0, 0, 1, 1, 1])
     assert error == pytest.approx((4 * 0.45 + 1 * 0.45) / 5)
 
 
 @pytest.mark.parametrize(("confidence", "expected"), [(0.6, 2), (0.7, 3), (0.8, 3), (1.0, 4)])
-def test_bins_hold_their_upper_edge(confidence, expected):
+def test_bins_include_their_upper_edge(confidence, expected):
     count = evaluation.reliability_curve([[confidence, 1 - confidence]], [0], 5).count
     assert count.argmax() == expected
 
@@ -51,7 +51,7 @@ def test_bins_hold_their_upper_edge(confidence, expected):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"probabilities": LOGITS}, "`probabilities` must be at least 0 with sum 1.*Received: "),
+        ({"probabilities": LOGITS}, "`probabilities` must be non-negative with sum 1.*Received: "),
         ({"probabilities": PROBABILITIES * 1.1}, "`probabilities` must be.*sums from 1.1 to 1.1"),
         ({"labels": LABELS + 1}, "`labels` must be from 0 to 3.*Received: ids from 1 to 4"),
         ({"labels": LABELS[:9]}, "`labels` must be integer class ids"),

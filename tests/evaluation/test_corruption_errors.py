@@ -8,7 +8,7 @@ REFERENCE = {"snow": [0.5, 0.7, 0.9], "fog": [0.4, 0.6, 0.8]}
 
 
 def test_by_hand():
-    """Sums over severities first: a mean of ratios would be 0.6028 and 0.5190."""
+    """Errors are summed over severities before the division."""
     error = evaluation.mean_corruption_error(ERRORS, REFERENCE)
     assert error == pytest.approx((1.1 / 1.8 + 1.2 / 2.1) / 2)
     error = evaluation.relative_mean_corruption_error(ERRORS, 0.1, REFERENCE, 0.3)
@@ -27,9 +27,9 @@ def test_the_reference_itself_and_means_over_severities():
 
 
 def test_resnet_18_of_the_paper():
-    """Table 1 of Hendrycks and Dietterich, 2019, prints rounded ratios: mCE 84.7, relative 103.9.
+    """Table 1 of Hendrycks and Dietterich, 2019: rounded ratios, mCE 84.7, relative mCE 103.9.
 
-    Clean error 30.2 %.
+    The clean error is 30.2 %.
     """
     ratios = [0.87, 0.88, 0.91, 0.84, 0.91, 0.87, 0.89, 0.86, 0.84, 0.78, 0.69, 0.78, 0.90, 0.80]
     ratios.append(0.85)
@@ -47,10 +47,13 @@ def test_resnet_18_of_the_paper():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (({}, 0.1, {}), "must be of the same corruptions"),
+        (({}, 0.1, {}), "must hold the same corruptions"),
         (({"fog": [0.1]}, 0.1, REFERENCE), r"same corruptions.*only in `reference` \['snow'\]"),
         ((ERRORS, 0.1), r"same corruptions.*only in `reference` \['brightness'"),
-        (({**ERRORS, "fog": [0.1]}, 0.1, REFERENCE, 0.1), "severities. Received: 1 and 3 of 'fog'"),
+        (
+            ({**ERRORS, "fog": [0.1]}, 0.1, REFERENCE, 0.1),
+            "severities. Received: 1 and 3 for 'fog'",
+        ),
         (
             ({**ERRORS, "fog": [20, 40, 50]}, 0.1, REFERENCE),
             r"`errors\['fog'\]` must be error rate",

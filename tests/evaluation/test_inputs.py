@@ -1,4 +1,4 @@
-"""What every function of the evaluation takes as numbers, and what it refuses."""
+"""The numbers that every evaluation function accepts or rejects."""
 
 import keras
 import ml_dtypes
@@ -9,7 +9,7 @@ import tensorflow as tf
 from supcon_tf import evaluation
 
 LABELS = np.arange(60) % 3
-# Quarters up to 4: exact in all types below.
+# Multiples of 1/4 up to 4, which are exact in all dtypes below.
 FEATURES = np.random.default_rng(0).integers(-16, 17, [60, 5]) / 4 + 2 * np.eye(5)[LABELS]
 HALVES = np.array([[0.5, 0.5, 0.0], [0.25, 0.5, 0.25], [0.0, 0.25, 0.75]])[LABELS]
 
@@ -32,14 +32,14 @@ FUNCTIONS = {
 }
 
 
-class OfAnotherLibrary:
-    """All that NumPy needs to know of a tensor."""
+class ForeignTensor:
+    """A tensor with only the methods that NumPy needs."""
 
     def __init__(self, values):
         self._values = values
 
     def __getitem__(self, key):
-        return OfAnotherLibrary(self._values[key])
+        return ForeignTensor(self._values[key])
 
     def __array__(self, dtype=None, copy=None):
         return np.array(self._values, dtype)
@@ -51,7 +51,7 @@ KINDS = {
     "bfloat16 variable": lambda rows: keras.Variable(rows, dtype="bfloat16"),
     "float16": lambda rows: rows.astype(np.float16),
     "float32 tensor": lambda rows: tf.cast(rows, tf.float32),
-    "another library's": OfAnotherLibrary,
+    "another library": ForeignTensor,
 }
 
 
@@ -70,7 +70,7 @@ def test_numbers_of_any_type(name, kind):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_what_is_not_finite_or_not_real_is_refused(name):
+def test_numbers_must_be_real_and_finite(name):
     rows, function = rows_of(name), FUNCTIONS[name]
     for value in (np.nan, np.inf, -np.inf):
         broken = rows.astype(ml_dtypes.bfloat16)
@@ -83,6 +83,6 @@ def test_what_is_not_finite_or_not_real_is_refused(name):
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])
 @pytest.mark.parametrize("name", ["knn_predict", "recall_at_k", "map_at_r"])
-def test_similarities_do_not_depend_on_length(name, scale):
-    """Where squares of float32, or the numbers in float32, overflow or vanish."""
+def test_similarities_do_not_depend_on_the_norm(name, scale):
+    """Squares in float32, or the numbers in float32, overflow or underflow at these scales."""
     np.testing.assert_array_equal(FUNCTIONS[name](scale * FEATURES), FUNCTIONS[name](FEATURES))

@@ -12,7 +12,7 @@ LABELS = np.repeat(np.arange(3), [120, 100, 80])
 FEATURES = (RNG.normal(size=[3, 5])[LABELS] + RNG.normal(size=[300, 5])).astype("float32")
 
 
-def test_linear_probe_finds_the_least_cross_entropy():
+def test_linear_probe_minimizes_the_cross_entropy():
     probe = evaluation.linear_probe(
         FEATURES, LABELS, 3, epochs=20, batch_size=25, learning_rate=0.1
     )
@@ -29,7 +29,7 @@ def test_linear_probe_finds_the_least_cross_entropy():
         ({"num_classes": 0}, "`num_classes` must be an integer of at least 1. Received: 0"),
         ({"epochs": 0}, "`epochs` must be an integer of at least 1. Received: 0"),
         ({"batch_size": None}, "`batch_size` must be an integer of at least 1. Received: None"),
-        ({"labels": LABELS - 1}, "`labels` must not hold -1"),
+        ({"labels": LABELS - 1}, "`labels` must not contain -1"),
         ({"learning_rate": np.nan}, "`learning_rate` must be a finite number above 0"),
     ],
 )
@@ -39,8 +39,8 @@ def test_linear_probe_of_bad_arguments(changes, message):
         evaluation.linear_probe(**arguments)
 
 
-def test_logistic_regression_chooses_on_held_out_rows_and_fits_all():
-    """More columns than rows, most of them noise: the penalty matters."""
+def test_logistic_regression_selects_on_held_out_rows_and_fits_all_rows():
+    """With more columns than rows, most of them noise, the penalty matters."""
     noise = np.random.default_rng(3).normal(size=[300, 400])
     features = np.concatenate([FEATURES, noise], axis=1)
     penalties = [1e-2, 3e1, 1e3, 1e6]
@@ -66,7 +66,9 @@ def test_logistic_regression_chooses_on_held_out_rows_and_fits_all():
 
 def test_logistic_regression_of_bad_arguments():
     for penalties in ([], [1.0, 0.0], [-1.0], [1.0, np.nan], [np.inf]):
-        with pytest.raises(ValueError, match=r"`penalties` must be finite.*above 0. Received: \["):
+        with pytest.raises(
+            ValueError, match=r"`penalties` must be positive finite numbers. Received: \["
+        ):
             evaluation.logistic_regression(FEATURES, LABELS, penalties=penalties)
     for fraction in (0, 1.0, np.nan):
         with pytest.raises(ValueError, match=f"`validation_fraction`.*Received: {fraction}"):
@@ -75,7 +77,9 @@ def test_logistic_regression_of_bad_arguments():
         (0 * LABELS, "1 classes.*300 rows"),
         (LABELS * 0 + (np.arange(300) == 7), "1 rows"),
     ):
-        with pytest.raises(ValueError, match=f"`labels` must hold two classes.*{found} of class"):
+        with pytest.raises(
+            ValueError, match=f"`labels` must hold at least two classes.*{found} of class"
+        ):
             evaluation.logistic_regression(FEATURES, labels)
     with pytest.raises(ValueError, match="`labels` must be integer"):
         evaluation.logistic_regression(FEATURES, LABELS / 2)

@@ -5,14 +5,14 @@ from supcon_tf import evaluation
 from supcon_tf.evaluation import nearest
 
 RNG = np.random.default_rng(0)
-# Classes of 1 to 15 rows; one row twice.
+# Classes of 1 to 15 rows. One row is a duplicate.
 LABELS = RNG.permutation(np.repeat(np.arange(10) * 3, [1, 1, 2, 3, 5, 8, 10, 12, 13, 15]))
 FEATURES = RNG.normal(size=[30, 6])[LABELS] + RNG.normal(size=[70, 6])
 FEATURES[4] = FEATURES[40]
 
 
 def ranked(query):
-    """Whether the others are of the query's class, most similar first."""
+    """Returns whether the other rows are of the query's class, most similar first."""
     unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
     order = [i for i in np.argsort(-unit @ unit[query], kind="stable") if i != query]
     return LABELS[order] == LABELS[query]
@@ -30,8 +30,8 @@ QUERIES = [i for i in range(70) if np.sum(LABELS[i] == LABELS) > 1]
 @pytest.fixture(params=["one tile", "small tiles"], autouse=True)
 def tiles(request, monkeypatch):
     if request.param == "small tiles":
-        monkeypatch.setattr(nearest, "_ROWS", 16)
-        monkeypatch.setattr(nearest, "_COLUMNS", 11)
+        monkeypatch.setattr(nearest, "_TILE_ROWS", 16)
+        monkeypatch.setattr(nearest, "_TILE_COLUMNS", 11)
 
 
 @pytest.mark.parametrize("k", [1, 2, 8, 69])
@@ -47,17 +47,27 @@ def test_map_at_r():
     assert 0.1 < expected < 0.9
 
 
-def test_classes_that_lie_apart_are_retrieved_whole():
+def test_separate_classes_are_retrieved_completely():
     features, labels = np.eye(4)[[0, 0, 1, 1, 1, 2, 2, 3]], [0, 0, 1, 1, 1, 2, 2, 3]
     assert evaluation.map_at_r(features, labels) == 1
     assert evaluation.recall_at_k(features, labels) == 1
 
 
+def test_a_row_does_not_retrieve_itself_when_all_similarities_are_negative():
+    """The first row is nearest to the second one, the third row to the first one."""
+    angles = np.deg2rad([0, 100, 235])
+    features, labels = np.stack([np.cos(angles), np.sin(angles)], axis=1), [0, 1, 0]
+    assert evaluation.recall_at_k(features, labels) == 0.5
+    assert evaluation.map_at_r(features, labels) == 0.5
+
+
 @pytest.mark.parametrize("function", [evaluation.recall_at_k, evaluation.map_at_r])
 def test_bad_arguments(function):
-    with pytest.raises(ValueError, match="class of two rows.*Received: 70 rows of 70 classes"):
+    with pytest.raises(
+        ValueError, match="class of at least two rows.*Received: 70 rows of 70 classes"
+    ):
         function(FEATURES, np.arange(70))
-    with pytest.raises(ValueError, match="`labels` must not hold -1"):
+    with pytest.raises(ValueError, match="`labels` must not contain -1"):
         function(FEATURES, np.where(LABELS == 0, -1, LABELS))
     with pytest.raises(ValueError, match="`features` must be finite"):
         function(np.full([70, 2], np.inf), LABELS)
