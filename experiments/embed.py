@@ -82,7 +82,7 @@ def unlabeled_images(directory: pathlib.Path, channels: int):
     import tensorflow as tf
 
     from supcon_tf.data import IMAGE_SUFFIXES, EncodedImages
-    from supcon_tf.data.folder import describe_left_out, find_images, require_readable
+    from supcon_tf.data.folder import check_readable, describe_skipped, find_images
 
     paths, others = find_images(directory)
     if not paths:
@@ -91,8 +91,8 @@ def unlabeled_images(directory: pathlib.Path, channels: int):
             f"Received: {str(directory)!r} with {len(others)} other files"
         )
     if others:
-        print(describe_left_out(others, directory))
-    require_readable(paths, channels)
+        print(describe_skipped(others, directory))
+    check_readable(paths, channels)
     source = EncodedImages(
         [str(path) for path in paths],
         np.full(len(paths), -1),

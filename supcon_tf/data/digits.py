@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn ships: real images without a download."""
+"""The handwritten digits of scikit-learn, which need no download."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from supcon_tf.data.sources import ArrayImages
 
 
 def load_digits(split: str) -> ArrayImages:
-    """Loads 8 x 8 gray digits: 1,437 to train with and 360 to test with, stratified by class.
+    """Loads gray digits of 8 x 8 pixels: 1,437 for training and 360 for testing, stratified.
 
     Examples:
         >>> import supcon_tf
@@ -18,7 +18,7 @@ def load_digits(split: str) -> ArrayImages:
         split: `"train"` or `"test"`.
 
     Returns:
-        Gray images `[images, 8, 8, 1]` of 10 classes.
+        The gray images, `[images, 8, 8, 1]`, of 10 classes.
 
     Raises:
         ImportError: if scikit-learn is not installed.

@@ -1,4 +1,4 @@
-"""The idx files of MNIST and its successors (Fashion-MNIST, KMNIST, ...), plain or compressed."""
+"""The idx files of MNIST, Fashion-MNIST, KMNIST and similar data sets."""
 
 import gzip
 import math
@@ -17,10 +17,10 @@ _UNSIGNED_BYTES = 0x08
 
 
 def load_idx(directory: str | os.PathLike[str], split: str) -> ArrayImages:
-    """Loads images and labels from a directory of MNIST-style files.
+    """Loads images and labels from a directory with files in the format of MNIST.
 
-    The files are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` or `t10k-...`, each plain
-    or with `.gz` at its end.
+    The files are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-...` for the
+    test split. Each can be compressed, with the suffix `.gz`.
 
     Examples:
         >>> import pathlib, struct, tempfile, supcon_tf
@@ -34,47 +34,41 @@ def load_idx(directory: str | os.PathLike[str], split: str) -> ArrayImages:
         (2, 4, 4, 1)
 
     Args:
-        directory: where the files are.
+        directory: the directory that contains the files.
         split: `"train"` or `"test"` (the `t10k` files).
 
     Returns:
-        Gray images `[images, height, width, 1]`; classes are named by their number.
+        The gray images, `[images, height, width, 1]`. Class names are the class ids.
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if a file is truncated, is not an idx file of unsigned bytes with the expected
-            number of dimensions, or the numbers of images and labels differ.
+        ValueError: if a file is truncated, it is not an idx file of unsigned bytes with the
+            expected number of dimensions, or the numbers of images and labels differ.
     """
     if split not in _PREFIX:
         raise ValueError(f'`split` must be "train" or "test". Received: {split!r}')
     directory = pathlib.Path(directory)
-    images = read_idx(_find(directory, f"{_PREFIX[split]}-images-idx3-ubyte"), dimensions=3)
+    images = _read_idx(_find(directory, f"{_PREFIX[split]}-images-idx3-ubyte"), dimensions=3)
     labels_path = _find(directory, f"{_PREFIX[split]}-labels-idx1-ubyte")
-    labels = read_idx(labels_path, dimensions=1)
+    labels = _read_idx(labels_path, dimensions=1)
     if len(images) != len(labels):
         raise ValueError(
-            f"{labels_path} must hold one label per image. "
+            f"{labels_path} must contain one label per image. "
             f"Received: {len(images)} images, {len(labels)} labels"
         )
     if not len(labels):
-        raise ValueError(f"{labels_path} holds no labels; choose another `directory`.")
+        raise ValueError(
+            f"{labels_path} must contain at least one label. Choose another `directory`. "
+            "Received: no labels"
+        )
     names = [str(name) for name in range(int(labels.max()) + 1)]
     return ArrayImages(images[..., None], labels, names)
 
 
-def read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]:
-    """Reads one idx file of unsigned bytes.
+def _read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]:
+    """Reads an idx file of unsigned bytes with the given number of dimensions.
 
-    Args:
-        path: the file; gzip is recognized by its first bytes.
-        dimensions: how many dimensions the array must have.
-
-    Returns:
-        The uint8 array.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is truncated, damaged or of another kind.
+    Compression by gzip is recognized by the first bytes of the file.
     """
     contents = pathlib.Path(path).read_bytes()
     if contents[:2] == b"\x1f\x8b":
@@ -82,7 +76,7 @@ def read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]
             contents = gzip.decompress(contents)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(
-                f"{path} is truncated or damaged ({error}); copy or download it again."
+                f"{path} is truncated or damaged. Copy or download it again. Received: {error}"
             ) from error
     expected = bytes([0, 0, _UNSIGNED_BYTES, dimensions])
     if contents[:4] != expected:
@@ -95,7 +89,7 @@ def read_idx(path: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]
     if not shape or len(contents) != header + math.prod(shape):
         raise ValueError(
             f"{path} must have {header} bytes of header and {math.prod(shape) if shape else 'some'}"
-            f" of data for shape {shape}; copy or download it again. "
+            f" bytes of data for shape {shape}. Copy or download it again. "
             f"Received: {len(contents)} bytes"
         )
     return np.frombuffer(contents, np.uint8, offset=header).reshape(shape)
@@ -106,5 +100,5 @@ def _find(directory: pathlib.Path, name: str) -> pathlib.Path:
         if candidate.is_file():
             return candidate
     raise FileNotFoundError(
-        f"`directory` must hold {name} or {name}.gz. Received: directory={str(directory)!r}"
+        f"`directory` must contain {name} or {name}.gz. Received: directory={str(directory)!r}"
     )

@@ -1,14 +1,15 @@
-"""Mixing in the input pipeline, where it does not depend on how batches are split over replicas."""
+"""Mixing of the global batch in the input pipeline, before it is split over replicas."""
 
 from typing import Any
 
 import tensorflow as tf
 
+from supcon_tf._checks import check_integer
 from supcon_tf.augmentation import Mixing
 from supcon_tf.labels import to_soft_labels
 
-# Sets the seeds of mixing apart from those of the views, which take epochs in this place.
-_MIXING = -1
+# Second part of the seed of mixing. For views it is the epoch, so that the seeds never coincide.
+_SEED_OF_MIXING = -1
 
 
 def mix_batches(
@@ -20,47 +21,50 @@ def mix_batches(
     seed: int = 0,
     start_step: int = 0,
 ) -> tf.data.Dataset:
-    """Mixes the views of every batch of a dataset, and their labels.
+    """Mixes the views and labels of every batch of a dataset.
 
-    How a batch is mixed depends on the seed and on its step alone. Mixed here, before a strategy
-    splits the batch, images have partners in the whole of it, and training is the same on any
-    number of replicas.
+    The mixing of a batch depends only on the seed and the step. It precedes the split of the batch
+    over replicas, so that the partners of a sample come from the whole batch, and training is the
+    same on any number of replicas.
+
+    Examples:
+        >>> import tensorflow as tf, supcon_tf
+        >>> views, ids = tf.random.normal([6, 2, 4, 4, 3]), tf.constant([0, 1, 2, 2, 1, -1])
+        >>> batches = tf.data.Dataset.from_tensor_slices((views, ids)).batch(3)
+        >>> mixing = supcon_tf.augmentation.Mixing("mixup")
+        >>> mixed = supcon_tf.data.mix_batches(batches, mixing, num_classes=3)
+        >>> len(mixed), mixed.element_spec[1].shape
+        (2, TensorShape([None, 2, 3]))
 
     Args:
         dataset: batches `(views, labels, ...)`, as from `multi_view_batches`: floating point views
-            `[batch, views, height, width, channels]`, and class ids `[batch]` (-1 marks a sample
-            without a label, whose row is zero) or label distributions `[batch, num_classes]`. What
-            follows, as a sample weight, stays as it is.
-        mixing: how to mix.
-        num_classes: how many classes labels have.
-        label_smoothing: how much of each label, from 0 and below 1, to spread evenly over all
-            classes, before they are mixed.
-        seed: decides how batches are mixed.
-        start_step: the step of the first batch in `dataset`: what `multi_view_batches` got.
+            `[batch, views, height, width, channels]`, and class ids `[batch]` (-1 marks an
+            unlabeled sample, whose label row is zero) or label distributions
+            `[batch, num_classes]`. Further components, such as a sample weight, do not change.
+        mixing: the mixing of one batch.
+        num_classes: number of classes.
+        label_smoothing: fraction of each label, at least 0 and below 1, that is spread evenly over
+            all classes before the labels are mixed.
+        seed: seed of the mixing.
+        start_step: step of the first batch in `dataset`, equal to `start_step` of
+            `multi_view_batches`.
 
     Returns:
-        A dataset of as many batches, whose labels are `[batch, views, num_classes]` float32, for
+        A dataset of the same length. Its labels are `[batch, views, num_classes]` float32, for
         `GeneralizedSupConLoss`.
 
     Raises:
-        ValueError: if an argument, the shape of the views or the shape or dtype of the labels is
-            not as described. Values of labels are looked at when the dataset is read, and are a
-            `tf.errors.InvalidArgumentError`.
-
-    >>> views, ids = tf.random.normal([6, 2, 4, 4, 3]), tf.constant([0, 1, 2, 2, 1, -1])
-    >>> batches = tf.data.Dataset.from_tensor_slices((views, ids)).batch(3, drop_remainder=True)
-    >>> mixed = mix_batches(batches, Mixing("mixup"), num_classes=3)
-    >>> len(mixed), mixed.element_spec[1].shape
-    (2, TensorShape([3, 2, 3]))
+        ValueError: if an argument, the shape of the views, or the shape or dtype of the labels is
+            not as described. Invalid values of labels raise `tf.errors.InvalidArgumentError` when
+            the dataset is read.
     """
-    if start_step < 0:
-        raise ValueError(f"`start_step` must be at least 0. Received: {start_step}")
+    check_integer("start_step", start_step, least=0)
 
     def mix(step: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         views, labels, *rest = batch
         rows = to_soft_labels(labels, num_classes, label_smoothing)
         step_seed = tf.random.experimental.stateless_fold_in(
-            tf.constant([seed, _MIXING], tf.int64), step
+            tf.constant([seed, _SEED_OF_MIXING], tf.int64), step
         )
         return (*mixing(views, rows, step_seed), *rest)
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from supcon_tf._checks import check_choice
 from supcon_tf.augmentation.crop import starts_with_crop
 
-# Makes float32 images in [0, 1] of one common size, `[images, height, width, channels]`, out of
-# images of any size and one row of drawn numbers for each.
+# Function of float32 images in [0, 1] and one row of draws per view. It returns views of one size,
+# `[views, height, width, channels]` float32 in [0, 1].
 ViewFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class ImageSource(abc.ABC):
-    """Labeled images with random access: what `load_digits` and the other loaders return.
+    """Base class of labeled images with random access, which all loaders return.
 
     Examples:
         >>> import supcon_tf
@@ -26,17 +26,17 @@ class ImageSource(abc.ABC):
         (True, 3)
 
     Args:
-        labels: `[images]` integers: positions in `class_names`, or -1 for no label.
-        class_names: one name per class.
-        channels: 1 (gray) or 3 (RGB).
+        labels: `[images]` integer class ids, indices into `class_names`; -1 for unlabeled images.
+        class_names: names of the classes.
+        channels: number of channels, 1 (gray) or 3 (RGB).
 
     Attributes:
-        labels: `[images]` int64 class ids, positions in `class_names`; -1 where there is no label.
-        class_names: one name per class.
-        channels: 1 (gray) or 3 (RGB).
+        labels: `[images]` int64 class ids, indices into `class_names`; -1 for unlabeled images.
+        class_names: names of the classes.
+        channels: number of channels, 1 (gray) or 3 (RGB).
 
     Raises:
-        ValueError: if labels are not as described.
+        ValueError: if `labels` is not as described.
     """
 
     def __init__(self, labels: NDArray[Any], class_names: Sequence[str], channels: int):
@@ -49,7 +49,7 @@ class ImageSource(abc.ABC):
             )
         if len(labels) and not (labels.min() in known and labels.max() in known):
             raise ValueError(
-                "`labels` must be positions in `class_names`, or -1 for no label. Received: ids "
+                "`labels` must be indices into `class_names`, or -1 for unlabeled. Received: ids "
                 f"from {labels.min()} to {labels.max()}, {len(class_names)} class names"
             )
         self.labels = labels.astype(np.int64)
@@ -61,16 +61,16 @@ class ImageSource(abc.ABC):
 
     @abc.abstractmethod
     def take(self, indices: NDArray[Any]) -> "ImageSource":
-        """Returns the images at the given positions as a source of their own."""
+        """Returns a source of the images with the given indices."""
 
     @abc.abstractmethod
-    def views(self, indices: tf.Tensor, draws: tf.Tensor, view: ViewFunction) -> tf.Tensor:
-        """Reads images and makes the same number of views of each.
+    def views(self, indices: tf.Tensor, draws: tf.Tensor, transform: ViewFunction) -> tf.Tensor:
+        """Reads images and creates the same number of views of each.
 
         Args:
-            indices: `[batch]` integers, positions of the images.
-            draws: `[batch, views, numbers]` float32 in [0, 1), the randomness of each view.
-            view: makes the views of a batch of images from one row of draws per image.
+            indices: `[batch]` integers, indices of the images.
+            draws: `[batch, views, num_draws]` float32 in [0, 1), the random numbers of each view.
+            transform: transform from images and draws to views.
 
         Returns:
             `[batch, views, height, width, channels]` float32 in [0, 1].
@@ -78,7 +78,7 @@ class ImageSource(abc.ABC):
 
 
 class ArrayImages(ImageSource):
-    """Images of one size in memory.
+    """Decoded images of one size in memory.
 
     Examples:
         >>> import numpy as np, supcon_tf
@@ -90,11 +90,11 @@ class ArrayImages(ImageSource):
     Args:
         images: `[images, height, width, channels]` uint8.
         labels: `[images]` integer class ids.
-        class_names: one name per class.
+        class_names: names of the classes.
 
     Raises:
-        ValueError: if the images are not uint8 of rank 4, there is not one label for each, or
-            labels are not positions in `class_names` or -1.
+        ValueError: if the images are not uint8 of rank 4, the number of labels differs, or labels
+            are neither indices into `class_names` nor -1.
     """
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[Any], class_names: Sequence[str]):
@@ -104,9 +104,9 @@ class ArrayImages(ImageSource):
                 "`images` must be uint8 of shape [images, height, width, channels]. "
                 f"Received: shape={images.shape}, dtype={images.dtype}"
             )
-        _require_label_of_each("images", images, labels)
+        _check_same_length("images", images, labels)
         super().__init__(labels, class_names, images.shape[-1])
-        # A tensor is an input of the pipeline's graph, where an array would be copied into it.
+        # The graph of a pipeline captures a tensor as an input, but copies an array.
         with tf.device("CPU:0"):
             self._images = tf.constant(images)
 
@@ -116,18 +116,19 @@ class ArrayImages(ImageSource):
         return self._images.numpy()
 
     def take(self, indices: NDArray[Any]) -> "ArrayImages":
-        """Returns the images at the given positions."""
+        """Returns a source of the images with the given indices."""
         return ArrayImages(self.images[indices], self.labels[indices], self.class_names)
 
-    def views(self, indices: tf.Tensor, draws: tf.Tensor, view: ViewFunction) -> tf.Tensor:
-        """Makes all views of the batch in one call of `view`."""
+    def views(self, indices: tf.Tensor, draws: tf.Tensor, transform: ViewFunction) -> tf.Tensor:
+        """Creates all views of the batch in one call of `transform`."""
         images = tf.gather(self._images, indices)
-        views = _views(images, tf.reshape(draws, [-1, draws.shape[2]]), draws.shape[1], view)
+        draws_of_views = tf.reshape(draws, [-1, draws.shape[2]])
+        views = _create_views(images, draws_of_views, draws.shape[1], transform)
         return tf.reshape(views, [-1, draws.shape[1], *views.shape[1:]])
 
 
 class EncodedImages(ImageSource):
-    """Images that are decoded each time they are read, and may have different sizes.
+    """Encoded images that are decoded each time they are read. They can have different sizes.
 
     Examples:
         >>> import tensorflow as tf, supcon_tf
@@ -137,17 +138,17 @@ class EncodedImages(ImageSource):
         TensorShape([2, 6, 6, 3])
 
     Args:
-        records: one entry per image, which `read` turns into the bytes of a JPEG, PNG, BMP, GIF
-            (its first frame) or, with TensorFlow 2.21, WebP or JPEG XL.
+        records: one record per image, from which `read` gets the bytes of a JPEG, PNG, BMP, GIF
+            (the first frame is used) or, with TensorFlow 2.21, WebP or JPEG XL.
         labels: `[images]` integer class ids.
-        class_names: one name per class.
-        read: makes bytes of a record; `tf.io.read_file` if the records are file names, the default
-            if they are the bytes themselves.
-        channels: 1 or 3, what images are decoded to.
+        class_names: names of the classes.
+        read: function from a record to the bytes of an image. Use `tf.io.read_file` if the records
+            are file names. By default the records are the bytes.
+        channels: number of channels of the decoded images, 1 or 3.
 
     Raises:
-        ValueError: if `channels` is another number, there is not one label for each record, or
-            labels are not positions in `class_names` or -1.
+        ValueError: if `channels` is neither 1 nor 3, the number of labels differs, or labels are
+            neither indices into `class_names` nor -1.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class EncodedImages(ImageSource):
         read: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
         channels: int = 3,
     ):
-        _require_label_of_each("records", records, labels)
+        _check_same_length("records", records, labels)
         super().__init__(labels, class_names, check_choice("channels", channels, (1, 3)))
         with tf.device("CPU:0"):
             self._records = tf.constant(records)
@@ -167,11 +168,11 @@ class EncodedImages(ImageSource):
 
     @property
     def records(self) -> NDArray[np.object_]:
-        """The records, one bytes object per image."""
+        """The records, `[images]` bytes objects."""
         return self._records.numpy()
 
     def take(self, indices: NDArray[Any]) -> "EncodedImages":
-        """Returns the images at the given positions."""
+        """Returns a source of the images with the given indices."""
         return EncodedImages(
             self.records[indices],
             self.labels[indices],
@@ -180,21 +181,21 @@ class EncodedImages(ImageSource):
             channels=self.channels,
         )
 
-    def views(self, indices: tf.Tensor, draws: tf.Tensor, view: ViewFunction) -> tf.Tensor:
-        """Decodes each image once and makes its views, image by image, ten images at a time."""
-        # Decoding a JPEG once, whole, takes less time than decoding what each of two views shows.
+    def views(self, indices: tf.Tensor, draws: tf.Tensor, transform: ViewFunction) -> tf.Tensor:
+        """Decodes each image once and creates its views, for ten images in parallel."""
+        # Decoding a whole JPEG once is faster than decoding two of its crops.
         num_views = draws.shape[1]
 
-        def views_of_one(record_and_draws: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        def views_of_image(record_and_draws: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             record, draws = record_and_draws
             image = decode(self._read(record), self.channels)
-            return _views(image[None], draws, num_views, view)
+            return _create_views(image[None], draws, num_views, transform)
 
         records = tf.gather(self._records, indices)
-        return tf.map_fn(views_of_one, (records, draws), fn_output_signature=tf.float32)
+        return tf.map_fn(views_of_image, (records, draws), fn_output_signature=tf.float32)
 
 
-def _require_label_of_each(argument: str, values: Any, labels: Any) -> None:
+def _check_same_length(argument: str, values: Any, labels: Any) -> None:
     if len(values) != len(labels):
         raise ValueError(
             f"`{argument}` and `labels` must have the same length. "
@@ -202,31 +203,34 @@ def _require_label_of_each(argument: str, values: Any, labels: Any) -> None:
         )
 
 
-def _views(images: tf.Tensor, draws: tf.Tensor, num_views: int, view: ViewFunction) -> tf.Tensor:
-    """Makes views, `[images * num_views, ...]`, of uint8 images; those of an image together."""
+def _create_views(
+    images: tf.Tensor, draws: tf.Tensor, num_views: int, transform: ViewFunction
+) -> tf.Tensor:
+    """Creates views `[images * num_views, ...]` of uint8 images. Those of an image are adjacent."""
     images = tf.cast(images, tf.float32) / 255.0
-    if not starts_with_crop(view):
+    if not starts_with_crop(transform):
         images = tf.repeat(images, num_views, axis=0)
-    return view(images, draws)
+    return transform(images, draws)
 
 
 def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes the bytes of an image of any format that TensorFlow reads.
+    """Decodes the bytes of an image in any format that TensorFlow supports.
 
-    Of a GIF this is the first frame. TensorFlow 2.19 reads neither WebP nor JPEG XL.
+    A GIF is decoded to its first frame. TensorFlow 2.19 supports neither WebP nor JPEG XL.
 
     Args:
         contents: scalar string.
-        channels: 1 or 3. Every format is decoded to RGB first, as some cannot be decoded to gray.
+        channels: 1 or 3. Every format is decoded to RGB first, because TensorFlow cannot decode all
+            of them to gray.
 
     Returns:
-        `[height, width, channels]` uint8, height and width not known statically.
+        `[height, width, channels]` uint8. Height and width are not static.
 
     Raises:
-        tf.errors.InvalidArgumentError: if TensorFlow cannot read the image.
+        tf.errors.InvalidArgumentError: if TensorFlow cannot decode the image.
     """
     image = tf.cond(
-        _keeps_its_channels(contents),
+        _has_fixed_channels(contents),
         lambda: _decode_own_channels(contents),
         lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
     )
@@ -234,16 +238,16 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
     return image if channels == 3 else tf.image.rgb_to_grayscale(image)
 
 
-def _keeps_its_channels(contents: tf.Tensor) -> tf.Tensor:
-    """Whether TensorFlow decodes an image to as many channels as it has and to no other number.
+def _has_fixed_channels(contents: tf.Tensor) -> tf.Tensor:
+    """Returns whether TensorFlow decodes an image only to the number of channels that it has.
 
-    An animated WebP is not among them: decoded so, it ends the process in TensorFlow 2.21, where
-    three channels are an error.
+    Returns `False` for an animated WebP. TensorFlow 2.21 ends the process if it decodes one to its
+    own number of channels, and raises an error if it decodes one to 3 channels.
     """
     header = tf.io.decode_raw(contents, tf.uint8, fixed_length=21)
 
-    def has(mark: bytes, position: int) -> tf.Tensor:
-        return tf.reduce_all(header[position : position + len(mark)] == list(mark))
+    def has(signature: bytes, position: int) -> tf.Tensor:
+        return tf.reduce_all(header[position : position + len(signature)] == list(signature))
 
     # https://developers.google.com/speed/webp/docs/riff_container
     animated = has(b"VP8X", 12) & (tf.bitwise.bitwise_and(header[20], 2) > 0)
@@ -253,7 +257,7 @@ def _keeps_its_channels(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_own_channels(contents: tf.Tensor) -> tf.Tensor:
-    """Decodes gray or RGB, with alpha or without, and makes it RGB."""
+    """Decodes gray or RGB images, with or without alpha, to RGB."""
     image = tf.io.decode_image(contents, channels=0, expand_animations=False)
     gray = tf.shape(image)[-1] < 3
     return tf.gather(image, tf.where(gray, [0, 0, 0], [0, 1, 2]), axis=-1)

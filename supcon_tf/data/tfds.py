@@ -1,4 +1,4 @@
-"""Image data sets of TensorFlow Datasets."""
+"""Image classification data sets of TensorFlow Datasets."""
 
 import os
 
@@ -11,8 +11,8 @@ from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
 def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train") -> ImageSource:
     """Loads a split of an image classification data set that is prepared in `data_dir`.
 
-    Nothing is downloaded. Images of one size are held decoded, others as their encoded bytes, in
-    memory.
+    Nothing is downloaded. All images are held in memory: decoded if they have one size, as encoded
+    bytes otherwise.
 
     Examples:
         >>> import supcon_tf
@@ -20,7 +20,7 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
 
     Args:
         name: name of the data set, such as `"cifar10"`.
-        data_dir: the directory given to TensorFlow Datasets when the data set was prepared.
+        data_dir: the directory in which TensorFlow Datasets has prepared the data set.
         split: a split, or a part of it such as `"train[:90%]"`.
 
     Returns:
@@ -29,7 +29,7 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
     Raises:
         ImportError: if tensorflow-datasets is not installed.
         FileNotFoundError: if the data set is not prepared in `data_dir`.
-        ValueError: if there is no such data set, or it has no feature `image` or no integer class
+        ValueError: if the data set does not exist, or it has no image feature `image` or no class
             feature `label`.
     """
     with require_extra("load_tfds", "tensorflow-datasets"):
@@ -40,14 +40,14 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
         builder = tfds.builder(name, data_dir=data_dir)
     except ValueError as error:
         raise ValueError(
-            "`name` must be that of a data set of TensorFlow Datasets, such as 'cifar10' "
+            "`name` must be the name of a data set of TensorFlow Datasets, such as 'cifar10' "
             "(https://www.tensorflow.org/datasets/catalog/overview), or of one that is prepared in "
             f"`data_dir`. Received: {name!r} ({error})"
         ) from error
     if not builder.is_prepared():
         raise FileNotFoundError(
-            f"`data_dir` must hold {name!r}, prepared: run `tfds build {name} --data_dir "
-            f"{data_dir}` first. Received: data_dir={str(data_dir)!r}"
+            f"`data_dir` must contain the prepared data set {name!r}. Run `tfds build {name} "
+            f"--data_dir {data_dir}` first. Received: data_dir={str(data_dir)!r}"
         )
     features = dict(builder.info.features.items())
     image, label = features.get("image"), features.get("label")

@@ -57,7 +57,7 @@ def test_no_classes(tmp_path):
 
 def test_empty_class(folder):
     (folder / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty must hold at least one image"):
+    with pytest.raises(ValueError, match="empty must contain at least one image"):
         load_folder(folder)
 
 
@@ -67,22 +67,22 @@ def test_unreadable_image(folder, contents):
     if contents == "truncated":
         contents = (folder / "dog" / "b.png").read_bytes()[:-40]
     path.write_bytes(contents)
-    with pytest.raises(ValueError, match=r"dog/bad\.png cannot be read.*replace or remove"):
+    with pytest.raises(ValueError, match=r"dog/bad\.png cannot be read.*Replace or remove"):
         load_folder(folder)
     assert len(load_folder(folder, verify=False)) == 4
 
 
-def test_nested_images_are_read_and_the_rest_is_counted(folder):
+def test_nested_images_are_read_and_other_files_are_counted(folder):
     write_png(folder / "dog" / "puppy" / "today" / "a.png", 9, 9, 150)
     write_png(folder / "dog" / ".thumbnails" / "a.png", 9, 9, 0)
-    write_png(folder / "linked", 9, 9, 250)  # a file, beside the classes
+    write_png(folder / "linked", 9, 9, 250)  # a file beside the class directories
     (folder / "elsewhere").symlink_to(folder / "dog" / "puppy")
     for name in ("cat/x.tif", "cat/deep/y.TIF", "dog/notes.txt", "overview.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"")
     match = (
-        "^5 files of .* are left out: 1 .png, 2 .tif, 1 .txt, 1 without an ending; .bmp, .*.png.* "
-        "are read from class directories$"
+        r"^5 files of .* are skipped \(1 .png, 2 .tif, 1 .txt, 1 without a suffix\). "
+        "Only files with the suffixes .bmp, .*.png.* are read in class directories$"
     )
     with pytest.warns(UserWarning, match=match) as warnings:
         source = load_folder(folder)
@@ -94,11 +94,11 @@ def test_nested_images_are_read_and_the_rest_is_counted(folder):
     assert names[2:] == ["dog/b.png", "dog/puppy/today/a.png", "elsewhere/today/a.png"]
 
 
-# Smooth, so that the fast decoding of JPEG is near to Pillow's.
+# A smooth image, for which the fast decoding of JPEG is close to Pillow's.
 PIXELS = np.fromfunction(lambda y, x, c: 20 * y + 9 * x + 30 * c, [6, 5, 4]).astype(np.uint8)
 READS_WEBP = pytest.mark.skipif(not hasattr(tf.io, "decode_webp"), reason="needs TensorFlow 2.21")
-# Two pixels, [10, 20, 30] and [40, 50, 60] with alpha, and 10 and 40, without loss, as libjxl 0.11
-# writes them.
+# Lossless files of libjxl 0.11 with two pixels: [10, 20, 30] and [40, 50, 60] with alpha, or 10 and
+# 40 in gray.
 TWO_PIXELS = np.array([[[10, 20, 30], [40, 50, 60]]])
 JPEG_XL = {
     "RGBA": bytes.fromhex("ff0a0070b0120800100054004b188b154219764cf22e200200245f2108b33f4801"),
@@ -113,7 +113,7 @@ def encoded(mode, kind, **options):
 
 
 def decoded(directory, name, contents, channels):
-    """What the pipeline makes of a file, 0 to 255."""
+    """Reads the pixels of a file through a source, from 0 to 255."""
     (directory / "dog").mkdir()
     (directory / "dog" / name).write_bytes(contents)
     source = load_folder(directory, channels=channels)
@@ -140,7 +140,7 @@ def decoded(directory, name, contents, channels):
     ],
 )
 def test_formats(tmp_path, mode, kind, options, tolerance, channels):
-    """In gray too, to which TensorFlow decodes neither BMP, GIF, WebP nor a JPEG in CMYK."""
+    """TensorFlow itself cannot decode BMP, GIF, WebP or JPEG in CMYK to gray."""
     contents = encoded(mode, kind, **options)
     expected = np.array(Image.open(io.BytesIO(contents)).convert("RGBA"), float)[..., :3]
     if channels == 1:
@@ -163,7 +163,7 @@ def test_jpeg_xl(tmp_path, mode, channels):
 
 @READS_WEBP
 def test_an_animated_webp_is_an_error(tmp_path):
-    """Decoded to the channels it has, it would end the process."""
+    """TensorFlow would end the process if it decoded the file to its own number of channels."""
     frames = [Image.fromarray(255 - PIXELS)]
     contents = encoded("RGBA", "WEBP", save_all=True, append_images=frames, lossless=True)
     with pytest.raises(ValueError, match=r"b\.webp cannot be read as an image"):

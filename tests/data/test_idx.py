@@ -22,7 +22,7 @@ NAMES = {"images": "train-images-idx3-ubyte", "labels": "train-labels-idx1-ubyte
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes the files of a good directory, with changes, and returns it."""
+    """Writes valid files with changes, and returns their directory."""
 
     def write(compress=False, **changed):
         contents = {"images": idx_bytes(IMAGES), "labels": idx_bytes(LABELS), **changed}
@@ -36,7 +36,7 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_reads_what_was_written(write, compress):
+def test_load_idx_reads_the_written_arrays(write, compress):
     source = load_idx(write(compress), "train")
     np.testing.assert_array_equal(source.images[..., 0], IMAGES)
     np.testing.assert_array_equal(source.labels, LABELS)
@@ -57,7 +57,7 @@ def test_reads_what_was_written(write, compress):
         ({"labels": gzip.compress(idx_bytes(LABELS))[:-3]}, "train-labels.*truncated or damaged"),
         (
             {"images": idx_bytes(IMAGES[:0]), "labels": idx_bytes(LABELS[:0])},
-            "holds no labels",
+            "must contain at least one label",
         ),
     ],
 )

@@ -22,7 +22,7 @@ def batches_of(labels, views=None):
     return tf.data.Dataset.from_tensor_slices((views, labels)).batch(4, drop_remainder=True)
 
 
-def test_shapes_and_length_stay_known():
+def test_shapes_and_length_stay_static():
     mixed = mix_batches(batches_of_views(), Mixing("mixup_cutmix"), num_classes=3)
     assert len(mixed) == 4
     views, labels = mixed.element_spec
@@ -48,7 +48,7 @@ def test_the_same_seed_and_step_give_bitwise_the_same_batches(kind):
     for one, same in zip(first, batches(), strict=True):
         np.testing.assert_array_equal(one[0], same[0])
         np.testing.assert_array_equal(one[1], same[1])
-    # Started in the middle, it goes on as if it had run from the beginning.
+    # A pipeline that starts in the middle continues like the one from the beginning.
     for one, same in zip(first[3:], batches(start_step=3), strict=True):
         np.testing.assert_array_equal(one[0], same[0])
         np.testing.assert_array_equal(one[1], same[1])
@@ -61,7 +61,7 @@ def test_every_step_mixes_differently():
     assert len(np.unique(labels.reshape(5, -1), axis=0)) == 5
 
 
-def test_ids_and_one_hot_rows_mix_alike_and_the_unlabeled_have_rows_of_zeros():
+def test_ids_mix_like_one_hot_rows_and_unlabeled_samples_like_rows_of_zeros():
     one_hot = np.where(IDS[:, None] < 0, 0, np.eye(3)[IDS])
     ids, rows = (
         mix_batches(batches_of(labels), Mixing("mixup"), num_classes=3) for labels in (IDS, one_hot)
@@ -72,7 +72,9 @@ def test_ids_and_one_hot_rows_mix_alike_and_the_unlabeled_have_rows_of_zeros():
         weights.append(tf.reduce_sum(from_ids, -1).numpy())
     np.testing.assert_allclose(weights[0], np.ones([4, 2]), atol=1e-6)
     assert (weights[1].min(0) < 0.99).all()
-    np.testing.assert_allclose(weights[1].sum(0), [3, 3], atol=1e-5)  # lost: that of one sample
+    np.testing.assert_allclose(
+        weights[1].sum(0), [3, 3], atol=1e-5
+    )  # without the weight of the unlabeled sample
 
 
 def test_labels_are_smoothed_before_they_are_mixed():
@@ -91,7 +93,7 @@ def test_labels_are_smoothed_before_they_are_mixed():
     np.testing.assert_allclose(smooth, expected, atol=1e-6)
 
 
-def test_sample_weights_pass():
+def test_sample_weights_do_not_change():
     batches = batches_of(IDS).map(lambda views, labels: (views, labels, tf.range(4)))
     for _, _, weights in mix_batches(batches, Mixing("mixup"), num_classes=3):
         np.testing.assert_array_equal(weights, range(4))

@@ -12,7 +12,7 @@ def test_digits():
     assert train.images.shape == (1437, 8, 8, 1)
     assert train.images.max() == 255
     assert len({image.tobytes() for image in np.concatenate([train.images, test.images])}) > 1790
-    # Stratified: every class has about a tenth of both.
+    # The split is stratified: every class has about a tenth of the images.
     assert np.bincount(test.labels).min() >= 34
     with pytest.raises(ValueError, match="`split`.*Received: 'validation'"):
         load_digits("validation")
@@ -49,7 +49,7 @@ def test_bad_arrays(images, labels, message):
 
 
 @pytest.mark.parametrize("crops", [True, False])
-def test_views_of_encoded_images_are_those_of_the_decoded_ones(crops):
+def test_views_of_encoded_images_equal_those_of_decoded_images(crops):
     rng = np.random.default_rng(0)
     sizes = [(20, 30), (33, 17), (24, 24)]
     images = [rng.integers(0, 256, [*size, 3], dtype=np.uint8) for size in sizes]
@@ -62,16 +62,16 @@ def test_views_of_encoded_images_are_those_of_the_decoded_ones(crops):
         assert images.shape[0] == draws.shape[0] or None in (images.shape[0], draws.shape[0])
         return tf.image.resize(images, [8, 8]) * draws[:, :1, None, None]
 
-    view = policy if crops else resized
+    transform = policy if crops else resized
     indices = tf.constant([2, 0, 1])
     draws = tf.random.stateless_uniform([3, 2, policy.num_draws], [0, 1])
-    views = tf.function(lambda: source.views(indices, draws, view))()
+    views = tf.function(lambda: source.views(indices, draws, transform))()
     assert views.shape == (3, 2, 8, 8, 3)
     for index, of_image, drawn in zip(indices, views, draws, strict=True):
         decoded = tf.io.decode_image(records[index], channels=3)
         image = tf.cast(decoded, tf.float32)[None] / 255
         for actual, row in zip(of_image, drawn, strict=True):
-            np.testing.assert_allclose(actual, view(image, row[None])[0], atol=1e-4)
+            np.testing.assert_allclose(actual, transform(image, row[None])[0], atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_views_of_encoded_images_are_those_of_the_decoded_ones(crops):
     [
         ({"labels": [0.0, 1.0]}, r"`labels` must be integer.*shape=\(2,\), dtype=float64"),
         ({"labels": [[0], [1]]}, r"`labels` must be integer.*shape=\(2, 1\)"),
-        ({"labels": [0, 2]}, "positions in `class_names`.*from 0 to 2, 2 class names"),
-        ({"labels": [-2, 1]}, "positions in `class_names`.*from -2 to 1"),
+        ({"labels": [0, 2]}, "indices into `class_names`.*from 0 to 2, 2 class names"),
+        ({"labels": [-2, 1]}, "indices into `class_names`.*from -2 to 1"),
         ({"labels": [0]}, "`records` and `labels` must have the same length.*2 records, 1 labels"),
         ({"channels": 4}, "`channels` must be one of.*Received: 4"),
     ],

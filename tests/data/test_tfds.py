@@ -7,7 +7,7 @@ tfds = pytest.importorskip("tensorflow_datasets")
 
 
 class _Images(tfds.core.GeneratorBasedBuilder):
-    """Ten images of two classes, whose brightness is their index times ten."""
+    """Ten images of two classes. The brightness of an image is ten times its index."""
 
     VERSION = tfds.core.Version("1.0.0")
     SHAPE: tuple

@@ -48,8 +48,10 @@ def test_a_directory(run_script, tmp_path, encoder, capsys):
         f"--images={tmp_path / 'images'}",
         f"--output={output}",
     )
-    left_out, _ = capsys.readouterr().out.splitlines()
-    assert left_out.startswith(f"1 files of {tmp_path / 'images'} are left out: 1 .txt; .bmp, .gif")
+    skipped, _ = capsys.readouterr().out.splitlines()
+    assert skipped.startswith(
+        f"1 files of {tmp_path / 'images'} are skipped (1 .txt). Only files with"
+    )
     with np.load(output) as written:
         assert list(written["paths"]) == ["b.png", "deep/a.png", "deep/er/c.PNG"]
         pixels = np.stack([images[name] for name in written["paths"]]) / np.float32(255)

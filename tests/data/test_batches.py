@@ -3,18 +3,19 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentation
-from supcon_tf.data import ArrayImages, flatten_views, image_batches, multi_view_batches, pipeline
+from supcon_tf.data import ArrayImages, flatten_views, image_batches, multi_view_batches
+from supcon_tf.data.batches import CHUNK_SIZE
 
 
 def indexed_images(images=10):
-    """Images whose brightness is their index; the class is the index modulo 3."""
+    """Images whose brightness is their index, of class index modulo 3."""
     pixels = np.tile(np.arange(images, dtype=np.uint8)[:, None, None, None], [1, 4, 4, 1])
     return ArrayImages(pixels, np.arange(images) % 3, ["a", "b", "c"])
 
 
 POLICY = augmentation.RandomResizedCrop(4)
 JITTER = augmentation.sim_augment(4)
-# Two of its views are never equal, where a small image has few crops of whole pixels.
+# No two of its views are equal. Small images have only few different crops of whole pixels.
 BRIGHTNESS = augmentation.ColorJitter(probability=1.0)
 
 
@@ -22,7 +23,7 @@ def indices(views):
     return np.round(views[..., 0, 0, 0].numpy() * 255).astype(int)
 
 
-def test_an_epoch_is_a_permutation_and_views_stay_with_their_image():
+def test_an_epoch_is_a_permutation_of_images_with_their_views_and_labels():
     batches = list(multi_view_batches(indexed_images(), POLICY, batch_size=5, epochs=3))
     assert len(batches) == 6
     epochs = []
@@ -38,7 +39,7 @@ def test_an_epoch_is_a_permutation_and_views_stay_with_their_image():
     assert len({tuple(order) for order in orders}) == 3
 
 
-def test_the_last_partial_batch_is_left_out():
+def test_the_last_partial_batch_is_dropped():
     dataset = multi_view_batches(indexed_images(), POLICY, batch_size=4, epochs=2)
     assert len(dataset) == 4
     assert dataset.element_spec[0].shape == (4, 2, 4, 4, 1)
@@ -58,13 +59,13 @@ def test_the_same_seed_gives_bitwise_the_same_batches(seed):
         np.testing.assert_array_equal(views, same_views)
         np.testing.assert_array_equal(labels, same_labels)
     assert not np.array_equal(first[0][0], other[0][0])
-    # Started in the middle, it goes on as if it had run from the beginning.
+    # A pipeline that starts in the middle continues like the one from the beginning.
     for (views, _), (same_views, _) in zip(first[3:], batches(seed, start_step=3), strict=True):
         np.testing.assert_array_equal(views, same_views)
 
 
 def imbalanced_images():
-    """60 images of class 0, 8 of class 1, 4 of each other class; the first pixel is the index."""
+    """60 images of class 0, 8 of class 1, 4 of each other class. The first pixel is the index."""
     labels = np.repeat([0, 1, 2, 3, 4], [60, 8, 4, 4, 4])
     pixels = np.random.default_rng(0).integers(0, 256, [80, 8, 8, 1], dtype=np.uint8)
     pixels[:, 0, 0, 0] = np.arange(80)
@@ -83,7 +84,7 @@ def balanced(transform=POLICY, **arguments):
     return multi_view_batches(imbalanced_images(), transform, **arguments)
 
 
-def test_balanced_batches_hold_different_images_of_different_classes():
+def test_balanced_batches_contain_different_images_of_different_classes():
     dataset = balanced(whole)
     assert dataset.element_spec[0].shape == (12, 2, 8, 8, 1)
     assert len(dataset) == 40 * (80 // 12)
@@ -106,7 +107,7 @@ def test_balanced_batches_are_a_function_of_seed_and_step():
         np.testing.assert_array_equal(actual, expected)
     other = next(iter(balanced(BRIGHTNESS, seed=1)))[0].numpy()
     assert not np.array_equal(other, batches[0])
-    # Images that come again, as those of the small classes do, are seen in new views.
+    # Images of small classes occur repeatedly, in new views.
     views = np.concatenate(batches).reshape(-1, 64)
     assert len(np.unique(views, axis=0)) == len(views)
 
@@ -115,12 +116,12 @@ def test_balanced_batches_are_a_function_of_seed_and_step():
     ("images_per_class", "message"),
     [
         (5, "must divide `batch_size`.*images_per_class=5, batch_size=12, 5 classes"),
-        (2, "no more parts than there are classes"),
+        (2, "must not exceed the number of classes"),
         (0, "images_per_class=0"),
         (6, "4 images of class 2"),
     ],
 )
-def test_balanced_batches_that_cannot_be(images_per_class, message):
+def test_bad_balanced_batches(images_per_class, message):
     with pytest.raises(ValueError, match=message):
         balanced(images_per_class=images_per_class)
 
@@ -128,7 +129,9 @@ def test_balanced_batches_that_cannot_be(images_per_class, message):
 def test_balanced_batches_need_all_labels():
     images = indexed_images()
     images.labels[3] = -1
-    with pytest.raises(ValueError, match="`images_per_class` needs a label of every image.* 1 ima"):
+    with pytest.raises(
+        ValueError, match="`images_per_class` requires a label of every image.* 1 unl"
+    ):
         multi_view_batches(images, POLICY, batch_size=2, epochs=1, images_per_class=1)
 
 
@@ -151,52 +154,52 @@ def test_views_depend_on_epoch_image_and_view_but_not_on_the_batch():
 
 
 class Noise(ArrayImages):
-    """Noisy images whose label is their index, and which keep the indices that were read."""
+    """Noisy images whose label is their index. The source records the indices that it reads."""
 
     def __init__(self, images):
         pixels = np.random.default_rng(0).integers(0, 256, [images, 8, 8, 3], dtype=np.uint8)
         super().__init__(pixels, np.arange(images), [str(k) for k in range(images)])
         self.read = []
 
-    def views(self, indices, draws, view):
-        def keep(indices):
+    def views(self, indices, draws, transform):
+        def record(indices):
             self.read.append(indices)
             return indices
 
         shape = indices.shape
-        indices = tf.ensure_shape(tf.numpy_function(keep, [indices], indices.dtype), shape)
-        return super().views(indices, draws, view)
+        indices = tf.ensure_shape(tf.numpy_function(record, [indices], indices.dtype), shape)
+        return super().views(indices, draws, transform)
 
 
-def made_at_once(source, epoch, batch_size, seed):
-    """The first batch of two views of an epoch, whose randomness is drawn image by image."""
+def create_at_once(source, epoch, batch_size, seed):
+    """The first batch of an epoch, without chunks, with random numbers drawn image by image."""
     order, views = tf.random.experimental.stateless_split(tf.constant([seed, epoch], tf.int64), 2)
     places = tf.range(batch_size, dtype=tf.int64)
     indices = tf.random.experimental.index_shuffle(places, order, np.int64(len(source) - 1))
     seeds = [tf.random.experimental.stateless_fold_in(views, index) for index in indices]
     draws = [tf.random.stateless_uniform([2, JITTER.num_draws], seed) for seed in seeds]
-    # In a pipeline too: elsewhere TensorFlow rewrites arithmetic in another way.
-    drawn = tf.data.Dataset.from_tensors((indices, tf.stack(draws)))
-    (made,) = drawn.map(lambda *drawn: ArrayImages.views(source, *drawn, JITTER))
-    return made, indices
+    # Outside a pipeline, TensorFlow optimizes arithmetic differently.
+    dataset = tf.data.Dataset.from_tensors((indices, tf.stack(draws)))
+    (created,) = dataset.map(lambda *drawn: ArrayImages.views(source, *drawn, JITTER))
+    return created, indices
 
 
-# Less than a piece, pieces alone, and a rest that no vector register divides.
-@pytest.mark.parametrize("batch_size", [20, 2 * pipeline.PIECE, 2 * pipeline.PIECE + 21])
-def test_pieces_make_up_bitwise_the_batch_made_at_once(batch_size):
+# Less than a chunk, full chunks only, and a rest that is no multiple of a vector register.
+@pytest.mark.parametrize("batch_size", [20, 2 * CHUNK_SIZE, 2 * CHUNK_SIZE + 21])
+def test_chunks_equal_the_batch_created_at_once_bitwise(batch_size):
     source = Noise(batch_size + 1)
     dataset = multi_view_batches(source, JITTER, batch_size=batch_size, epochs=2, seed=3)
     assert dataset.element_spec[0].shape == (batch_size, 2, 4, 4, 3)
     for epoch, (views, labels) in enumerate(dataset):
-        expected, indices = made_at_once(source, epoch, batch_size, seed=3)
+        expected, indices = create_at_once(source, epoch, batch_size, seed=3)
         np.testing.assert_array_equal(labels, indices)
         np.testing.assert_array_equal(views, expected)
     sizes = {len(read) for read in source.read}
-    assert max(sizes) == min(batch_size, pipeline.PIECE)
+    assert max(sizes) == min(batch_size, CHUNK_SIZE)
 
 
 @pytest.mark.parametrize("images_per_class", [None, 1])
-def test_each_worker_makes_its_own_rows_of_every_batch(images_per_class):
+def test_each_worker_creates_only_its_rows_of_every_batch(images_per_class):
     def batches(source, **arguments):
         return multi_view_batches(
             source,
@@ -217,9 +220,9 @@ def test_each_worker_makes_its_own_rows_of_every_batch(images_per_class):
         parts = list(own)
         for step, (views, labels) in enumerate(whole):
             rows = slice(96 * worker, 96 * (worker + 1))
-            mine = parts[2 * step : 2 * step + 2]
-            np.testing.assert_array_equal(np.concatenate([x for x, _ in mine]), views[rows])
-            np.testing.assert_array_equal(np.concatenate([n for _, n in mine]), labels[rows])
+            shares = parts[2 * step : 2 * step + 2]
+            np.testing.assert_array_equal(np.concatenate([x for x, _ in shares]), views[rows])
+            np.testing.assert_array_equal(np.concatenate([n for _, n in shares]), labels[rows])
         assert sum(len(read) for read in source.read) == 3 * 96
 
 
@@ -237,7 +240,7 @@ def test_flatten_views():
     np.testing.assert_array_equal(repeated, np.repeat(labels, 3))
 
 
-def test_flatten_views_of_which_each_has_its_label():
+def test_flatten_views_with_a_label_for_each_view():
     views = np.arange(2 * 3 * 4).reshape(2, 3, 2, 2, 1)
     labels = np.arange(2 * 3 * 5).reshape(2, 3, 5)
     dataset = tf.data.Dataset.from_tensors((views, labels))

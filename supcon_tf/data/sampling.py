@@ -1,0 +1,84 @@
+"""The images of every step, as pure functions of the step and a seed."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+# Function of a step of the epoch and a seed. It returns the int64 indices of a batch of images.
+Sampler = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def permutation_sampler(num_images: int, batch_size: int) -> Sampler:
+    """Returns a sampler that draws without replacement: each seed is a permutation of the images.
+
+    Args:
+        num_images: number of images.
+        batch_size: number of images in a batch.
+    """
+
+    def sample(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        positions = step_in_epoch * batch_size + tf.range(batch_size, dtype=tf.int64)
+        return tf.random.experimental.index_shuffle(
+            positions, seed, tf.constant(num_images - 1, tf.int64)
+        )
+
+    return sample
+
+
+def balanced_sampler(labels: NDArray[np.int64], batch_size: int, images_per_class: int) -> Sampler:
+    """Returns a sampler of `images_per_class` different images of each of several classes.
+
+    A batch has `batch_size / images_per_class` different classes. Batches are independent of each
+    other.
+
+    Args:
+        labels: `[images]` class ids.
+        batch_size: number of images in a batch.
+        images_per_class: number of images of a class in a batch.
+
+    Raises:
+        ValueError: if an image has no label, `images_per_class` does not divide `batch_size`, or
+            there are too few classes or too few images of a class.
+    """
+    if labels.min() < 0:
+        raise ValueError(
+            "`images_per_class` requires a label of every image. Received: "
+            f"images_per_class={images_per_class}, {np.sum(labels < 0)} unlabeled images"
+        )
+    classes, counts = np.unique(labels, return_counts=True)
+    num_sampled = batch_size // images_per_class if images_per_class > 0 else 0
+    if num_sampled * images_per_class != batch_size or not 0 < num_sampled <= len(classes):
+        raise ValueError(
+            "`images_per_class` must divide `batch_size`, and the quotient must not exceed the "
+            f"number of classes. Received: images_per_class={images_per_class}, "
+            f"batch_size={batch_size}, {len(classes)} classes"
+        )
+    if counts.min() < images_per_class:
+        raise ValueError(
+            "`images_per_class` must not exceed the number of images of any class. Received: "
+            f"images_per_class={images_per_class}, {counts.min()} images of class "
+            f"{classes[counts.argmin()]}"
+        )
+    by_class = tf.constant(np.argsort(labels, kind="stable"), tf.int64)
+    first = tf.constant(np.cumsum(counts) - counts, tf.int64)
+    last = tf.constant(counts - 1, tf.int64)
+    shuffle = tf.random.experimental.index_shuffle
+    fold_in = tf.random.experimental.stateless_fold_in
+
+    def sample(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        seed = fold_in(seed, step_in_epoch)
+        sampled_classes = shuffle(
+            tf.range(num_sampled, dtype=tf.int64), seed, tf.constant(len(classes) - 1, tf.int64)
+        )
+
+        def sample_class(number: tf.Tensor) -> tf.Tensor:
+            positions = shuffle(
+                tf.range(images_per_class, dtype=tf.int64), fold_in(seed, number), last[number]
+            )
+            return tf.gather(by_class, first[number] + positions)
+
+        return tf.reshape(tf.map_fn(sample_class, sampled_classes), [batch_size])
+
+    return sample
