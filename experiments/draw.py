@@ -1,75 +1,75 @@
-r"""Draws what encoders make of the images of a data set.
+r"""Draws the representations of the test images of a data set.
 
     python -m experiments.draw --encoder=SupCon=runs/a/encoder.keras \
         --encoder=cross-entropy=runs/b/classifier.keras --dataset=digits --output_dir=pictures
 
-Each NAME=FILE is an encoder or a classifier, whose encoder is drawn. Written are, as PNG and as
-SVG, embedding_maps, similarity_histograms and nearest_neighbors of the test images, with
-classifiers also reliability_diagrams.
+Each NAME=FILE is an encoder, or a classifier whose encoder is drawn. Writes embedding_maps,
+similarity_histograms, nearest_neighbors and, for classifiers, reliability_diagrams, each as PNG and
+as SVG.
 """
 
 import pathlib
 
-from absl import app, flags, logging
+from absl import app, flags
 
-from experiments.lib import name_value_flags
+from experiments.lib.command_line import check_arguments
+from experiments.lib.name_value_flags import parse_files
 
 _ENCODERS = flags.DEFINE_multi_string(
     "encoder",
     None,
     "NAME=FILE, repeatable: a .keras file that experiments.pretrain, experiments.linear_eval or "
-    "experiments.cross_entropy wrote, and what it is called in the pictures.",
+    "experiments.cross_entropy wrote, and its name in the pictures.",
 )
 _DATASET = flags.DEFINE_string(
-    "dataset", None, "A data set by its name, see experiments/lib/datasets.py."
+    "dataset", None, "The name of a data set (experiments/lib/datasets.py)."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data set is.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "The directory of the data set.")
 _SHORT_SIDE = flags.DEFINE_integer(
     "short_side",
     None,
-    "What an image's short side is resized to before its central square is cut out; the encoder's "
-    "size by default. The recipes for ImageNet say 256.",
+    "The length in pixels to which the short side of an image is resized before its central square "
+    "is cropped; the input size of the encoder by default. The recipes for ImageNet use 256.",
     lower_bound=1,
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images at the same time.", lower_bound=1)
-_MAP = flags.DEFINE_enum("map", "t-SNE", ["t-SNE", "PCA"], "How maps are made.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images in a batch.", lower_bound=1)
+_MAP = flags.DEFINE_enum("map", "t-SNE", ["t-SNE", "PCA"], "The projection of the maps.")
 _POINTS = flags.DEFINE_integer(
-    "points", 2000, "Images in maps and histograms at most.", lower_bound=4
+    "points", 2000, "The maximum number of images in maps and histograms.", lower_bound=4
 )
 _QUERIES = flags.DEFINE_integer(
-    "queries", 5, "Images to draw the neighbors of, at most one of a class.", lower_bound=1
+    "queries", 5, "Number of images whose neighbors are drawn, one per class.", lower_bound=1
 )
-_K = flags.DEFINE_integer("k", 5, "Neighbors of each.", lower_bound=1)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the pictures go.")
+_K = flags.DEFINE_integer("k", 5, "Number of neighbors of an image.", lower_bound=1)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The directory for the pictures.")
 flags.mark_flags_as_required(["encoder", "dataset", "output_dir"])
 
-_THUMBNAIL = 96  # pixels: images are not shown larger than this
+_THUMBNAIL_SIZE = 96  # The maximum side of a drawn image in pixels.
 
 
 def main(argv: list[str]) -> None:
-    """Embeds and draws."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Flags only. Received: {argv[1:]}")
-    logging.set_verbosity(logging.WARNING)
-    files = name_value_flags.parse("encoder", _ENCODERS.value)
+    """Computes the representations and draws them."""
+    check_arguments(argv)
+    files = parse_files("encoder", _ENCODERS.value)
 
     import numpy as np
     import tensorflow as tf
 
     import supcon_tf
     from experiments import pictures
-    from experiments.lib import datasets, representations, saved_models
+    from experiments.lib import datasets
+    from experiments.lib.representations import compute_representations
+    from experiments.lib.saved_models import load_model
     from experiments.pictures.sample import sample
 
     test = datasets.load(_DATASET.value, _DATA_DIR.value, "test")
-    features, probabilities, size = {}, {}, _THUMBNAIL
+    representations, probabilities, size = {}, {}, _THUMBNAIL_SIZE
     for name, path in files.items():
-        print(f"embedding {len(test)} images with {path}", flush=True)
-        model = saved_models.load(path)
+        print(f"encoding {len(test)} images with {path}", flush=True)
+        model = load_model(path)
         encoder = getattr(model, "encoder", model)
-        arguments = (test, _BATCH_SIZE.value)
-        features[name] = representations.of_images(
-            encoder, *arguments, short_side=_SHORT_SIDE.value
+        representations[name] = compute_representations(
+            encoder, test, _BATCH_SIZE.value, short_side=_SHORT_SIDE.value
         )
         size = min(size, encoder.input_shape[1])
         if isinstance(model, supcon_tf.CrossEntropyModel):
@@ -93,20 +93,23 @@ def main(argv: list[str]) -> None:
     print(f"drawing to {output_dir}/", flush=True)
     pictures.embedding_maps(
         output_dir / "embedding_maps.png",
-        features,
+        representations,
         test.labels,
         test.class_names,
         points=_POINTS.value,
         projection=_MAP.value,
     )
     pictures.similarity_histograms(
-        output_dir / "similarity_histograms.png", features, test.labels, points=_POINTS.value
+        output_dir / "similarity_histograms.png",
+        representations,
+        test.labels,
+        points=_POINTS.value,
     )
-    # The first image of some of the classes: not chosen by what the neighbors look like.
+    # The first image of a class: the choice does not depend on the neighbors.
     _, first_of_class = np.unique(test.labels, return_index=True)
     pictures.nearest_neighbors(
         output_dir / "nearest_neighbors.png",
-        features,
+        representations,
         test.labels,
         test.class_names,
         read,

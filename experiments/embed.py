@@ -1,82 +1,86 @@
-r"""Writes the embeddings of images to a .npz file.
+r"""Writes the representations of images to a .npz file.
 
     python -m experiments.embed --encoder=runs/digits_small/encoder.keras --dataset=digits \
         --output=embeddings.npz
     python -m experiments.embed --encoder=encoder.keras --images=DIRECTORY --output=embeddings.npz
 
-The file holds `embeddings` [images, dim] float32; for a data set also `labels` [images] and
-`class_names` [classes], for a directory `paths` [images], relative to it.
+The file contains `embeddings` [images, dim] float32. For a data set it also contains `labels`
+[images] and `class_names` [classes]; for a directory, `paths` [images] relative to it.
 """
 
 import pathlib
 
-from absl import app, flags, logging
+from absl import app, flags
+
+from experiments.lib.command_line import check_arguments
 
 _ENCODER = flags.DEFINE_string("encoder", None, "A .keras file that experiments.pretrain wrote.")
 _IMAGES = flags.DEFINE_string(
-    "images", None, "A directory of files that TensorFlow reads as images, at any depth."
+    "images", None, "A directory of images that TensorFlow can read, at any depth."
 )
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
-    "A data set by its name, see experiments/lib/datasets.py, not a directory.",
+    "The name of a data set (experiments/lib/datasets.py), instead of a directory.",
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data set is.")
-_SPLIT = flags.DEFINE_enum("split", "test", ["train", "test"], "Which part of the data set.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images at the same time.", lower_bound=1)
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "The directory of the data set.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["train", "test"], "The split of the data set.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images in a batch.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "The .npz file to write.")
 flags.mark_flags_as_required(["encoder", "output"])
 flags.register_multi_flags_validator(
     ["images", "dataset"],
     lambda values: (values["images"] is None) != (values["dataset"] is None),
-    "Give either --images or --dataset.",
+    "Set either --images or --dataset.",
 )
 
 
 def main(argv: list[str]) -> None:
-    """Embeds and writes."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Flags only. Received: {argv[1:]}")
-    logging.set_verbosity(logging.WARNING)
+    """Computes and writes the representations."""
+    check_arguments(argv)
     output = pathlib.Path(_OUTPUT.value)
     if output.suffix != ".npz":
-        raise ValueError(f"`output` must end in .npz. Received: {str(output)!r}")
+        raise ValueError(f"`--output` must end in .npz. Received: {str(output)!r}")
     if not pathlib.Path(_ENCODER.value).is_file():
-        raise FileNotFoundError(f"`encoder` must exist. Received: {_ENCODER.value!r}")
+        raise FileNotFoundError(
+            f"`--encoder` must be an existing file. Received: {_ENCODER.value!r}"
+        )
 
     import numpy as np
 
-    from experiments.lib import datasets, representations, saved_models
+    from experiments.lib import datasets
     from experiments.lib.files import write_atomically
+    from experiments.lib.representations import compute_representations
+    from experiments.lib.saved_models import load_model
 
-    encoder = saved_models.load(_ENCODER.value)
+    encoder = load_model(_ENCODER.value)
     if _DATASET.value is not None:
         source = datasets.load(_DATASET.value, _DATA_DIR.value, _SPLIT.value)
-        about = {"labels": source.labels, "class_names": np.array(source.class_names)}
+        metadata = {"labels": source.labels, "class_names": np.array(source.class_names)}
     else:
-        source, paths = unlabeled_images(
+        source, paths = find_unlabeled_images(
             pathlib.Path(_IMAGES.value), channels=encoder.input_shape[-1]
         )
-        about = {"paths": np.array(paths)}
-    embeddings = representations.of_images(encoder, source, _BATCH_SIZE.value)
+        metadata = {"paths": np.array(paths)}
+    embeddings = compute_representations(encoder, source, _BATCH_SIZE.value)
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(output, lambda name: np.savez(name, embeddings=embeddings, **about))
+    write_atomically(output, lambda name: np.savez(name, embeddings=embeddings, **metadata))
     print(f"{output}: {embeddings.shape[0]} embeddings of {embeddings.shape[1]} numbers")
 
 
-def unlabeled_images(directory: pathlib.Path, channels: int):
-    """Lists the images of a directory, and prints how many other files there are.
+def find_unlabeled_images(directory: pathlib.Path, channels: int):
+    """Finds the images in a directory, and prints how many other files it contains.
 
     Args:
-        directory: where they are, at any depth; hidden files and directories are left out.
-        channels: what they are decoded to.
+        directory: the directory, searched at any depth. Hidden files and directories are ignored.
+        channels: number of channels of the decoded images.
 
     Returns:
-        The images, all without a label, and their paths relative to the directory.
+        The images, all of them unlabeled, and their paths relative to the directory.
 
     Raises:
-        FileNotFoundError: if there are none.
-        ValueError: if one cannot be read.
+        FileNotFoundError: if the directory contains no images.
+        ValueError: if an image cannot be read.
     """
     import numpy as np
     import tensorflow as tf
@@ -87,8 +91,9 @@ def unlabeled_images(directory: pathlib.Path, channels: int):
     paths, others = find_images(directory)
     if not paths:
         raise FileNotFoundError(
-            f"`images` must be a directory of images ({', '.join(sorted(IMAGE_SUFFIXES))}). "
-            f"Received: {str(directory)!r} with {len(others)} other files"
+            "`--images` must be a directory that contains images "
+            f"({', '.join(sorted(IMAGE_SUFFIXES))}). Received: {str(directory)!r} with "
+            f"{len(others)} other files"
         )
     if others:
         print(describe_skipped(others, directory))

@@ -2,11 +2,11 @@
 
     python -m experiments.linear_eval --config=experiments/configs/digits_small.py
 
-takes encoder.keras from the output directory, where `python -m experiments.pretrain` with the same
-flags has put it, and writes to its subdirectory linear/
+reads encoder.keras from the output directory, where `python -m experiments.pretrain` with the same
+flags wrote it, and writes to its subdirectory linear/
 
-    classifier.keras  encoder and classifier, for images in [0, 1]
-    results.json      the recipe, versions, test accuracy, and every epoch's figures
+    classifier.keras  the encoder and the classifier, for images in [0, 1]
+    results.json      the recipe, versions, test metrics, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 """
 
@@ -15,8 +15,9 @@ import pathlib
 from absl import app, flags
 
 from experiments.lib import recipe_flags, strategy_flags
+from experiments.lib.command_line import check_arguments
 
-flags.adopt_module_key_flags(recipe_flags)  # --help shows them
+flags.adopt_module_key_flags(recipe_flags)  # --help shows them.
 flags.adopt_module_key_flags(strategy_flags)
 
 _ENCODER = flags.DEFINE_string(
@@ -25,16 +26,16 @@ _ENCODER = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
-    """Trains and tests."""
-    recipe_flags.check_arguments(argv)
+    """Trains and tests the classifier."""
+    check_arguments(argv)
     output_dir = recipe_flags.output_dir()
     path = pathlib.Path(_ENCODER.value or output_dir / "encoder.keras")
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no encoder at {path}: run `python -m experiments.pretrain` with the same "
-            "flags first, or say where it is with --encoder."
+            "`--encoder` must be an existing file; `python -m experiments.pretrain` with the same "
+            f"flags writes the default. Received: {str(path)!r}"
         )
-    strategy = strategy_flags.make_strategy()
+    strategy = strategy_flags.create_strategy()
     from experiments.lib.classifiers import train_linear
 
     train_linear(path, recipe_flags.CONFIG.value, output_dir / "linear", strategy)

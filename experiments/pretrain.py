@@ -1,30 +1,31 @@
-"""Trains an encoder with a contrastive loss by a recipe: the first of two stages.
+"""Trains an encoder with a contrastive loss: the first of two stages.
 
     python -m experiments.pretrain --config=experiments/configs/digits_small.py
 
-trains, and writes to the output directory
+trains the recipe and writes to the output directory
 
-    encoder.keras     the encoder, without the projection head, for images in [0, 1]
-    saved_model/      the same for TensorFlow Serving
-    results.json      the recipe, versions, and every epoch's figures
+    encoder.keras     the encoder without the projection head, for images in [0, 1]
+    saved_model/      the same encoder for TensorFlow Serving
+    results.json      the recipe, versions, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
-`python -m experiments.linear_eval` with the same flags is the second stage. A training that was
-stopped, by whatever, goes on when the command is given again.
+`python -m experiments.linear_eval` with the same flags is the second stage. An interrupted training
+resumes when the command is run again.
 """
 
 from absl import app, flags
 
 from experiments.lib import recipe_flags, strategy_flags
+from experiments.lib.command_line import check_arguments
 
-flags.adopt_module_key_flags(recipe_flags)  # --help shows them
+flags.adopt_module_key_flags(recipe_flags)  # --help shows them.
 flags.adopt_module_key_flags(strategy_flags)
 
 
 def main(argv: list[str]) -> None:
-    """Trains and exports."""
-    recipe_flags.check_arguments(argv)
-    strategy = strategy_flags.make_strategy()
+    """Trains and exports the encoder."""
+    check_arguments(argv)
+    strategy = strategy_flags.create_strategy()
     from experiments.lib.pretraining import pretrain
 
     pretrain(recipe_flags.CONFIG.value, recipe_flags.output_dir(), strategy)

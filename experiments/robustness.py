@@ -1,4 +1,4 @@
-r"""Tests classifiers on corrupted images: accuracy and calibration against severity, and mCE.
+r"""Tests classifiers on corrupted images: accuracy and calibration by severity, and mCE.
 
     python -m experiments.robustness --dataset=fashion_mnist --data_dir=DIRECTORY --images=1000 \
         --classifier=SupCon=runs/fashion_mnist_small/linear/classifier.keras \
@@ -7,26 +7,27 @@ r"""Tests classifiers on corrupted images: accuracy and calibration against seve
     python -m experiments.robustness --dataset=imagenet2012_corrupted --data_dir=DIRECTORY \
         --classifier=SupCon=classifier.keras --short_side=256
 
-The first applies 11 corruptions to the test images of any data set; the seed makes them
-reproducible (experiments/lib/corruptions.py). The second reads the corrupted images that TensorFlow
-Datasets prepared (also cifar10_corrupted), and the clean images of imagenet2012 from the same
-directory. Both write to the output directory
+The first command applies 11 corruptions to the test images of any data set; they are reproducible
+(experiments/lib/corruptions.py). The second reads the corrupted images that TensorFlow Datasets
+prepared (imagenet2012_corrupted or cifar10_corrupted), and the clean images of imagenet2012 from
+the same directory. Both write to the output directory
 
-    robustness.json                  accuracy and calibration error of each corruption and severity,
-                                     their means over the corruptions, mCE and relative mCE
-    robustness.png, robustness.svg   the means against severity
+    robustness.json                  accuracy and calibration error for each corruption and
+                                     severity, their means over the corruptions, mCE, relative mCE
+    robustness.png, robustness.svg   the means by severity
 
-mCE is relative to the classifier that --reference names, and on ImageNet by default to AlexNet's
-published errors. A published mCE is over 15 corruptions; robustness.json says over which ones it is
-here.
+mCE is relative to the classifier that --reference names. The default for ImageNet is the published
+errors of AlexNet. Published values of mCE are means over 15 corruptions; robustness.json lists the
+corruptions of this run.
 """
 
 import functools
 import pathlib
 
-from absl import app, flags, logging
+from absl import app, flags
 
-from experiments.lib import name_value_flags, robustness_table
+from experiments.lib.command_line import check_arguments
+from experiments.lib.name_value_flags import parse_files
 
 _CLASSIFIERS = flags.DEFINE_multi_string(
     "classifier", None, "NAME=FILE, repeatable: a classifier.keras.", required=True
@@ -35,24 +36,29 @@ _REFERENCE = flags.DEFINE_string("reference", None, "The NAME to which mCE is re
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
-    "The name of a data set (experiments/lib/datasets.py) whose test images are corrupted here, "
-    "or of a corrupted data set: imagenet2012_corrupted, cifar10_corrupted.",
+    "The name of a data set (experiments/lib/datasets.py) whose test images are corrupted, or of a "
+    "corrupted data set: imagenet2012_corrupted, cifar10_corrupted.",
     required=True,
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where the data set is.")
-_IMAGES = flags.DEFINE_integer("images", None, "Use this many images at most.", lower_bound=1)
-_CORRUPTIONS = flags.DEFINE_list("corruptions", None, "Some corruptions; all by default.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "The directory of the data set.")
+_IMAGES = flags.DEFINE_integer("images", None, "The maximum number of images.", lower_bound=1)
+_CORRUPTIONS = flags.DEFINE_list(
+    "corruptions", None, "Names of corruptions, separated by commas; all by default."
+)
 _SHORT_SIDE = flags.DEFINE_integer(
     "short_side",
     None,
-    "What a clean image's short side is resized to before its central square is cut out; the "
-    "classifier's size by default. The recipes for ImageNet say 256.",
+    "The length in pixels to which the short side of a clean image is resized before its central "
+    "square is cropped; the input size of the classifier by default. The recipes for ImageNet use "
+    "256.",
     lower_bound=1,
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Decides what is drawn.", lower_bound=0)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 250, "Images at the same time.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the corruptions.", lower_bound=0)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 250, "Images in a batch.", lower_bound=1)
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Where results go; runs/robustness/ and the data set's name by default."
+    "output_dir",
+    None,
+    "The directory for the results; runs/robustness/ and the name of the data set by default.",
 )
 
 ALEXNET = "AlexNet"
@@ -60,91 +66,93 @@ ALEXNET = "AlexNet"
 
 def main(argv: list[str]) -> None:
     """Tests, prints and writes."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Flags only. Received: {argv[1:]}")
-    logging.set_verbosity(logging.WARNING)
-    paths = name_value_flags.parse("classifier", _CLASSIFIERS.value)
+    check_arguments(argv)
+    paths = parse_files("classifier", _CLASSIFIERS.value)
     reference = _REFERENCE.value
     if reference is None and _DATASET.value.startswith("imagenet2012"):
         reference = ALEXNET
     elif reference is not None and reference not in paths:
-        raise ValueError(f"`reference` must be one of {list(paths)}. Received: {reference!r}")
+        raise ValueError(f"`--reference` must be in {list(paths)}. Received: {reference!r}")
     output_dir = pathlib.Path(_OUTPUT_DIR.value or f"runs/robustness/{_DATASET.value}")
 
     from experiments import pictures
-    from experiments.lib import files, saved_models
+    from experiments.lib.files import write_json
+    from experiments.lib.saved_models import load_model
+    from experiments.lib.tables import ROBUSTNESS_METRICS, robustness_table
 
-    classifiers = {name: saved_models.load(path) for name, path in paths.items()}
-    size, channels = common_images(classifiers)
-    clean, corrupted = make_batches(size, channels)
-    figures = {name: {"path": str(path)} for name, path in paths.items()}
-    for name, figure in measure(classifiers, clean).items():
-        figures[name] |= {"clean": figure, "corrupted": {}}
-    for corruption, severities in corrupted.items():
+    classifiers = {name: load_model(path) for name, path in paths.items()}
+    size, channels = common_input(classifiers)
+    clean_batches, corrupted_batches = create_batches(size, channels)
+    clean = measure(classifiers, clean_batches)
+    results = {
+        name: {"path": str(path), "clean": clean[name], "corrupted": {}}
+        for name, path in paths.items()
+    }
+    for corruption, severities in corrupted_batches.items():
         measured = [measure(classifiers, batches) for batches in severities]
         for name in classifiers:
             by_severity = {
-                key: [each[name][key] for each in measured] for key in robustness_table.FIGURES
+                metric: [each[name][metric] for each in measured] for metric in ROBUSTNESS_METRICS
             }
-            figures[name]["corrupted"][corruption] = by_severity
+            results[name]["corrupted"][corruption] = by_severity
             accuracies = " ".join(f"{value:.4f}" for value in by_severity["accuracy"])
             print(f"{corruption:18} {accuracies}  {name}", flush=True)
-    for each in figures.values():
-        each["mean"] = {
-            key: [
-                sum(values) / len(values)
-                for values in zip(*(c[key] for c in each["corrupted"].values()), strict=True)
-            ]
-            for key in robustness_table.FIGURES
+    for result in results.values():
+        result["mean"] = {
+            metric: mean_over_corruptions(result["corrupted"], metric)
+            for metric in ROBUSTNESS_METRICS
         }
     if reference is not None:
-        add_relative_errors(figures, reference)
+        add_relative_errors(results, reference)
     output_dir.mkdir(parents=True, exist_ok=True)
-    files.write_json(
+    write_json(
         output_dir / "robustness.json",
         {
             "dataset": _DATASET.value,
             "seed": _SEED.value,
-            "corruptions": list(corrupted),
+            "corruptions": list(corrupted_batches),
             "reference": reference,
-            "classifiers": figures,
+            "classifiers": results,
         },
     )
     pictures.robustness_curves(
         output_dir / "robustness.png",
         {
             name: {
-                key: [each["clean"][key], *each["mean"][key]] for key in robustness_table.FIGURES
+                metric: [result["clean"][metric], *result["mean"][metric]]
+                for metric in ROBUSTNESS_METRICS
             }
-            for name, each in figures.items()
+            for name, result in results.items()
         },
     )
-    print(robustness_table.table(figures), end="")
-    print(f"{len(corrupted)} corruptions; robustness.json, .png and .svg are in {output_dir}/")
+    print(robustness_table(results), end="")
+    print(
+        f"{len(corrupted_batches)} corruptions; robustness.json, .png and .svg are in {output_dir}/"
+    )
 
 
-def common_images(classifiers) -> tuple[int, int]:
-    """The size and the number of channels of the images that all classifiers take.
+def common_input(classifiers) -> tuple[int, int]:
+    """Returns the size and the number of channels of the images that all classifiers take.
 
     Raises:
-        ValueError: if they differ, or are not of square images of one size.
+        ValueError: if they differ, or the images are not squares of a fixed size.
     """
     shapes = {name: classifier.encoder.input_shape for name, classifier in classifiers.items()}
     _, height, width, channels = next(iter(shapes.values()))
     if len(set(shapes.values())) > 1 or height is None or height != width:
         raise ValueError(
-            "`classifier` must all take square images of the same size and channels. "
+            "`--classifier` must name classifiers of square images of the same size and channels. "
             f"Received: {shapes}"
         )
     return height, channels
 
 
-def make_batches(size: int, channels: int):
-    """Makes the batches of clean images, and by corruption those of its severities.
+def create_batches(size: int, channels: int):
+    """Creates the batches of clean images, and those of each severity by corruption.
 
     Raises:
-        ValueError: if the data set has other channels or, prepared, another size, or does not have
-            a corruption that is asked for.
+        ValueError: if the data set has other channels, a prepared data set has another size, or a
+            chosen corruption is not available.
     """
     import numpy as np
 
@@ -154,14 +162,14 @@ def make_batches(size: int, channels: int):
     source = datasets.load(name, _DATA_DIR.value, "test")
     if source.channels != channels:
         raise ValueError(
-            f"`classifier` must take images of {source.channels} channels, as {name!r} has. "
-            f"Received: classifiers of {channels}"
+            f"`--classifier` must take images of {source.channels} channels, like {name!r}. "
+            f"Received: classifiers of {channels} channels"
         )
     count = min(len(source), _IMAGES.value or len(source))
-    # Evenly spread, as a source may be sorted by class.
+    # A source can be sorted by class: take images at equal distances.
     source = source.take(np.arange(count) * len(source) // count)
-    of_source = functools.partial(
-        corruptions.batches,
+    batches_of_source = functools.partial(
+        corruptions.corrupted_batches,
         source,
         size=size,
         short_side=_SHORT_SIDE.value,
@@ -170,10 +178,13 @@ def make_batches(size: int, channels: int):
     )
     if name == _DATASET.value:
         available = {
-            corruption: [of_source(corruption, severity) for severity in corruptions.SEVERITIES]
+            corruption: [
+                batches_of_source(corruption, severity) for severity in corruptions.SEVERITIES
+            ]
             for corruption in corruptions.NAMES
         }
     else:
+        prepared = corruptions.find_prepared(_DATASET.value, _DATA_DIR.value)
         available = {
             corruption: [
                 corruptions.prepared_batches(
@@ -181,21 +192,19 @@ def make_batches(size: int, channels: int):
                 )
                 for builder in builders
             ]
-            for corruption, builders in corruptions.find_prepared(
-                _DATASET.value, _DATA_DIR.value
-            ).items()
+            for corruption, builders in prepared.items()
         }
     chosen = _CORRUPTIONS.value or list(available)
     if not set(chosen) <= set(available):
-        raise ValueError(f"`corruptions` must be some of {list(available)}. Received: {chosen}")
-    return of_source(None, 0), {corruption: available[corruption] for corruption in chosen}
+        raise ValueError(f"`--corruptions` must be in {list(available)}. Received: {chosen}")
+    return batches_of_source(None, 0), {corruption: available[corruption] for corruption in chosen}
 
 
 def measure(classifiers, batches) -> dict[str, dict[str, float]]:
-    """Accuracy and expected calibration error of each classifier, and how many images there were.
+    """Returns accuracy, expected calibration error and number of images for each classifier.
 
-    Each batch goes through all classifiers, and nothing of it is kept but the sums in each of the
-    15 bins of confidence.
+    All classifiers predict a batch before the next one is read. Only the sums in each of the 15
+    bins of confidence are kept.
     """
     import numpy as np
     import tensorflow as tf
@@ -211,27 +220,34 @@ def measure(classifiers, batches) -> dict[str, dict[str, float]]:
             sums[name] += np.nan_to_num(parts) * curve.count
     return {
         name: {
-            "accuracy": float(right.sum() / count.sum()),
-            "ece": float(np.abs(right - confidence).sum() / count.sum()),
+            "accuracy": float(correct.sum() / count.sum()),
+            "ece": float(np.abs(correct - confidence).sum() / count.sum()),
             "images": int(count.sum()),
         }
-        for name, (right, confidence, count) in sums.items()
+        for name, (correct, confidence, count) in sums.items()
     }
 
 
-def add_relative_errors(figures, reference: str) -> None:
-    """Adds `mce` and `relative_mce`, as fractions of the reference's errors, to each classifier's.
+def mean_over_corruptions(corrupted, metric: str) -> list[float]:
+    """Returns the mean of a metric over the corruptions, for each severity."""
+    by_severity = zip(*(metrics[metric] for metrics in corrupted.values()), strict=True)
+    return [sum(values) / len(values) for values in by_severity]
 
-    `relative_mce` is `None` where the reference is as good on a corruption as on clean images.
+
+def add_relative_errors(results, reference: str) -> None:
+    """Adds `mce` and `relative_mce`, as fractions of the reference's errors, to each classifier.
+
+    `relative_mce` is `None` if the reference has no higher error on some corruption than on clean
+    images.
     """
     from supcon_tf import evaluation
 
     errors = {
         name: {
             corruption: [1 - accuracy for accuracy in by_severity["accuracy"]]
-            for corruption, by_severity in each["corrupted"].items()
+            for corruption, by_severity in result["corrupted"].items()
         }
-        for name, each in figures.items()
+        for name, result in results.items()
     }
     if reference == ALEXNET:
         names = next(iter(errors.values()))
@@ -239,14 +255,14 @@ def add_relative_errors(figures, reference: str) -> None:
         reference_clean = evaluation.ALEXNET_CLEAN_ERROR
     else:
         reference_errors = errors[reference]
-        reference_clean = 1 - figures[reference]["clean"]["accuracy"]
+        reference_clean = 1 - results[reference]["clean"]["accuracy"]
     comparable = all(sum(each) > 5 * reference_clean for each in reference_errors.values())
-    for name, each in figures.items():
-        each["mce"] = evaluation.mean_corruption_error(errors[name], reference_errors)
-        each["relative_mce"] = None
+    for name, result in results.items():
+        result["mce"] = evaluation.mean_corruption_error(errors[name], reference_errors)
+        result["relative_mce"] = None
         if comparable:
-            each["relative_mce"] = evaluation.relative_mean_corruption_error(
-                errors[name], 1 - each["clean"]["accuracy"], reference_errors, reference_clean
+            result["relative_mce"] = evaluation.relative_mean_corruption_error(
+                errors[name], 1 - result["clean"]["accuracy"], reference_errors, reference_clean
             )
 
 

@@ -1,36 +1,37 @@
-r"""Trains a classifier to teach by a recipe, and averages its weights over the steps.
+r"""Trains a teacher: a classifier with averaged weights.
 
     python -m experiments.train_teacher \
-        --config=experiments/configs/fashion_mnist_small_teacher.py
+        --config=experiments/configs/fashion_mnist_10k_teacher.py
 
-trains with cross-entropy, as a rule on images mixed by Mixup and CutMix, tests the classifier with
-averaged weights, and writes to the output directory
+trains the recipe with cross-entropy, usually on images mixed by Mixup and CutMix, tests the
+classifier with averaged weights, and writes to the output directory
 
     classifier.keras  the classifier with averaged weights, for images in [0, 1]
     encoder.keras     its encoder alone
-    results.json      the recipe, versions, test accuracy, and every epoch's figures
+    results.json      the recipe, versions, test metrics, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
-`python -m experiments.pretrain --config.teacher.path=DIRECTORY/classifier.keras` with a recipe of
-the generalized loss lets it teach an encoder. A training that was stopped, by whatever, goes on
-when the command is given again.
+`python -m experiments.pretrain --config.teacher.path=DIRECTORY/classifier.keras` trains an encoder
+with this teacher, by a recipe with the generalized loss. An interrupted training resumes when the
+command is run again.
 """
 
 from absl import app, flags
 
 from experiments.lib import recipe_flags, strategy_flags
+from experiments.lib.command_line import check_arguments
 
-flags.adopt_module_key_flags(recipe_flags)  # --help shows them
+flags.adopt_module_key_flags(recipe_flags)  # --help shows them.
 flags.adopt_module_key_flags(strategy_flags)
 
 
 def main(argv: list[str]) -> None:
-    """Trains and tests."""
-    recipe_flags.check_arguments(argv)
-    strategy = strategy_flags.make_strategy()
-    from experiments.lib import classifiers
+    """Trains and tests the teacher."""
+    check_arguments(argv)
+    strategy = strategy_flags.create_strategy()
+    from experiments.lib.classifiers import train_teacher
 
-    classifiers.train_teacher(recipe_flags.CONFIG.value, recipe_flags.output_dir(), strategy)
+    train_teacher(recipe_flags.CONFIG.value, recipe_flags.output_dir(), strategy)
 
 
 if __name__ == "__main__":

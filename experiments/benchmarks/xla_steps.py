@@ -28,12 +28,12 @@ def main(_) -> None:
     """Prints one line per recipe."""
     import keras
 
-    from experiments.lib.xla_kernels import missing_of_recipe
+    from experiments.lib.xla_kernels import find_missing_kernel_of_recipe
 
     found = 0
     with tempfile.TemporaryDirectory() as directory:
         for name in _RECIPE.value:
-            missing = missing_of_recipe(name, pathlib.Path(directory))
+            missing = find_missing_kernel_of_recipe(name, pathlib.Path(directory))
             found += missing is not None
             print(f"{name}: {missing or 'compiled'}", flush=True)
             keras.backend.clear_session()

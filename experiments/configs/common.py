@@ -39,7 +39,12 @@ def default_config() -> ConfigDict:
             checkpoints_kept=2,
             augmentation=dict(),
             mixing=dict(kind="", alpha=1.0, per_sample=False),  # no mixing
-            teacher=dict(path="", weight=1.0, temperature=1.0, gives="auto"),  # no teacher
+            teacher=dict(
+                path="",  # no teacher
+                weight=1.0,
+                temperature=1.0,
+                from_logits=placeholder(bool),  # None infers it from the teacher
+            ),
             encoder=dict(width=1.0),
             projection_head=dict(batch_norm=False),
             loss=dict(name="supcon"),

@@ -1,8 +1,8 @@
-"""Grids of trainings, each of which makes a table or a figure: rows that change a recipe.
+"""Grids of trainings for the tables and figures of the papers: rows that change a recipe.
 
-A file of this package has a docstring that begins with the subject and where the papers have it,
-and gives what they publish; `ROWS`, the trainings; `CLAIMS`, what the papers find that the rows can
-show; and if it is a figure, `X_LABEL`.
+A module of this package has `ROWS`, the trainings. The grids of `experiments/report.py` also have a
+docstring that starts with the subject and its place in the papers and continues with the published
+values; `CLAIMS` of the papers that the rows can confirm; and `X_LABEL` if they are a figure.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ class Row:
     """A training of a grid.
 
     Attributes:
-        name: what the row is called in the table; also part of a directory's name.
-        recipe: what the name of the grid's recipe is followed by: `""` for a contrastive loss and
-            a linear classifier, `"_cross_entropy"`, `"_teacher"`, or another file of the family.
-        changes: values of the recipe's fields, by their full name such as `"loss.temperature"`.
-        teacher: the name of the row, above this one, whose classifier teaches.
-        x: the number that the row has on the horizontal axis of a figure.
-        series: the name of its line there.
+        name: the name of the row in the table.
+        recipe: follows the name of the recipe of the grid: `""` for a contrastive loss and a linear
+            classifier, `"_cross_entropy"`, `"_teacher"`, or another recipe of the family.
+        changes: values of fields by their full names, such as `"loss.temperature"`.
+        teacher: the name of an earlier row, whose classifier is the teacher.
+        x: the position on the horizontal axis of the figure.
+        series: the name of the line in the figure.
     """
 
     name: str
@@ -34,12 +34,12 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """What a paper finds.
+    """A claim of a paper.
 
     Attributes:
-        text: the finding, with where it stands.
-        better: the name of the row that should have the higher accuracy.
-        worse: the name of the other one.
+        text: the claim, with its place in the paper.
+        better: the name of the row with the higher accuracy.
+        worse: the name of the row with the lower accuracy.
     """
 
     text: str

@@ -1,6 +1,6 @@
-"""Grids of trainings that go on where they were stopped."""
+"""Trains the rows of a grid, and skips the trainings that already have a record."""
 
-import ast
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -17,15 +17,40 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.grids import Row
-from experiments.lib import records
+from experiments.lib import training_records
 from experiments.lib.classifiers import train_cross_entropy, train_linear, train_teacher
-from experiments.lib.divergence import Diverged
+from experiments.lib.divergence import TrainingDiverged
 from experiments.lib.files import write_json_lines
 from experiments.lib.pretraining import pretrain
-from experiments.lib.training import MAY_CHANGE, time_left
+from experiments.lib.remaining_time import format_remaining_time
+from experiments.lib.run_directory import NEUTRAL_FIELDS
+from experiments.lib.training_records import Record
 
-# Fields whose own fields are arguments, of which a recipe need not name all.
-_ARGUMENTS = ("loss", "augmentation", "encoder", "projection_head", "optimizer.arguments")
+# Fields that hold arguments: a change can add arguments that the recipe does not state.
+_ARGUMENT_FIELDS = (
+    "loss",
+    "augmentation",
+    "encoder",
+    "projection_head",
+    "optimizer.arguments",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """A training of a grid.
+
+    Attributes:
+        row: the row that it trains.
+        config: the changed recipe.
+        directory: the directory of the run.
+        record: the fields of its record that are known before it is trained.
+    """
+
+    row: Row
+    config: ConfigDict
+    directory: pathlib.Path
+    record: Record
 
 
 def run_grid(
@@ -36,117 +61,85 @@ def run_grid(
     changes: Mapping[str, Any],
     path: pathlib.Path,
     strategy: tf.distribute.Strategy,
-) -> dict[str, records.Line]:
-    """Trains what is missing of a grid.
+) -> dict[str, Record]:
+    """Trains the rows of a grid that have no record of a result.
 
     Args:
-        rows: the grid; a teacher's row stands above those that it teaches.
+        rows: the grid. The row of a teacher precedes the rows of its students.
         recipe: the file of the recipe that the rows change.
-        seeds: each row is trained with each of them, and taught by the teacher of the same seed.
-        changes: changes for all rows that do not make them themselves.
-        path: the file of lines; the trainings' own files go to a directory of its name.
+        seeds: trains every row with each seed; the teacher of a row has the same seed.
+        changes: changes to all rows that do not make them themselves.
+        path: the file of records. The runs are in a directory with the same name, without suffix.
         strategy: a strategy of tf.distribute.
 
     Returns:
-        The lines of this grid by their key, those of failed trainings with an `"error"`.
+        The records of the grid by their keys; a failed training has an `"error"`.
 
     Raises:
-        ValueError: if a row does not fit the recipe, or `path` holds a line of the same training
-            although the recipe has changed since; before anything is trained.
+        ValueError: if a row does not fit the recipe, or the recipe of a finished training has
+            changed; before any training starts.
     """
-    lines = records.read(path)
+    records = training_records.read(path)
     trainings = {}
     for seed in seeds:
         for row in rows:
-            training = records.identity(recipe.stem, row, rows, changes, seed)
-            config = changed(load_recipe(recipe, row.recipe), {**training["changes"], "seed": seed})
-            directory = _directory(path, training)
-            settings = _digest(config)
-            if training["teacher"] is not None:
-                teacher = _directory(path, training["teacher"])
-                config.teacher.path = str(teacher / "classifier.keras")
-            done = lines.get(records.key(training), {})
-            if "test" in done and done["settings"] != settings:
-                raise ValueError(
-                    f"{path} holds a line of {row.name!r} with seed {seed}, but the recipe has "
-                    "changed since; remove the line and the training's directory, or choose "
-                    f"another --output_dir. Received: {directory}"
-                )
-            line = {"row": row.name, **training, "settings": settings}
-            trainings[records.key(training)] = row, config, directory, line
-    missing = [key for key in trainings if "test" not in lines.get(key, {})]
+            training = _plan(row, rows, recipe, changes, seed, path)
+            key = training_records.key(training.record)
+            _require_same_settings(training, records.get(key, {}), path)
+            trainings[key] = training
+    missing = [key for key in trainings if "test" not in records.get(key, {})]
     start = time.monotonic()
-    for made, key in enumerate(missing):
-        row, config, directory, line = trainings[key]
-        print(f"--- {row.name}, seed {config.seed}: {made + 1} of {len(missing)}", end="")
-        if made:
-            print(f", {time_left(start, made, len(missing) - made)}", end="")
-        print(flush=True)
-        if equal := [done for done in lines.values() if _is_equal(done, line)]:
-            line = {**equal[0], **line}
+    for finished, key in enumerate(missing):
+        training = trainings[key]
+        header = f"--- {training.row.name}, seed {training.config.seed}"
+        header += f": {finished + 1} of {len(missing)}"
+        if finished:
+            header += f", {format_remaining_time(start, finished, len(missing) - finished)}"
+        print(header, flush=True)
+        equal = [record for record in records.values() if _is_equal(record, training.record)]
+        if equal:
             print(f"the same training as {equal[0]['row']!r}", flush=True)
+            records[key] = {**equal[0], **training.record}
         else:
-            line |= _timed(row, config, directory, strategy)
-        lines[key] = line
+            records[key] = {**training.record, **_train_or_catch(training, strategy)}
         if supcon_tf.distribution.is_chief(strategy):
-            write_json_lines(path, lines.values())
+            write_json_lines(path, records.values())
         keras.backend.clear_session()
-    return {key: lines[key] for key in trainings}
+    return {key: records[key] for key in trainings}
 
 
-def load_recipe(recipe: pathlib.Path, suffix: str) -> ConfigDict:
+def load_recipe(recipe: pathlib.Path, suffix: str = "") -> ConfigDict:
     """Loads a recipe of a family.
 
     Args:
         recipe: the file of the recipe after which the family is named.
-        suffix: what the name of this one has in addition, `""` or such as `"_cross_entropy"`.
-
-    Returns:
-        What its `get_config` gives.
+        suffix: follows this name in the name of the recipe to load, such as `"_cross_entropy"`.
 
     Raises:
-        ValueError: if there is no such file.
+        ValueError: if the file does not exist.
     """
     path = recipe.with_name(f"{recipe.stem}{suffix}.py")
     if not path.is_file():
         raise ValueError(
-            f"The grid needs the recipe {path.name} beside `config`. Received: {recipe}"
+            f"`--config` must be in the same directory as {path.name}. Received: {recipe}"
         )
     return runpy.run_path(str(path))["get_config"]()
 
 
-def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
-    """Reads `NAME=VALUE`, where a value that is no Python literal is a string.
-
-    Raises:
-        ValueError: if there is no `=`.
-    """
-    changes = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"`--change` must be NAME=VALUE. Received: {text!r}")
-        try:
-            changes[name] = ast.literal_eval(value)
-        except (SyntaxError, ValueError):
-            changes[name] = value
-    return changes
-
-
-def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+def apply_changes(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     """Changes fields of a recipe.
 
     Args:
-        config: the recipe.
-        changes: values by their full name, such as `"loss.temperature"`. The arguments of losses,
-            policies, encoders, projection heads and optimizers may be ones that the recipe leaves
-            at their default. A field of fields, such as `"loss"`, can be replaced as a whole.
+        config: the recipe, which is changed.
+        changes: values by the full name of the field, such as `"loss.temperature"`. An argument of
+            a loss, policy, encoder, projection head or optimizer can be one that the recipe does
+            not state. A field with fields of its own, such as `"loss"`, is replaced as a whole.
 
     Returns:
         The recipe.
 
     Raises:
-        ValueError: if there is no such field.
+        ValueError: if a field does not exist.
     """
     config.lock()
     for name, value in changes.items():
@@ -155,7 +148,7 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
             fields = config
             for part in filter(None, parent.split(".")):
                 fields = fields[part]
-            if parent in _ARGUMENTS:
+            if parent in _ARGUMENT_FIELDS:
                 with fields.unlocked():
                     fields[field] = value
             elif isinstance(value, dict):
@@ -164,24 +157,62 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
                 fields[field] = value
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"A change must be of a field that the recipe has. Received: {name}={value!r}"
+                f"A change must be to a field of the recipe. Received: {name}={value!r}"
             ) from error
     return config
 
 
-def _is_equal(done: records.Line, line: records.Line) -> bool:
-    """Tells whether a training was made already, with changes that change nothing."""
-    return "test" in done and all(done[name] == line[name] for name in ("settings", "teacher"))
+def run_directory(path: pathlib.Path, record: Mapping[str, Any]) -> pathlib.Path:
+    """Returns the directory of a training, with a readable name.
+
+    Args:
+        path: the file of records.
+        record: the record of the training, or its identity.
+    """
+    changes = "".join(f"-{name}-{value}" for name, value in record["changes"].items())
+    readable = re.sub(r"[^a-z0-9.]+", "_", f"{record['recipe']}{changes}".lower())[:80].strip("_")
+    digest = hashlib.sha256(training_records.key(record).encode()).hexdigest()[:6]
+    return path.with_suffix("") / f"{readable}-seed{record['seed']}-{digest}"
 
 
-def _timed(
-    row: Row, config: ConfigDict, directory: pathlib.Path, strategy: tf.distribute.Strategy
-) -> dict[str, Any]:
-    """Trains a row and returns what came out, or the error."""
+def _plan(
+    row: Row,
+    rows: Sequence[Row],
+    recipe: pathlib.Path,
+    changes: Mapping[str, Any],
+    seed: int,
+    path: pathlib.Path,
+) -> _Training:
+    identity = training_records.identity(recipe.stem, row, rows, changes, seed)
+    config = apply_changes(load_recipe(recipe, row.recipe), {**identity["changes"], "seed": seed})
+    settings = _digest(config)  # Does not depend on where the teacher is.
+    if identity["teacher"] is not None:
+        teacher = run_directory(path, identity["teacher"])
+        config.teacher.path = str(teacher / "classifier.keras")
+    record = {"row": row.name, **identity, "settings": settings}
+    return _Training(row, config, run_directory(path, identity), record)
+
+
+def _require_same_settings(training: _Training, record: Record, path: pathlib.Path) -> None:
+    if "test" in record and record["settings"] != training.record["settings"]:
+        raise ValueError(
+            f"{path} holds a record of {training.row.name!r} with seed {training.config.seed}, but "
+            "the recipe has changed; remove the record and the directory of the training, or "
+            f"choose another --output_dir. Received: {training.directory}"
+        )
+
+
+def _is_equal(record: Record, other: Record) -> bool:
+    """Returns whether a finished training has the same resolved recipe as another one."""
+    return "test" in record and all(record[name] == other[name] for name in ("settings", "teacher"))
+
+
+def _train_or_catch(training: _Training, strategy: tf.distribute.Strategy) -> Record:
+    """Trains, and returns the result or the error, and the time."""
     start = time.monotonic()
     try:
-        outcome = _train(row, config, directory, strategy)
-    except (Exception, Diverged) as error:  # the others shall have their turn
+        outcome = _train(training.row, training.config, training.directory, strategy)
+    except (Exception, TrainingDiverged) as error:  # The other trainings still have to run.
         traceback.print_exc()
         outcome = {"error": f"{type(error).__name__}: {error}"}
     return {**outcome, "seconds": round(time.monotonic() - start, 1)}
@@ -189,8 +220,8 @@ def _timed(
 
 def _train(
     row: Row, config: ConfigDict, directory: pathlib.Path, strategy: tf.distribute.Strategy
-) -> dict[str, Any]:
-    """Trains a row and returns what its results.json says."""
+) -> Record:
+    """Trains all stages of a row and returns the test results."""
     if row.recipe == "_cross_entropy":
         train_cross_entropy(config, directory, strategy)
     elif row.recipe == "_teacher":
@@ -203,17 +234,9 @@ def _train(
     return {name: results[name] for name in ("test", "tested_on", "versions", "finished")}
 
 
-def _directory(path: pathlib.Path, training: Mapping[str, Any]) -> pathlib.Path:
-    """Returns the directory of a training, with a name that a person can tell."""
-    changes = "".join(f"-{name}-{value}" for name, value in training["changes"].items())
-    readable = re.sub(r"[^a-z0-9.]+", "_", f"{training['recipe']}{changes}".lower())[:80].strip("_")
-    digest = hashlib.sha256(records.key(training).encode()).hexdigest()[:6]
-    return path.with_suffix("") / f"{readable}-seed{training['seed']}-{digest}"
-
-
 def _digest(config: ConfigDict) -> str:
-    """Tells settings apart, wherever the data is."""
+    """Returns a digest of the fields that change the result."""
     fields = json.loads(config.to_json())
-    for name in MAY_CHANGE:
+    for name in NEUTRAL_FIELDS:
         del fields[name]
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,21 +1,32 @@
-"""Classifiers: linear ones on frozen encoders, the cross-entropy baseline, teachers."""
+"""Trains classifiers: linear ones on frozen encoders, cross-entropy baselines, and teachers."""
 
+import functools
 import operator
 import pathlib
 import time
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.lib import builders, datasets, saved_models, training
+from experiments.lib import builders, datasets
+from experiments.lib.batches import (
+    Batches,
+    distribute_batches,
+    evaluation_batches,
+    one_hot_labels,
+)
 from experiments.lib.files import write_atomically
+from experiments.lib.run_directory import write_results
+from experiments.lib.saved_models import load_model
+from experiments.lib.training import train
 from supcon_tf.data import ImageSource, flatten_views, mix_batches, multi_view_batches
 
-# Makes the model for a number of classes and a number of channels.
-Build = Callable[[int, int], keras.Model]
+# Builds a model for images with these channels and classes.
+BuildModel = Callable[[ImageSource], keras.Model]
 
 
 def train_linear(
@@ -29,15 +40,12 @@ def train_linear(
     Args:
         encoder: the file of the encoder.
         config: the recipe.
-        output_dir: where the run's files go.
+        output_dir: the directory of the run.
         strategy: a strategy of tf.distribute.
-
-    Raises:
-        ValueError: as `train_classifier` does.
     """
 
-    def build(num_classes: int, channels: int) -> keras.Model:
-        return linear(saved_models.load(encoder), num_classes, config)
+    def build(images: ImageSource) -> keras.Model:
+        return build_linear_classifier(config, load_model(encoder), images)
 
     train_classifier(build, config, config.linear, output_dir, strategy)
 
@@ -48,101 +56,86 @@ def train_cross_entropy(
     """Trains an encoder and a classifier together: the baseline.
 
     Args:
-        config: as of `train_linear`.
-        output_dir: as of `train_linear`.
-        strategy: as of `train_linear`.
-
-    Raises:
-        ValueError: as `train_classifier` does.
+        config: the recipe.
+        output_dir: the directory of the run.
+        strategy: a strategy of tf.distribute.
     """
-
-    def build(num_classes: int, channels: int) -> keras.Model:
-        return cross_entropy(num_classes, channels, config)
-
+    build = functools.partial(build_cross_entropy_model, config)
     train_classifier(build, config, config, output_dir, strategy)
 
 
 def train_teacher(
     config: ConfigDict, output_dir: pathlib.Path, strategy: tf.distribute.Strategy
 ) -> None:
-    """Trains as `train_cross_entropy` does; what is tested and written has averaged weights.
+    """Trains like `train_cross_entropy`, and tests and writes the average of the weights.
 
     Args:
-        config: as of `train_linear`.
-        output_dir: as of `train_linear`.
-        strategy: as of `train_linear`.
-
-    Raises:
-        ValueError: as `train_classifier` does.
+        config: the recipe.
+        output_dir: the directory of the run.
+        strategy: a strategy of tf.distribute.
     """
-
-    def build(num_classes: int, channels: int) -> keras.Model:
-        return teacher(num_classes, channels, config)
-
+    build = functools.partial(build_teacher, config)
     average = operator.attrgetter("average")
-    train_classifier(build, config, config, output_dir, strategy, product=average)
+    train_classifier(build, config, config, output_dir, strategy, result=average)
 
 
-def linear(
-    encoder: keras.Model, num_classes: int, config: ConfigDict
+def build_linear_classifier(
+    config: ConfigDict, encoder: keras.Model, images: ImageSource
 ) -> supcon_tf.LinearClassifier:
-    """Makes the model of a recipe's second stage."""
+    """Builds the model of the second stage of a recipe."""
     return supcon_tf.LinearClassifier(
-        encoder, num_classes, batch_statistics=config.linear.batch_statistics
+        encoder, len(images.class_names), batch_statistics=config.linear.batch_statistics
     )
 
 
-def cross_entropy(
-    num_classes: int, channels: int, config: ConfigDict
+def build_cross_entropy_model(
+    config: ConfigDict, images: ImageSource
 ) -> supcon_tf.CrossEntropyModel:
-    """Makes the model of a recipe of the baseline."""
-    encoder = builders.encoder(config.encoder, config.image_size, channels)
-    return supcon_tf.CrossEntropyModel(encoder, num_classes)
+    """Builds the model of a baseline recipe."""
+    encoder = builders.build_encoder(config.encoder, config.image_size, images.channels)
+    return supcon_tf.CrossEntropyModel(encoder, len(images.class_names))
 
 
-def teacher(
-    num_classes: int, channels: int, config: ConfigDict
-) -> supcon_tf.AveragedCrossEntropyModel:
-    """Makes the model of a recipe of a teacher."""
-    encoder = builders.encoder(config.encoder, config.image_size, channels)
+def build_teacher(config: ConfigDict, images: ImageSource) -> supcon_tf.AveragedCrossEntropyModel:
+    """Builds the model of a teacher recipe."""
+    encoder = builders.build_encoder(config.encoder, config.image_size, images.channels)
     return supcon_tf.AveragedCrossEntropyModel(
-        encoder, num_classes, momentum=config.average_momentum
+        encoder, len(images.class_names), momentum=config.average_momentum
     )
 
 
 def train_classifier(
-    build: Build,
+    build: BuildModel,
     config: ConfigDict,
     stage: ConfigDict,
     output_dir: pathlib.Path,
     strategy: tf.distribute.Strategy,
-    product: Callable[[keras.Model], keras.Model] = lambda model: model,
+    result: Callable[[keras.Model], keras.Model] = lambda model: model,
 ) -> None:
-    """Trains a classifier by a recipe and tests it, once, after the last epoch.
+    """Trains a classifier, and tests it once, after the last epoch.
 
     Args:
-        build: makes the model for a number of classes and a number of channels.
+        build: builds the model.
         config: the recipe.
-        stage: `augmentation`, `mixing`, `num_views`, `optimizer`, `batch_size`, `epochs` and
-            `label_smoothing` of this training.
-        output_dir: where the run's files go.
+        stage: the fields `augmentation`, `mixing`, `num_views`, `optimizer`, `batch_size`, `epochs`
+            and `label_smoothing` of this training.
+        output_dir: the directory of the run.
         strategy: a strategy of tf.distribute.
-        product: which part of the trained model is tested and written.
+        result: returns the model to test and to write from the trained model.
 
     Raises:
         ValueError: if the recipe does not fit the data or the model, or `output_dir` holds a run of
-            another recipe; before anything is written.
+            another recipe; before any file is written.
     """
     start = time.monotonic()
-    train, test = datasets.load_both(
+    train_images, test_images = datasets.load_train_and_test(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
-    num_classes = len(train.class_names)
-    model, batches, steps_per_epoch = prepare(build, config, stage, train, strategy)
-    weights = training.train(
+    model, batches, steps_per_epoch = prepare(build, config, stage, train_images, strategy)
+    weights = train(
         model,
         batches,
-        images=len(train),
+        num_images=len(train_images),
         epochs=stage.epochs,
         steps_per_epoch=steps_per_epoch,
         directory=output_dir,
@@ -151,58 +144,61 @@ def train_classifier(
     )
     if weights is None:
         return
-    model = build(num_classes, train.channels)
+    model = build(train_images)
     model.set_weights(weights)
-    model = product(model)
-    model.compile(**builders.cross_entropy(0.0))
-    images = builders.one_hot(builders.test_batches(config, test), num_classes)
-    figures = model.evaluate(images, verbose=0, return_dict=True)
+    model = result(model)
+    model.compile(**_loss_and_metrics(label_smoothing=0.0))
+    batches = evaluation_batches(config, test_images)
+    metrics = model.evaluate(
+        one_hot_labels(batches, len(train_images.class_names)), verbose=0, return_dict=True
+    )
     write_atomically(output_dir / "classifier.keras", model.save)
-    if not isinstance(model, supcon_tf.LinearClassifier):  # whose encoder has a file already
+    if not isinstance(model, supcon_tf.LinearClassifier):  # Its encoder already has a file.
         write_atomically(output_dir / "encoder.keras", model.encoder.save)
-    training.write_results(
+    write_results(
         output_dir,
         config,
         seconds=time.monotonic() - start,
         tested_on="held-out training images" if config.hold_out else "test set",
-        test_images=len(test),
-        test={name: round(float(value), 4) for name, value in figures.items()},
+        test_images=len(test_images),
+        test={name: round(float(value), 4) for name, value in metrics.items()},
     )
     print(
-        f"{'held-out' if config.hold_out else 'test'} accuracy {figures['accuracy']:.4f} on "
-        f"{len(test)} images; classifier.keras, results.json and the logs are in {output_dir}/"
+        f"{'held-out' if config.hold_out else 'test'} accuracy {metrics['accuracy']:.4f} on "
+        f"{len(test_images)} images; classifier.keras, results.json and the logs are in "
+        f"{output_dir}/"
     )
 
 
 def prepare(
-    build: Build,
+    build: BuildModel,
     config: ConfigDict,
     stage: ConfigDict,
-    train: ImageSource,
+    images: ImageSource,
     strategy: tf.distribute.Strategy,
-) -> tuple[keras.Model, training.Batches, int]:
-    """Makes what a recipe trains.
+) -> tuple[keras.Model, Batches, int]:
+    """Creates the model and the batches of a classifier.
 
     Args:
-        build: as of `train_classifier`.
-        config: as of `train_classifier`.
-        stage: as of `train_classifier`.
-        train: the images to train on.
+        build: builds the model.
+        config: the recipe.
+        stage: as in `train_classifier`.
+        images: the training images.
         strategy: a strategy of tf.distribute.
 
     Returns:
-        The compiled model, a function that makes the batches from a step on, and the number of
+        The compiled model, a function that creates the batches from a step on, and the number of
         steps of an epoch.
     """
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
-    num_classes = len(train.class_names)
-    policy = builders.policy(stage.augmentation, config.image_size)
-    mixing = builders.mixing(stage.mixing)
+    num_classes = len(images.class_names)
+    policy = builders.build_policy(stage.augmentation, config.image_size)
+    mixing = builders.build_mixing(stage.mixing)
 
     def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
-            train,
+            images,
             policy,
             batch_size=stage.batch_size,
             epochs=stage.epochs,
@@ -212,24 +208,37 @@ def prepare(
             input_context=context,
         )
         if mixing is None:
-            return builders.one_hot(flatten_views(views), num_classes)
+            return one_hot_labels(flatten_views(views), num_classes)
         return flatten_views(
             mix_batches(views, mixing, num_classes=num_classes, seed=config.seed, start_step=step)
         )
 
-    batches = training.share_batches(own_batches, strategy, whole=mixing is not None)
+    batches = distribute_batches(own_batches, strategy, whole=mixing is not None)
     steps_per_epoch = len(own_batches(0, None)) // stage.epochs
     with strategy.scope():
-        model = build(num_classes, train.channels)
+        model = build(images)
         model.compile(
-            builders.optimizer(
+            builders.build_optimizer(
                 stage.optimizer,
                 batch_size=stage.batch_size,
                 epochs=stage.epochs,
                 steps_per_epoch=steps_per_epoch,
             ),
             steps_per_execution=config.steps_per_execution,
-            **builders.cross_entropy(stage.label_smoothing),
+            **_loss_and_metrics(stage.label_smoothing),
         )
     model.build_from(own_batches(0, None))
     return model, batches, steps_per_epoch
+
+
+def _loss_and_metrics(label_smoothing: float) -> dict[str, Any]:
+    """Returns arguments of `compile` for one-hot labels."""
+    return {
+        "loss": keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=label_smoothing
+        ),
+        "metrics": [
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            keras.metrics.TopKCategoricalAccuracy(5, name="top_5_accuracy"),
+        ],
+    }

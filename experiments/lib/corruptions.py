@@ -1,11 +1,11 @@
-"""Corrupted images: what TensorFlow Datasets prepared, or made of any images.
+"""Corrupts images, and reads corrupted images that TensorFlow Datasets prepared.
 
-Of the 15 corruptions of ImageNet-C, 11 are made here, by the functions of TensorFlow Datasets where
-these do what the benchmark's code does. Left out are
+This module implements 11 of the 15 corruptions of ImageNet-C. It uses the functions of TensorFlow
+Datasets where they agree with the code of the benchmark. The others are omitted:
 
-    motion_blur, snow   they start a program `imagemagick`, which no package installs
-    frost               it needs photographs that are downloaded
-    glass_blur          it exchanges pixels one by one in Python: 2 s for an image of 224 pixels
+    motion_blur, snow   they start the program `imagemagick`, which no package installs
+    frost               it downloads photographs
+    glass_blur          it exchanges single pixels in Python: 2 s for an image of 224 pixels
 
 Reference: Hendrycks and Dietterich, 2019, section 3 (https://arxiv.org/abs/1903.12261); their code
 is ImageNet-C/create_c/make_imagenet_c.py of https://github.com/hendrycks/robustness.
@@ -41,47 +41,47 @@ NAMES = (
 )
 SEVERITIES = (1, 2, 3, 4, 5)
 
-# Those whose lengths are in pixels, of an image of this side.
+# Corruptions whose lengths are in pixels, for an image with sides of this length.
 _IN_PIXELS = ("defocus_blur", "fog", "elastic_transform")
 _SIDE = 224
-# Parts of the pixels; TensorFlow Datasets has the same, but draws which ones without a seed.
+# Fractions of the pixels. TensorFlow Datasets has the same, but samples the pixels without a seed.
 _IMPULSES = (0.03, 0.06, 0.09, 0.17, 0.27)
-# How thick the fog is and how fast it gets smoother; TensorFlow Datasets has the same, but cuts the
-# image out of a plasma of 512 pixels, which is smoother.
+# Thickness and decay of the fog. TensorFlow Datasets has the same, but crops the image from a
+# plasma of 512 pixels, which is smoother.
 _FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
-# What the sides are multiplied by; TensorFlow Datasets has the same, but resizes bicubically.
+# Factors of the sides. TensorFlow Datasets has the same, but resizes bicubically.
 _PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)
-# The benchmark's four for validation, which do not count in its mean.
+# The corruptions for validation, which are not part of the mean of the benchmark.
 _EXTRA = ("gaussian_blur", "saturate", "spatter", "speckle_noise")
 
 
 def corrupt(image: np.ndarray, name: str, severity: int, seed: Sequence[int]) -> np.ndarray:
     """Corrupts an image as ImageNet-C does.
 
-    The corruptions were made for sides of 224 pixels. Noise, contrast, brightness and JPEG know no
-    lengths, and those of `zoom_blur` and `pixelate` are in proportion to the image. For the others
-    the pixels of a smaller image are repeated so often that it has about 224, and averaged again:
-    a blur is as wide then, as a part of the image. No other strength is adapted, so that what is
-    done to CIFAR-10-C, whose severities are milder, is not the same.
+    The corruptions were designed for sides of 224 pixels. Noise, contrast, brightness and JPEG have
+    no lengths, and the lengths of `zoom_blur` and `pixelate` are proportional to the image. For the
+    others, a smaller image is enlarged to about 224 pixels by repeating its pixels, corrupted, and
+    averaged back: a blur then has the same width relative to the image. No other strength is
+    adapted. The result differs from CIFAR-10-C, whose severities are milder.
 
     Example:
         >>> import numpy as np
         >>> gray = np.full([28, 28, 1], 100, np.uint8)
-        >>> corrupt(gray, "brightness", 1, [0])[0, 0]  # a tenth of 255 brighter
+        >>> corrupt(gray, "brightness", 1, [0])[0, 0]  # brighter by a tenth of 255
         array([126], dtype=uint8)
 
     Args:
-        image: `[height, width, channels]` uint8, of 1 or 3 channels. What is done to a gray image
-            is the first channel of what is done to the same as RGB.
+        image: `[height, width, channels]` uint8 with 1 or 3 channels. A gray image is corrupted as
+            an RGB image, of which the first channel is returned.
         name: one of `NAMES`.
         severity: from 1 to 5.
-        seed: integers from 0; they, `name` and `severity` decide what is drawn.
+        seed: non-negative integers. They, `name` and `severity` determine the random numbers.
 
     Returns:
-        The same shape, uint8.
+        An image of the same shape, uint8.
 
     Raises:
-        ValueError: if the image, the name or the severity is not as above.
+        ValueError: if an argument is invalid.
         ImportError: if OpenCV or scikit-image is not installed.
     """
     if image.ndim != 3 or image.shape[2] not in (1, 3) or image.dtype != np.uint8:
@@ -103,7 +103,7 @@ def corrupt(image: np.ndarray, name: str, severity: int, seed: Sequence[int]) ->
     return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
 
 
-def batches(
+def corrupted_batches(
     source: ImageSource,
     name: str | None,
     severity: int,
@@ -117,12 +117,13 @@ def batches(
 
     Args:
         source: the images.
-        name: as of `corrupt`; `None` for clean images.
-        severity: as of `corrupt`.
-        size: side in pixels of the central square that is kept, before it is corrupted.
-        batch_size: images at the same time.
-        short_side: what an image's short side is resized to before; `size` by default.
-        seed: what is drawn for an image depends on this and on the image's place in `source`.
+        name: as in `corrupt`; `None` for clean images.
+        severity: as in `corrupt`.
+        size: side in pixels of the central square, which is cropped before it is corrupted.
+        batch_size: number of images in a batch.
+        short_side: length in pixels to which the short side of an image is resized before the crop;
+            `size` by default.
+        seed: the random numbers of an image depend on this seed and on the position in `source`.
 
     Yields:
         Images and labels in the order of the source.
@@ -145,7 +146,7 @@ def batches(
 
 @functools.cache
 def _functions() -> dict[str, Callable[[np.ndarray, int], np.ndarray]]:
-    """Each takes and gives an image `[height, width, 3]` uint8."""
+    """Returns functions that corrupt an image `[height, width, 3]` uint8 with a severity."""
     with require_extra("Corrupting images", "OpenCV and scikit-image", "experiments,robustness"):
         import cv2  # noqa: F401
         from PIL import Image
@@ -178,7 +179,7 @@ def _functions() -> dict[str, Callable[[np.ndarray, int], np.ndarray]]:
 
 @contextlib.contextmanager
 def _seeded(seed: Sequence[int]) -> Iterator[None]:
-    """Seeds NumPy's global generator, from which the corruptions draw, and puts it back."""
+    """Seeds NumPy's global generator, which the corruptions use, and restores its state."""
     state = np.random.get_state()
     np.random.seed(np.random.SeedSequence(seed).generate_state(4))
     try:
@@ -188,18 +189,18 @@ def _seeded(seed: Sequence[int]) -> Iterator[None]:
 
 
 def find_prepared(name: str, data_dir: str) -> dict[str, list[tfds.core.DatasetBuilder]]:
-    """Finds what TensorFlow Datasets prepared of a corrupted data set.
+    """Finds the corruptions of a data set that TensorFlow Datasets prepared.
 
     Args:
         name: `"imagenet2012_corrupted"` or `"cifar10_corrupted"`.
-        data_dir: the directory given to TensorFlow Datasets.
+        data_dir: the directory of TensorFlow Datasets.
 
     Returns:
-        By corruption the data sets of its five severities; those that are there of the 15 of the
-        benchmark.
+        The data sets of the five severities by the name of the corruption. Includes the
+        corruptions of the benchmark of which all severities are prepared.
 
     Raises:
-        FileNotFoundError: if none is.
+        FileNotFoundError: if no corruption is prepared.
     """
     found: dict[str, list[tfds.core.DatasetBuilder]] = {}
     for config in tfds.builder_cls(name).BUILDER_CONFIGS:
@@ -210,8 +211,8 @@ def find_prepared(name: str, data_dir: str) -> dict[str, list[tfds.core.DatasetB
     found = {key: builders for key, builders in found.items() if len(builders) == len(SEVERITIES)}
     if not found:
         raise FileNotFoundError(
-            f"`data_dir` must hold a corruption of {name!r} in all severities, prepared: run `tfds "
-            f"build {name} --data_dir {data_dir}` first. Received: data_dir={data_dir!r}"
+            f"`data_dir` must contain all severities of a corruption of {name!r}: run `tfds build "
+            f"{name} --data_dir {data_dir}`. Received: {data_dir!r}"
         )
     return found
 
@@ -222,10 +223,10 @@ def prepared_batches(
     """Reads the test images of a prepared data set.
 
     Args:
-        builder: one of those that `find_prepared` found.
-        size: side in pixels that the images have; resized, a corruption would be another one.
-        batch_size: images at the same time.
-        images: how many, the first ones; `None` for all.
+        builder: a data set that `find_prepared` returned.
+        size: side of the images in pixels. They are not resized, which would change the corruption.
+        batch_size: number of images in a batch.
+        images: number of images to read, from the first one; `None` for all.
 
     Yields:
         Images and labels.
@@ -235,7 +236,9 @@ def prepared_batches(
     """
     shape = builder.info.features["image"].shape
     if shape[:2] != (size, size):
-        raise ValueError(f"`size` must be that of the images, {shape}. Received: {size}")
+        raise ValueError(
+            f"`size` must be the side of the images, of shape {shape}. Received: {size}"
+        )
     split = "validation" if builder.name.startswith("imagenet2012") else "test"
     dataset = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
     dataset = dataset.take(-1 if images is None else images).batch(batch_size).prefetch(1)

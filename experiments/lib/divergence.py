@@ -1,4 +1,4 @@
-"""The end of a training that diverges: one sentence, and no result."""
+"""Ends a training that diverges with a single sentence and without a result."""
 
 import contextlib
 import math
@@ -9,22 +9,22 @@ import keras
 import numpy as np
 
 
-class Diverged(SystemExit):
-    """Ends a script with its text and no traceback; a grid continues with its next training."""
+class TrainingDiverged(SystemExit):
+    """Ends a script with a message and no traceback; a grid continues with its next training."""
 
 
-class StopIfDiverged(keras.callbacks.Callback):
-    """Ends `fit` in the first step after which the loss is not finite.
+class StopOnDivergence(keras.callbacks.Callback):
+    """Ends `fit` after the first step whose loss is not finite.
 
-    `keras.callbacks.TerminateOnNaN` ends it as if it were complete: what is written at the end is
-    written, over good checkpoints too. This callback stands before those that write.
+    `keras.callbacks.TerminateOnNaN` ends `fit` normally, and the diverged weights are then written
+    over the last good checkpoint. Place this callback before those that write.
 
     Raises:
-        Diverged: with a text that names the step, the learning rate and what to try.
+        TrainingDiverged: with the step, the learning rate and what to try.
     """
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Looks at the mean loss of the epoch, in which no later step hides one that diverged."""
+        """Checks the mean loss of the epoch, which stays non-finite once a step has diverged."""
         loss = (logs or {})["loss"]
         if not math.isfinite(loss):
             step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
@@ -32,18 +32,14 @@ class StopIfDiverged(keras.callbacks.Callback):
 
 
 def require_finite_weights(model: keras.Model) -> None:
-    """Makes sure that there is something to write.
-
-    Raises:
-        Diverged: if a weight is not finite.
-    """
-    weight = weight_not_finite(model)
+    """Raises `TrainingDiverged` if a weight of a trained model is not finite."""
+    weight = find_non_finite_weight(model)
     if weight is not None:
         raise _diverged(model, f"{weight.path} is not finite at the end")
 
 
-def weight_not_finite(model: keras.Model) -> keras.Variable | None:
-    """Returns the first weight that holds NaN or infinity, if there is one."""
+def find_non_finite_weight(model: keras.Model) -> keras.Variable | None:
+    """Returns the first weight that holds NaN or infinity, or `None`."""
     for weight in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             return weight
@@ -51,11 +47,11 @@ def weight_not_finite(model: keras.Model) -> keras.Variable | None:
 
 
 @contextlib.contextmanager
-def divergence_as_a_sentence(model: keras.Model) -> Iterator[None]:
-    """Lets `Checkpoints`, which saves no weights that are not finite, end a script.
+def convert_floating_point_error(model: keras.Model) -> Iterator[None]:
+    """Converts the error of `Checkpoints`, which saves finite weights only.
 
     Raises:
-        Diverged: where it raises `FloatingPointError`.
+        TrainingDiverged: instead of `FloatingPointError`.
     """
     try:
         yield
@@ -63,9 +59,9 @@ def divergence_as_a_sentence(model: keras.Model) -> Iterator[None]:
         raise _diverged(model, str(error)) from None
 
 
-def _diverged(model: keras.Model, what: str) -> Diverged:
+def _diverged(model: keras.Model, reason: str) -> TrainingDiverged:
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    return Diverged(
-        f"The training has diverged: {what}, at a learning rate of {rate:g}; try a smaller one, a "
-        "longer warm-up or clipped gradients (`global_clipnorm`)"
+    return TrainingDiverged(
+        f"The training has diverged: {reason}, at a learning rate of {rate:g}; try a smaller one, "
+        "a longer warm-up or clipped gradients (`global_clipnorm`)"
     )

@@ -1,4 +1,4 @@
-"""Result files that are either whole or not there."""
+"""Atomic writes, and JSON files."""
 
 import json
 import os
@@ -8,11 +8,12 @@ from typing import Any
 
 
 def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
-    """Calls `write` with a temporary name beside `path` and renames what it wrote.
+    """Writes a file completely or not at all.
 
     Args:
-        path: the file to make or to replace.
-        write: writes a whole file under the name it is given, which has the suffix of `path`.
+        path: the file to create or to replace.
+        write: writes the file to the temporary path that it receives, which is in the same
+            directory and has the same suffix.
     """
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -28,14 +29,14 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 
 def read_json_lines(path: pathlib.Path) -> list[Any]:
-    """Reads what `write_json_lines` wrote; nothing if there is no file."""
+    """Reads one JSON value per line; a missing file has none."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def write_json_lines(path: pathlib.Path, values: Iterable[Any]) -> None:
-    """Writes each value as a line of JSON, in a directory that is made if need be."""
+    """Writes one JSON value per line, and creates the directory if necessary."""
     text = "".join(json.dumps(value) + "\n" for value in values)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda name: name.write_text(text))

@@ -1,4 +1,4 @@
-"""Ctrl-C in a training: it ends after the step that it is in, with a checkpoint."""
+"""Saves a checkpoint when Ctrl-C interrupts a training."""
 
 import signal
 from typing import Any
@@ -9,19 +9,23 @@ import tensorflow as tf
 from supcon_tf.callbacks import Checkpoints
 
 
-class Interruption(keras.callbacks.Callback):
-    """While its `with` block lasts, Ctrl-C ends `fit` after a step, and a second one at once.
+class SaveOnInterrupt(keras.callbacks.Callback):
+    """Ends `fit` on Ctrl-C after the current step, with a checkpoint.
 
-    The state is whole between steps only, so that a checkpoint of it has to wait. Several workers
-    save together and cannot be asked together: they end at once, with the checkpoints that they
-    have.
+    The training state is consistent only between steps, so the checkpoint waits for the end of the
+    step. A second Ctrl-C ends `fit` at once.
+
+    Several workers end at once and keep their last checkpoints: they would have to save together,
+    but Ctrl-C does not reach them at the same step.
+
+    Use it as a context manager around `fit`; on exit it restores the previous signal handler.
 
     Args:
-        checkpoints: saves the state; stands before this callback in the list that `fit` takes.
-        strategy: the strategy of tf.distribute that the model was made under.
+        checkpoints: saves the state. Place it before this callback in the list that `fit` receives.
+        strategy: the strategy of tf.distribute under which the model was created.
 
     Raises:
-        SystemExit: by the end of the step, with a text that says where the checkpoint is.
+        SystemExit: at the end of the step, with the directory of the checkpoint.
     """
 
     def __init__(self, checkpoints: Checkpoints, strategy: tf.distribute.Strategy):
@@ -29,36 +33,36 @@ class Interruption(keras.callbacks.Callback):
         self.checkpoints = checkpoints
         self._at_once = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
-    def __enter__(self) -> "Interruption":
-        self._asked = False
-        self._before = signal.signal(signal.SIGINT, self._ask)
+    def __enter__(self) -> "SaveOnInterrupt":
+        self._requested = False
+        self._previous_handler = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        signal.signal(signal.SIGINT, self._previous_handler)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Ends the training if that was asked for; at the end of an epoch after its logs."""
-        if self._asked and self.checkpoints.within_epoch:
+        """Ends the training within an epoch; `on_epoch_end` does so after the last step."""
+        if self._requested and self.checkpoints.within_epoch:
             self._end(within_epoch=True)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Ends the training if that was asked for."""
-        if self._asked:
+        """Ends the training once the epoch is logged."""
+        if self._requested:
             self._end(within_epoch=False)
 
-    def _ask(self, number: int, frame: Any) -> None:
-        if self._asked or self._at_once:
-            raise SystemExit(self._text("stopped"))
-        self._asked = True
+    def _handle(self, number: int, frame: Any) -> None:
+        if self._requested or self._at_once:
+            raise SystemExit(self._message("stopped"))
+        self._requested = True
         print("\nstopping after this step; Ctrl-C again stops at once", flush=True)
 
     def _end(self, *, within_epoch: bool) -> None:
         self.checkpoints.save(within_epoch=within_epoch)
-        raise SystemExit(self._text(f"stopped at step {self.checkpoints.step}"))
+        raise SystemExit(self._message(f"stopped at step {self.checkpoints.step}"))
 
-    def _text(self, what: str) -> str:
+    def _message(self, event: str) -> str:
         return (
-            f"{what}; the same command goes on from the newest checkpoint in "
+            f"{event}; the same command resumes from the newest checkpoint in "
             f"{self.checkpoints.directory}"
         )

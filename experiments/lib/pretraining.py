@@ -1,4 +1,4 @@
-"""The first stage: an encoder that is trained with a contrastive loss."""
+"""Trains an encoder with a contrastive loss: the first stage of a recipe."""
 
 import pathlib
 import shutil
@@ -10,34 +10,45 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.lib import builders, datasets, training
+from experiments.lib import builders, datasets
+from experiments.lib.batches import (
+    Batches,
+    distribute_batches,
+    evaluation_batches,
+    one_hot_labels,
+)
 from experiments.lib.files import write_atomically
+from experiments.lib.projector import write_projector
+from experiments.lib.run_directory import write_results
+from experiments.lib.training import train
 from supcon_tf.data import ImageSource, image_batches, mix_batches, multi_view_batches
+
+_PROJECTOR_IMAGES = 2000
 
 
 def pretrain(
     config: ConfigDict, output_dir: pathlib.Path, strategy: tf.distribute.Strategy
 ) -> None:
-    """Trains an encoder by a recipe.
+    """Trains an encoder and writes it.
 
     Args:
         config: the recipe.
-        output_dir: where the run's files go.
+        output_dir: the directory of the run.
         strategy: a strategy of tf.distribute.
 
     Raises:
         ValueError: if the recipe does not fit the data or the model, or `output_dir` holds a run of
-            another recipe; before anything is written.
+            another recipe; before any file is written.
     """
     start = time.monotonic()
-    train, test = datasets.load_both(
+    train_images, test_images = datasets.load_train_and_test(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
-    model, batches, steps_per_epoch = prepare(config, train, strategy)
-    weights = training.train(
+    model, batches, steps_per_epoch = prepare(config, train_images, strategy)
+    weights = train(
         model,
         batches,
-        images=len(train),
+        num_images=len(train_images),
         epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
         directory=output_dir,
@@ -47,48 +58,47 @@ def pretrain(
     )
     if weights is None:
         return
-    model = build(config, train)
+    model = build_model(config, train_images)
     model.set_weights(weights)
-    export(model.encoder, output_dir)
-    figures = {}
+    export_encoder(model.encoder, output_dir)
+    metrics = {}
     if config.joint_classifier:
-        figures["joint_accuracy"] = round(joint_accuracy(model, config, test), 4)
-        print(f"accuracy of the classifier that trained along: {figures['joint_accuracy']}")
-    images = test.take(range(min(len(test), 2000)))
+        accuracy = joint_classifier_accuracy(model, config, test_images)
+        metrics["joint_accuracy"] = round(accuracy, 4)
+        print(f"accuracy of the joint classifier: {metrics['joint_accuracy']}")
+    shown = test_images.take(range(min(len(test_images), _PROJECTOR_IMAGES)))
     representations = model.encoder.predict(
-        image_batches(images, size=config.image_size, batch_size=250), verbose=0
+        image_batches(shown, size=config.image_size, batch_size=250), verbose=0
     )
-    training.write_projector(
-        output_dir / "tensorboard", representations, images.labels, images.class_names
-    )
-    training.write_results(output_dir, config, seconds=time.monotonic() - start, **figures)
+    write_projector(output_dir / "tensorboard", representations, shown.labels, shown.class_names)
+    write_results(output_dir, config, seconds=time.monotonic() - start, **metrics)
     print(f"encoder.keras, saved_model/, results.json and the logs are in {output_dir}/")
 
 
 def prepare(
-    config: ConfigDict, train: ImageSource, strategy: tf.distribute.Strategy
-) -> tuple[keras.Model, training.Batches, int]:
-    """Makes what a recipe trains.
+    config: ConfigDict, images: ImageSource, strategy: tf.distribute.Strategy
+) -> tuple[keras.Model, Batches, int]:
+    """Creates the model and the batches of a recipe.
 
     Args:
         config: the recipe.
-        train: the images to train on.
+        images: the training images.
         strategy: a strategy of tf.distribute.
 
     Returns:
-        The compiled model, a function that makes the batches from a step on, and the number of
+        The compiled model, a function that creates the batches from a step on, and the number of
         steps of an epoch.
     """
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
-    policy = builders.policy(config.augmentation, config.image_size)
-    mixing = builders.mixing(config.mixing)
-    num_classes = len(train.class_names)
-    train = datasets.hide_labels(train, config.labeled_fraction)
+    policy = builders.build_policy(config.augmentation, config.image_size)
+    mixing = builders.build_mixing(config.mixing)
+    num_classes = len(images.class_names)
+    images = datasets.hide_labels(images, config.labeled_fraction)
 
     def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
-            train,
+            images,
             policy,
             batch_size=config.batch_size,
             epochs=config.epochs,
@@ -103,21 +113,21 @@ def prepare(
                 views, mixing, num_classes=num_classes, seed=config.seed, start_step=step
             )
         if config.loss.name == "generalized":
-            return builders.one_hot(views, num_classes)
+            return one_hot_labels(views, num_classes)
         return views
 
-    batches = training.share_batches(own_batches, strategy, whole=mixing is not None)
+    batches = distribute_batches(own_batches, strategy, whole=mixing is not None)
     steps_per_epoch = len(own_batches(0, None)) // config.epochs
     with strategy.scope():
-        model = build(config, train)
+        model = build_model(config, images)
         model.compile(
-            builders.optimizer(
+            builders.build_optimizer(
                 config.optimizer,
                 batch_size=config.batch_size,
                 epochs=config.epochs,
                 steps_per_epoch=steps_per_epoch,
             ),
-            loss=builders.loss(config.loss),
+            loss=builders.build_loss(config.loss),
             metrics=supcon_tf.metrics.HEALTH,
             steps_per_execution=config.steps_per_execution,
         )
@@ -125,21 +135,21 @@ def prepare(
     return model, batches, steps_per_epoch
 
 
-def build(
+def build_model(
     config: ConfigDict, images: ImageSource
 ) -> supcon_tf.SupConModel | supcon_tf.JointSupConModel:
-    """Makes the model of a recipe.
+    """Builds the model of a recipe.
 
     Args:
         config: the recipe.
-        images: what it is for.
+        images: their channels and classes are those of the model.
     """
-    encoder = builders.encoder(config.encoder, config.image_size, images.channels)
+    encoder = builders.build_encoder(config.encoder, config.image_size, images.channels)
     head = supcon_tf.projection_head(**config.projection_head)
     if config.joint_classifier:
         return supcon_tf.JointSupConModel(encoder, len(images.class_names), head)
     arguments = {
-        "distillation": builders.distillation(config.teacher),
+        "distillation": builders.build_distillation(config.teacher),
         "micro_batch_size": config.micro_batch_size,
     }
     if "momentum_encoder" not in config:
@@ -149,25 +159,24 @@ def build(
     return supcon_tf.MomentumSupConModel(encoder, head, **config.momentum_encoder, **arguments)
 
 
-def collapse_warning(loss: keras.losses.Loss) -> tuple[keras.callbacks.Callback, ...]:
-    """Returns the callback that warns of a collapse, for the losses whose value is then known."""
-    if isinstance(loss, (supcon_tf.SupConLoss, supcon_tf.GeneralizedSupConLoss)):
-        return (supcon_tf.callbacks.CollapseWarning(),)
-    return ()
+def collapse_warning(loss: keras.losses.Loss) -> list[keras.callbacks.Callback]:
+    """Returns the callback that warns of a collapse, for losses with a known collapsed value."""
+    if isinstance(loss, supcon_tf.SupConLoss | supcon_tf.GeneralizedSupConLoss):
+        return [supcon_tf.callbacks.CollapseWarning()]
+    return []
 
 
-def joint_accuracy(
-    model: supcon_tf.JointSupConModel, config: ConfigDict, test: ImageSource
+def joint_classifier_accuracy(
+    model: supcon_tf.JointSupConModel, config: ConfigDict, images: ImageSource
 ) -> float:
-    """Tests the classifier that was trained along with the encoder."""
+    """Returns the accuracy of the classifier that was trained together with the encoder."""
     classifier = keras.Sequential([model.encoder, model.classifier])
-    images = builders.test_batches(config, test)
-    right = classifier.predict(images, verbose=0).argmax(axis=1) == test.labels
-    return float(np.mean(right))
+    logits = classifier.predict(evaluation_batches(config, images), verbose=0)
+    return float(np.mean(logits.argmax(axis=1) == images.labels))
 
 
-def export(encoder: keras.Model, output_dir: pathlib.Path) -> None:
-    """Writes an encoder as encoder.keras and saved_model/, each whole or not at all."""
+def export_encoder(encoder: keras.Model, output_dir: pathlib.Path) -> None:
+    """Writes an encoder to encoder.keras and saved_model/, each completely or not at all."""
     write_atomically(output_dir / "encoder.keras", encoder.save)
     temporary = output_dir / ".saved_model"
     shutil.rmtree(temporary, ignore_errors=True)

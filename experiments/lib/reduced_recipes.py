@@ -1,4 +1,4 @@
-"""Recipes made small: what a step needs to have the same operations, and little else."""
+"""Reduces recipes to small models and images, with the same operations in a step."""
 
 import importlib
 import pathlib
@@ -9,17 +9,17 @@ from ml_collections import ConfigDict
 
 from supcon_tf.data import ArrayImages
 
-# How the names of recipes for other scripts than pretrain.py end.
-OTHERS = ("cross_entropy", "teacher")
-BATCH = 8
+# The last part of the names of recipes that train a classifier in one stage.
+CLASSIFIER_SUFFIXES = ("cross_entropy", "teacher")
+BATCH_SIZE = 8
 
 
-def recipe(name: str, width: float = 1 / 16) -> ConfigDict:
+def reduced_recipe(name: str, width: float = 1 / 16) -> ConfigDict:
     """Returns a recipe for small batches of images of 32 pixels, with few channels.
 
     Args:
-        name: its name, without `.py`.
-        width: how many channels, as a multiple of those of a ResNet.
+        name: the name of the recipe, without `.py`.
+        width: the number of channels, relative to a ResNet of width 1.
     """
     config = importlib.import_module(f"experiments.configs.{name}").get_config()
     config.image_size = config.test_short_side = 32
@@ -28,18 +28,18 @@ def recipe(name: str, width: float = 1 / 16) -> ConfigDict:
     else:
         config.encoder.variant = "b0"
     config.epochs = config.linear.epochs = 2
-    config.batch_size = config.linear.batch_size = BATCH
+    config.batch_size = config.linear.batch_size = BATCH_SIZE
     if "momentum_encoder" in config:
-        config.momentum_encoder.queue_size = 2 * BATCH
+        config.momentum_encoder.queue_size = 2 * BATCH_SIZE
     return config
 
 
-def images(config: ConfigDict, number: int = BATCH) -> ArrayImages:
-    """Makes images with as many classes as the top-5 accuracy needs and more.
+def random_images(config: ConfigDict, number: int = BATCH_SIZE) -> ArrayImages:
+    """Creates random images of 10 classes, of which 6 occur; the top-5 accuracy needs 5 classes.
 
     Args:
-        config: the recipe they are for, which says how many channels they have.
-        number: how many.
+        config: the recipe, whose encoder determines the number of channels.
+        number: number of images.
     """
     channels = len(config.encoder.mean)
     pixels = np.random.default_rng(0).integers(0, 256, [number, 40, 40, channels], np.uint8)
@@ -47,7 +47,7 @@ def images(config: ConfigDict, number: int = BATCH) -> ArrayImages:
 
 
 def write_teacher(directory: pathlib.Path, channels: int) -> str:
-    """Writes a classifier of those images, once, and returns where it is."""
+    """Writes a classifier of these images, unless it exists, and returns its path."""
     path = directory / f"{channels}.keras"
     if not path.exists():
         inputs = keras.Input([32, 32, channels])

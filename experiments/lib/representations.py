@@ -1,4 +1,4 @@
-"""What an encoder makes of images."""
+"""Computes the representations of images."""
 
 import sys
 
@@ -8,30 +8,32 @@ import numpy as np
 from supcon_tf.data import ImageSource, image_batches
 
 
-def of_images(
+def compute_representations(
     encoder: keras.Model, source: ImageSource, batch_size: int, *, short_side: int | None = None
 ) -> np.ndarray:
-    """Embeds the central squares of images, in the size that the encoder takes.
+    """Encodes the central squares of images, resized to the input size of the encoder.
 
     Args:
         encoder: a model from images in [0, 1] to representations.
         source: the images.
-        batch_size: images at the same time.
-        short_side: what an image's short side is resized to before; the encoder's size by default.
+        batch_size: number of images in a batch.
+        short_side: length in pixels to which the short side of an image is resized before the
+            square is cropped; the input size of the encoder by default.
 
     Returns:
         `[images, dim]` float32.
 
     Raises:
-        ValueError: if the encoder does not take square images of one size, or takes more or fewer
-            channels than the images have.
+        ValueError: if the input of the encoder is not a square of a fixed size, or the images have
+            another number of channels.
     """
     _, height, width, channels = encoder.input_shape
     if source.channels != channels or height is None or height != width:
         raise ValueError(
-            "`encoder` must take square images of one size, of as many channels as there are. "
-            "Received: an "
-            f"encoder for {encoder.input_shape[1:]}, images of {source.channels} channels"
+            "`encoder` must take square images of a fixed size with the channels of the images. "
+            f"Received: an encoder for {encoder.input_shape[1:]}, images of {source.channels} "
+            "channels"
         )
     batches = image_batches(source, size=height, short_side=short_side, batch_size=batch_size)
-    return encoder.predict(batches, verbose=int(sys.stdout.isatty()))  # with the time left
+    show_progress = int(sys.stdout.isatty())
+    return encoder.predict(batches, verbose=show_progress)

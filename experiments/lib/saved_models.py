@@ -1,18 +1,18 @@
-"""The models that trainings left."""
+"""Loads trained models."""
 
 import os
 
 import keras
 
-import supcon_tf  # noqa: F401  (so that Keras knows its models)
-from experiments.lib.divergence import weight_not_finite
+import supcon_tf  # noqa: F401  (registers the classes that Keras loads)
+from experiments.lib.divergence import find_non_finite_weight
 
 
-def load(path: str | os.PathLike[str]) -> keras.Model:
-    """Loads a model whose weights are all finite.
+def load_model(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads a model and checks that its weights are finite.
 
-    On a CPU, TensorFlow turns NaN into 0 where it computes a dense layer and its ReLU at once: what
-    a model with NaN in its weights gives can look like any other numbers.
+    The check is necessary because a model with NaN in its weights can return finite numbers: on a
+    CPU, TensorFlow fuses a dense layer with its ReLU, which converts NaN to 0.
 
     Args:
         path: a .keras file.
@@ -24,10 +24,10 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
         ValueError: if a weight is not finite.
     """
     model = keras.saving.load_model(path, compile=False)
-    weight = weight_not_finite(model)
+    weight = find_non_finite_weight(model)
     if weight is not None:
         raise ValueError(
-            f"{path} must have finite weights; train it again. Received: NaN or infinity in "
+            f"{path} must have finite weights; train the model again. Received: NaN or infinity in "
             f"{weight.path}"
         )
     return model

@@ -1,4 +1,4 @@
-"""The flags that say where to train."""
+"""The flags that choose a distribution strategy."""
 
 from absl import flags
 
@@ -6,13 +6,14 @@ _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "auto",
     ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
-    "Where to train: see supcon_tf.distribution.strategy. The batch is split over all replicas.",
+    "The distribution strategy, see supcon_tf.distribution.strategy. A batch is split across all "
+    "replicas.",
 )
-_TPU = flags.DEFINE_string("tpu", "local", "Address of the TPU of --strategy=tpu.")
+_TPU = flags.DEFINE_string("tpu", "local", "The address of the TPU for --strategy=tpu.")
 
 
-def make_strategy():
-    """Makes the strategy of tf.distribute that the flags name."""
+def create_strategy():
+    """Creates the strategy of tf.distribute that the flags choose."""
     import supcon_tf
 
     return supcon_tf.distribution.strategy(_STRATEGY.value, tpu=_TPU.value)

@@ -1,4 +1,4 @@
-"""The 12 data sets that representations are transferred to, by name, with their figures.
+"""The 12 data sets to which encoders are transferred, with their metrics.
 
 Reference: Kornblith et al., 2019, Table 1 (https://arxiv.org/abs/1805.08974), and Khosla et al.,
 2020, Table 4 (https://arxiv.org/abs/2004.11362).
@@ -18,7 +18,7 @@ from supcon_tf.evaluation.inputs import check_matrix
 with require_extra("experiments.transfer", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
 
-# Of scores and targets `[images, classes]`, and which targets do not count, if any.
+# Takes scores, targets and, if the data set has them, difficult targets, all `[images, classes]`.
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
 
 
@@ -31,7 +31,7 @@ def _mean_per_class(scores: np.ndarray, targets: np.ndarray, difficult: np.ndarr
 
 
 def _classes(scores: np.ndarray) -> np.ndarray:
-    # Of a row with NaN that is the largest one, and of a diverged classifier always the first.
+    # `check_matrix` rejects NaN, which `argmax` would return as the largest score.
     return check_matrix("scores", scores).argmax(axis=1)
 
 
@@ -43,15 +43,15 @@ METRICS: dict[str, Metric] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class TransferSet:
+class TransferDataset:
     """A data set.
 
     Args:
-        metric: a name of `METRICS`.
-        tfds_name: what TensorFlow Datasets calls it; empty if it does not have it.
-        train: the splits of TensorFlow Datasets to train on.
-        test: the split to test on.
-        multi_label: whether an image may be of several classes.
+        metric: a name in `METRICS`.
+        tfds_name: its name in TensorFlow Datasets; empty if it is not there.
+        train: the training split in TensorFlow Datasets.
+        test: the test split in TensorFlow Datasets.
+        multi_label: whether an image can belong to several classes.
     """
 
     metric: str = "top-1"
@@ -62,126 +62,128 @@ class TransferSet:
 
 
 _ALL = "train+validation"
-SETS = {
-    "food": TransferSet(tfds_name="food101", test="validation"),
-    "cifar10": TransferSet(tfds_name="cifar10"),
-    "cifar100": TransferSet(tfds_name="cifar100"),
-    "birdsnap": TransferSet(),
-    "sun397": TransferSet(tfds_name="sun397/standard-part1-120k"),
-    "cars": TransferSet(tfds_name="cars196"),
-    "aircraft": TransferSet("mean per class"),
-    "voc2007": TransferSet("11-point mAP", "voc/2007", _ALL, multi_label=True),
-    "dtd": TransferSet(tfds_name="dtd", train=_ALL),
-    "pets": TransferSet("mean per class", "oxford_iiit_pet"),
-    "caltech101": TransferSet("mean per class", "caltech101"),
-    "flowers": TransferSet("mean per class", "oxford_flowers102", _ALL),
+DATASETS = {
+    "food": TransferDataset(tfds_name="food101", test="validation"),
+    "cifar10": TransferDataset(tfds_name="cifar10"),
+    "cifar100": TransferDataset(tfds_name="cifar100"),
+    "birdsnap": TransferDataset(),
+    "sun397": TransferDataset(tfds_name="sun397/standard-part1-120k"),
+    "cars": TransferDataset(tfds_name="cars196"),
+    "aircraft": TransferDataset("mean per class"),
+    "voc2007": TransferDataset("11-point mAP", "voc/2007", _ALL, multi_label=True),
+    "dtd": TransferDataset(tfds_name="dtd", train=_ALL),
+    "pets": TransferDataset("mean per class", "oxford_iiit_pet"),
+    "caltech101": TransferDataset("mean per class", "caltech101"),
+    "flowers": TransferDataset("mean per class", "oxford_flowers102", _ALL),
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
-    """Images and what they show.
+class Split:
+    """Images with their targets.
 
     Args:
-        images: the images; their labels are their positions.
-        targets: `[images, classes]` float32, 1 where an image shows a class and 0 elsewhere.
-        difficult: `[images, classes]` bool, where a target does not count in the figure; or `None`.
+        images: the images; the label of an image is its position.
+        targets: `[images, classes]` float32, 1 for the classes of an image and 0 otherwise.
+        difficult: `[images, classes]` bool, targets that the metric ignores; or `None`.
     """
 
     images: data.ImageSource
     targets: np.ndarray
     difficult: np.ndarray | None = None
 
-    def take(self, indices: np.ndarray) -> "Part":
+    def take(self, indices: np.ndarray) -> "Split":
         """Returns the images at the given positions."""
-        images = _numbered(self.images.take(indices))
+        images = _label_by_position(self.images.take(indices))
         difficult = None if self.difficult is None else self.difficult[indices]
-        return Part(images, self.targets[indices], difficult)
+        return Split(images, self.targets[indices], difficult)
 
 
-def require(names: list[str], data_dir: str) -> None:
-    """Checks that data sets are known and there, without reading them.
+def check_available(names: list[str], data_dir: str) -> None:
+    """Checks the names of data sets, and that their images exist, without reading them.
 
     Raises:
-        ValueError: if a name is not one of `SETS`.
-        FileNotFoundError: if images are not there.
+        ValueError: if a name is not in `DATASETS`.
+        FileNotFoundError: if images do not exist.
     """
-    unknown = [name for name in names if name not in SETS]
+    unknown = [name for name in names if name not in DATASETS]
     if unknown:
-        raise ValueError(f"`datasets` must be some of {list(SETS)}. Received: {unknown}")
+        raise ValueError(f"`datasets` must be in {list(DATASETS)}. Received: {unknown}")
     for name in names:
-        tfds_name = SETS[name].tfds_name
+        tfds_name = DATASETS[name].tfds_name
         if _has_classes(name, data_dir) or (
             tfds_name and tfds.builder(tfds_name, data_dir=data_dir).is_prepared()
         ):
             continue
-        ways = []
-        if not SETS[name].multi_label:
-            ways.append(
+        alternatives = []
+        if not DATASETS[name].multi_label:
+            alternatives.append(
                 f"{name}/train and {name}/test, each with one directory of images per class"
             )
         if tfds_name:
-            ways.append(f"what `tfds build {tfds_name} --data_dir {data_dir}` prepares")
+            alternatives.append(f"the output of `tfds build {tfds_name} --data_dir {data_dir}`")
         raise FileNotFoundError(
-            f"`data_dir` must hold {', or '.join(ways)}. Received: data_dir={data_dir!r}"
+            f"`data_dir` must contain {', or '.join(alternatives)}. Received: {data_dir!r}"
         )
 
 
-def load(name: str, data_dir: str) -> tuple[Part, Part]:
+def load(name: str, data_dir: str) -> tuple[Split, Split]:
     """Loads a data set from directories of classes, or else from TensorFlow Datasets.
 
     Args:
-        name: one of `SETS`.
+        name: a name in `DATASETS`.
         data_dir: a directory with `name/train` and `name/test`, each with one directory of images
-            per class; or with what TensorFlow Datasets prepared.
+            per class; or the `data_dir` of TensorFlow Datasets.
 
     Returns:
-        What to train on and what to test on.
+        The training split and the test split.
 
     Raises:
-        ValueError: if the classes of both parts differ.
+        ValueError: if the classes of the splits differ.
     """
-    entry = SETS[name]
+    entry = DATASETS[name]
     if _has_classes(name, data_dir):
         folder = pathlib.Path(data_dir) / name
-        train, test = (data.load_folder(folder / part) for part in ("train", "test"))
+        train, test = (data.load_folder(folder / split) for split in ("train", "test"))
     elif entry.multi_label:
-        return tuple(_load_multi_label(entry, data_dir, part) for part in (entry.train, entry.test))
+        return tuple(
+            _load_multi_label(entry, data_dir, split) for split in (entry.train, entry.test)
+        )
     else:
         train, test = (
-            data.load_tfds(entry.tfds_name, data_dir, part) for part in (entry.train, entry.test)
+            data.load_tfds(entry.tfds_name, data_dir, split) for split in (entry.train, entry.test)
         )
     if train.class_names != test.class_names:
         raise ValueError(
             f"{name}/train and {name}/test must have the same classes. Received: only in one of "
             f"them {sorted(set(train.class_names) ^ set(test.class_names))}"
         )
-    return _of_ids(train), _of_ids(test)
+    return _split_of_class_ids(train), _split_of_class_ids(test)
 
 
 def _has_classes(name: str, data_dir: str) -> bool:
-    """Whether a data set is in directories of classes, as one of several labels cannot be."""
+    """Returns whether a data set is in directories of classes, which have one label per image."""
     folder = pathlib.Path(data_dir) / name
-    return not SETS[name].multi_label and all(
-        (folder / part).is_dir() for part in ("train", "test")
+    return not DATASETS[name].multi_label and all(
+        (folder / split).is_dir() for split in ("train", "test")
     )
 
 
-def _of_ids(source: data.ImageSource) -> Part:
+def _split_of_class_ids(source: data.ImageSource) -> Split:
     targets = np.eye(len(source.class_names), dtype=np.float32)[source.labels]
-    return Part(_numbered(source), targets)
+    return Split(_label_by_position(source), targets)
 
 
-def _numbered(source: data.ImageSource) -> data.ImageSource:
-    """Makes positions the labels of images, by which a pipeline finds their targets."""
+def _label_by_position(source: data.ImageSource) -> data.ImageSource:
+    """Replaces labels by positions, with which a pipeline looks up the targets."""
     images = copy.copy(source)
     images.labels = np.arange(len(source))
     images.class_names = tuple(map(str, images.labels))
     return images
 
 
-def _load_multi_label(entry: TransferSet, data_dir: str, split: str) -> Part:
-    """Reads images with `labels` and, of these, `labels_no_difficult`."""
+def _load_multi_label(entry: TransferDataset, data_dir: str, split: str) -> Split:
+    """Reads images with the features `labels` and, a part of these, `labels_no_difficult`."""
     builder = tfds.builder(entry.tfds_name, data_dir=data_dir)
     names = builder.info.features["labels"].feature.names
     dataset = builder.as_dataset(
@@ -200,4 +202,4 @@ def _load_multi_label(entry: TransferSet, data_dir: str, split: str) -> Part:
         certain[i, labels_no_difficult] = True
     records = [image for image, _, _ in examples]
     images = data.EncodedImages(records, np.full(len(records), -1), names)
-    return Part(_numbered(images), shown.astype(np.float32), shown & ~certain)
+    return Split(_label_by_position(images), shown.astype(np.float32), shown & ~certain)

@@ -1,4 +1,4 @@
-"""What an encoder makes of another data set: frozen, or fine-tuned."""
+"""Transfers an encoder to another data set: frozen, or fine-tuned."""
 
 import itertools
 import math
@@ -10,9 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 import supcon_tf
-from experiments.lib import representations, saved_models
-from experiments.lib.divergence import Diverged, StopIfDiverged, require_finite_weights
-from experiments.lib.transfer_datasets import METRICS, Part, TransferSet
+from experiments.lib.divergence import (
+    StopOnDivergence,
+    TrainingDiverged,
+    require_finite_weights,
+)
+from experiments.lib.representations import compute_representations
+from experiments.lib.saved_models import load_model
+from experiments.lib.transfer_datasets import METRICS, Split, TransferDataset
 from supcon_tf import evaluation
 from supcon_tf.augmentation import crop_flip
 from supcon_tf.data import image_batches, multi_view_batches
@@ -20,33 +25,33 @@ from supcon_tf.data import image_batches, multi_view_batches
 
 def frozen_scores(
     encoder: keras.Model,
-    entry: TransferSet,
-    train: Part,
-    test: Part,
+    dataset: TransferDataset,
+    train: Split,
+    test: Split,
     *,
     penalties: int,
     batch_size: int,
     short_side: int | None,
     seed: int,
 ) -> np.ndarray:
-    """Classifies by logistic regression on an encoder's representations.
+    """Classifies by logistic regression on the representations of a frozen encoder.
 
     Args:
         encoder: the encoder.
-        entry: what is known of the data set.
-        train: what the regression is fitted to.
-        test: what is classified.
-        penalties: how many penalties, from 1e-6 to 1e5, to choose from.
-        batch_size: images at the same time.
-        short_side: as of `image_batches`.
-        seed: decides on which training images a penalty is chosen.
+        dataset: the data set.
+        train: the images that the regression is fitted to.
+        test: the images to classify.
+        penalties: number of penalties, from 1e-6 to 1e5, to choose from.
+        batch_size: number of images in a batch.
+        short_side: as in `image_batches`.
+        seed: determines the held-out training images on which the penalty is chosen.
 
     Returns:
-        `[test images, classes]`, higher for images that are rather of a class.
+        `[test images, classes]` scores; a higher score means that the class is more probable.
     """
     features, test_features = (
-        representations.of_images(encoder, part.images, batch_size, short_side=short_side)
-        for part in (train, test)
+        compute_representations(encoder, split.images, batch_size, short_side=short_side)
+        for split in (train, test)
     )
 
     def probabilities(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -57,17 +62,17 @@ def frozen_scores(
         columns[:, regression.classes_] = regression.predict_proba(test_features)
         return columns
 
-    if entry.multi_label:
-        decisions = train.targets.astype(int).T
-        return np.stack([probabilities(shown, 2)[:, 1] for shown in decisions], axis=1)
+    if dataset.multi_label:
+        columns = train.targets.astype(int).T
+        return np.stack([probabilities(column, 2)[:, 1] for column in columns], axis=1)
     return probabilities(train.targets.argmax(axis=1), train.targets.shape[1])
 
 
 def fine_tuned_scores(
     encoder: pathlib.Path,
-    entry: TransferSet,
-    train: Part,
-    test: Part,
+    dataset: TransferDataset,
+    train: Split,
+    test: Split,
     *,
     steps: int,
     learning_rates: Sequence[float],
@@ -76,32 +81,33 @@ def fine_tuned_scores(
     short_side: int | None,
     seed: int,
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """Classifies with an encoder that is trained on, together with a linear layer.
+    """Classifies with an encoder that is fine-tuned together with a linear layer.
 
     Args:
         encoder: the file of the encoder.
-        entry: what is known of the data set.
-        train: what to train on.
-        test: what is classified.
-        steps: length of a training.
-        learning_rates: learning rates in the beginning, to choose from.
-        weight_decays: what the weights shrink by in the beginning, in a step, to choose from.
-        batch_size: images in a batch; fewer if there are not so many.
-        short_side: as of `image_batches`.
-        seed: decides what is drawn and on which training images settings are chosen.
+        dataset: the data set.
+        train: the images to train on.
+        test: the images to classify.
+        steps: number of steps of a training.
+        learning_rates: initial learning rates to choose from.
+        weight_decays: initial relative decrease of the weights per step, to choose from.
+        batch_size: number of images in a batch, at most the number of training images.
+        short_side: as in `image_batches`.
+        seed: determines the views, the new weights and the held-out training images.
 
     Returns:
         `[test images, classes]` logits, and the chosen settings.
 
     Raises:
-        Diverged: if the training with the chosen settings does; others are not chosen.
+        TrainingDiverged: if the training with the chosen settings diverges. Settings that diverge
+            on the held-out images are not chosen.
     """
 
-    def train_and_classify(train: Part, test: Part, settings: dict[str, float]) -> np.ndarray:
+    def train_and_classify(train: Split, test: Split, settings: dict[str, float]) -> np.ndarray:
         model = fine_tune(
-            saved_models.load(encoder),
+            load_model(encoder),
             train,
-            multi_label=entry.multi_label,
+            multi_label=dataset.multi_label,
             steps=steps,
             batch_size=batch_size,
             seed=seed,
@@ -122,22 +128,22 @@ def fine_tuned_scores(
     chosen = grid[0]
     if len(grid) > 1:
         order = np.random.default_rng(seed).permutation(len(train.targets))
-        held_out, rest = (train.take(part) for part in np.split(order, [len(order) // 5]))
+        held_out, rest = (train.take(each) for each in np.split(order, [len(order) // 5]))
 
-        def figure(settings: dict[str, float]) -> float:
+        def held_out_score(settings: dict[str, float]) -> float:
             try:
                 scores = train_and_classify(rest, held_out, settings)
-            except Diverged:
+            except TrainingDiverged:
                 return -math.inf
-            return METRICS[entry.metric](scores, held_out.targets, held_out.difficult)
+            return METRICS[dataset.metric](scores, held_out.targets, held_out.difficult)
 
-        chosen = max(grid, key=figure)
+        chosen = max(grid, key=held_out_score)
     return train_and_classify(train, test, chosen), chosen
 
 
 def fine_tune(
     encoder: keras.Model,
-    train: Part,
+    train: Split,
     *,
     multi_label: bool,
     steps: int,
@@ -146,26 +152,27 @@ def fine_tune(
     batch_size: int,
     seed: int,
 ) -> supcon_tf.CrossEntropyModel:
-    """Trains an encoder and a new linear layer on top.
+    """Trains an encoder and a new linear layer on top of it.
 
     Reference: Chen et al., 2020, appendix B.8 (https://arxiv.org/abs/2002.05709).
 
     Args:
-        encoder: the encoder, which changes.
-        train: what to train on.
-        multi_label: whether each class is a decision of its own, by a sigmoid.
-        steps: length of the training.
-        learning_rate: in the beginning; it falls to 0 as a cosine.
-        weight_decay: what the weights shrink by in the beginning, in a step. As in the paper, this
-            divided by the learning rate is added to the gradient, times the weights.
-        batch_size: images in a batch; fewer if there are not so many.
-        seed: decides order, views and the new layer's weights.
+        encoder: the encoder, whose weights are trained.
+        train: the images to train on.
+        multi_label: whether every class has a sigmoid of its own instead of a common softmax.
+        steps: number of steps of the training.
+        learning_rate: the initial learning rate, which decays to 0 with a cosine.
+        weight_decay: the initial relative decrease of the weights per step. As in the paper, the
+            coefficient of the L2 penalty is this decrease divided by the learning rate.
+        batch_size: number of images in a batch, at most the number of training images.
+        seed: determines the order, the views and the weights of the new layer.
 
     Returns:
         The trained model.
 
     Raises:
-        Diverged: after the first step whose loss is not finite, or if the trained weights are not.
+        TrainingDiverged: after the first step whose loss is not finite, or if a trained weight is
+            not finite.
     """
     keras.utils.set_random_seed(seed)
     batch_size = min(batch_size, len(train.images))
@@ -197,13 +204,13 @@ def fine_tune(
         ),
         loss(from_logits=True),
     )
-    model.fit(batches, callbacks=[StopIfDiverged()], verbose=0)
+    model.fit(batches, callbacks=[StopOnDivergence()], verbose=0)
     require_finite_weights(model)
     return model
 
 
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of a model and of the models in it."""
+    """Yields the layers of a model, including the layers of nested models."""
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):

@@ -1,5 +1,6 @@
-"""Which operation of a training step or of an evaluation step XLA has no kernel for."""
+"""Finds operations in the steps of recipes for which XLA has no kernel."""
 
+import functools
 import pathlib
 import re
 from collections.abc import Callable, Iterator
@@ -9,27 +10,52 @@ import keras
 import tensorflow as tf
 
 from experiments.lib import classifiers, pretraining
-from experiments.lib.reduced_recipes import OTHERS, images, recipe, write_teacher
-from experiments.lib.training import Batches
+from experiments.lib.batches import Batches
+from experiments.lib.reduced_recipes import (
+    random_images,
+    reduced_recipe,
+    write_teacher,
+)
 
-# Models, what makes their batches, and the steps of an epoch.
-_Prepared = tuple[keras.Model, Batches, int]
 
+def find_missing_kernel(model: keras.Model, *specs: tf.TensorSpec) -> str | None:
+    """Translates the training step and the evaluation step of a model for XLA.
 
-def missing_kernel(model: keras.Model, *specs: tf.TensorSpec) -> str | None:
-    """Translates a model's training step and its evaluation step for XLA, without compiling them.
+    The steps are translated to HLO, which fails if a kernel is missing, and not compiled.
 
     Args:
-        model: compiled; its optimizer is built.
-        *specs: of the batch: of images, labels, and weights if there are any.
+        model: a compiled model whose optimizer is built.
+        *specs: the specs of a batch: images, labels, and weights if the batch has them.
 
     Returns:
-        `None`, or the operation that has no kernel and the line that made it.
+        The first operation without a kernel and the line that created it, or `None`.
     """
-    return _missing(model.train_step, specs) or _missing(model.test_step, specs)
+    return _find_missing_kernel(model.train_step, specs) or _find_missing_kernel(
+        model.test_step, specs
+    )
 
 
-def _missing(step: Callable[[Any], Any], specs: tuple[tf.TensorSpec, ...]) -> str | None:
+def find_missing_kernel_of_recipe(name: str, directory: pathlib.Path, **changes: Any) -> str | None:
+    """Translates the steps of all stages of a recipe for XLA.
+
+    Args:
+        name: the name of the recipe.
+        directory: receives the file of a teacher.
+        **changes: new values of fields.
+
+    Returns:
+        As in `find_missing_kernel`.
+    """
+    for model, batches, _ in _prepare_stages(name, directory, **changes):
+        missing = find_missing_kernel(model, *batches(0).element_spec)
+        if missing is not None:
+            return missing
+    return None
+
+
+def _find_missing_kernel(
+    step: Callable[[Any], Any], specs: tuple[tf.TensorSpec, ...]
+) -> str | None:
     compiled = tf.function(lambda *batch: step(batch), jit_compile=True)
     try:
         compiled.experimental_get_compiler_ir(*specs)(stage="hlo")
@@ -43,51 +69,25 @@ def _missing(step: Callable[[Any], Any], specs: tuple[tf.TensorSpec, ...]) -> st
     return None
 
 
-def stages(name: str, directory: pathlib.Path, **changes: Any) -> Iterator[_Prepared]:
-    """Prepares what a recipe trains, small, one stage after the other.
-
-    Args:
-        name: the name of the recipe.
-        directory: where a teacher may be written.
-        **changes: fields of the recipe that are to have other values.
-    """
-    config = recipe(name)
+def _prepare_stages(
+    name: str, directory: pathlib.Path, **changes: Any
+) -> Iterator[tuple[keras.Model, Batches, int]]:
+    """Creates the model and the batches of each stage of a reduced recipe."""
+    config = reduced_recipe(name)
     config.update(changes)
     if "depth" in config.encoder:
         config.encoder.depth = 10
     if config.teacher.path:
         config.teacher.path = write_teacher(directory, len(config.encoder.mean))
-    data, strategy = images(config), tf.distribute.get_strategy()
-    if name.endswith(OTHERS):
-        make = classifiers.teacher if name.endswith("teacher") else classifiers.cross_entropy
-        stage = config
+    images, strategy = random_images(config), tf.distribute.get_strategy()
+    if name.endswith("teacher"):
+        build, stage = functools.partial(classifiers.build_teacher, config), config
+    elif name.endswith("cross_entropy"):
+        build, stage = functools.partial(classifiers.build_cross_entropy_model, config), config
     else:
-        first = pretraining.prepare(config, data, strategy)
-        yield first
-        encoder, stage = first[0].encoder, config.linear
-
-        def make(classes, channels, config):
-            return classifiers.linear(encoder, classes, config)
-
-    def build(classes, channels):
-        return make(classes, channels, config)
-
-    yield classifiers.prepare(build, config, stage, data, strategy)
-
-
-def missing_of_recipe(name: str, directory: pathlib.Path, **changes: Any) -> str | None:
-    """Translates all steps of a recipe.
-
-    Args:
-        name: the name of the recipe.
-        directory: where a teacher may be written.
-        **changes: fields of the recipe that are to have other values.
-
-    Returns:
-        As `missing_kernel`.
-    """
-    for model, batches, _ in stages(name, directory, **changes):
-        missing = missing_kernel(model, *batches(0).element_spec)
-        if missing is not None:
-            return missing
-    return None
+        first_stage = pretraining.prepare(config, images, strategy)
+        yield first_stage
+        encoder = first_stage[0].encoder
+        build = functools.partial(classifiers.build_linear_classifier, config, encoder)
+        stage = config.linear
+    yield classifiers.prepare(build, config, stage, images, strategy)

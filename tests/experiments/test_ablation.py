@@ -1,4 +1,4 @@
-"""Grids, with trainings that only note what they were given."""
+"""Grids, with trainings that only record their arguments."""
 
 import json
 import shutil
@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from experiments.configs import digits_small
 from experiments.grids import Row, label_distributions
-from experiments.lib import ablation, records
-from experiments.lib.divergence import Diverged
+from experiments.lib import ablation, training_records
+from experiments.lib.divergence import TrainingDiverged
+from experiments.lib.name_value_flags import parse_changes
+from experiments.lib.tables import accuracy_table
 
 ROWS = [
     Row("teacher", "_teacher", {"encoder.width": 0.5}),
@@ -31,7 +33,7 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Trainings that only note what they were given, in place of real ones."""
+    """Replaces trainings by functions that only record their arguments."""
     made = []
 
     def train(kind, config, directory):
@@ -61,23 +63,23 @@ def trainings(monkeypatch):
 
 
 def run(rows, recipe, seeds=(0, 7), changes=None):
-    lines = ablation.run_grid(
+    records = ablation.run_grid(
         rows,
         recipe,
         seeds=seeds,
         changes={"epochs": 3} if changes is None else changes,
-        path=recipe.with_name("lines.jsonl"),
+        path=recipe.with_name("records.jsonl"),
         strategy=tf.distribute.get_strategy(),
     )
-    return list(lines.values())
+    return list(records.values())
 
 
 def test_trains_every_row_with_every_seed(recipe, tmp_path, trainings):
-    lines = run(ROWS, recipe)
+    records = run(ROWS, recipe)
     assert [
-        json.loads(line) for line in (tmp_path / "lines.jsonl").read_text().splitlines()
-    ] == lines
-    assert [(line["row"], line["seed"]) for line in lines] == [
+        json.loads(record) for record in (tmp_path / "records.jsonl").read_text().splitlines()
+    ] == records
+    assert [(record["row"], record["seed"]) for record in records] == [
         (row.name, seed) for seed in (0, 7) for row in ROWS
     ]
     kinds = ["train_teacher", "pretrain", "linear", "train_cross_entropy"]
@@ -87,30 +89,30 @@ def test_trains_every_row_with_every_seed(recipe, tmp_path, trainings):
     assert (taught.seed, taught.epochs, taught.mixing.kind) == (7, 3, "cutmix")
     assert taught.teacher.path == str(trainings[4][1] / "classifier.keras")
     assert trainings[5][1] == trainings[6][1].parent
-    assert trainings[7][2].epochs == 1  # the row's own change counts
-    assert lines[1]["test"] == {"accuracy": 0.03}
-    assert lines[1]["changes"] == {"epochs": 3, "mixing.kind": "cutmix"}
-    assert lines[1]["teacher"]["changes"] == {"epochs": 3, "encoder.width": 0.5}
-    assert lines[2]["error"] == "ValueError: a negative temperature"
-    assert "test" not in lines[2]
+    assert trainings[7][2].epochs == 1  # The change of the row has precedence.
+    assert records[1]["test"] == {"accuracy": 0.03}
+    assert records[1]["changes"] == {"epochs": 3, "mixing.kind": "cutmix"}
+    assert records[1]["teacher"]["changes"] == {"epochs": 3, "encoder.width": 0.5}
+    assert records[2]["error"] == "ValueError: a negative temperature"
+    assert "test" not in records[2]
 
 
 def test_a_training_that_diverges_does_not_stop_the_others(recipe, trainings, monkeypatch):
     def diverge(config, directory, strategy):
-        raise Diverged("the loss is nan")
+        raise TrainingDiverged("the loss is nan")
 
     monkeypatch.setattr(ablation, "train_cross_entropy", diverge)
     first, second = run([ROWS[3], ROWS[0]], recipe, seeds=[0])
-    assert first["error"] == "Diverged: the loss is nan"
+    assert first["error"] == "TrainingDiverged: the loss is nan"
     assert second["test"] == {"accuracy": 0.03}
 
 
-def test_makes_what_is_missing_and_nothing_else(recipe, tmp_path, trainings):
-    lines = run(ROWS, recipe)
-    path = tmp_path / "lines.jsonl"
+def test_trains_only_what_has_no_result(recipe, tmp_path, trainings):
+    records = run(ROWS, recipe)
+    path = tmp_path / "records.jsonl"
     text = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(text[:4]))  # stopped after the first seed
-    shutil.rmtree(tmp_path / "lines")
+    path.write_text("".join(text[:4]))  # Interrupted after the first seed.
+    shutil.rmtree(tmp_path / "records")
     trainings.clear()
     mended = [*ROWS[:2], Row("broken", changes={"loss.temperature": 1.0}), ROWS[3]]
     again = run(mended, recipe)
@@ -118,8 +120,8 @@ def test_makes_what_is_missing_and_nothing_else(recipe, tmp_path, trainings):
     seven = ["train_teacher", "pretrain", "pretrain", "train_cross_entropy"]
     assert made == [("pretrain", 0), *((kind, 7) for kind in seven)]
     for number in (0, 1, 3):
-        assert again[number] == lines[number]
-    assert not any("error" in line for line in again)
+        assert again[number] == records[number]
+    assert not any("error" in record for record in again)
     trainings.clear()
     # Another grid, in which a training has another name.
     assert run([Row("other", "_cross_entropy", {"epochs": 1})], recipe) == [again[3], again[7]]
@@ -133,14 +135,14 @@ def test_a_change_to_what_is_there_already_is_the_same_training(recipe, training
         Row("the same", changes={"epochs": 40}),
         Row("4", changes={"epochs": 4}),
     ]
-    lines = run(rows, recipe, seeds=[3], changes={})
-    assert run(rows, recipe, seeds=[3], changes={}) == lines
+    records = run(rows, recipe, seeds=[3], changes={})
+    assert run(rows, recipe, seeds=[3], changes={}) == records
     assert [kind for kind, *_ in trainings] == 2 * ["pretrain", "linear"]
-    assert lines[0]["test"] == lines[1]["test"] == {"accuracy": 0.403}
-    assert [line["row"] for line in lines] == ["as it is", "the same", "4"]
+    assert records[0]["test"] == records[1]["test"] == {"accuracy": 0.403}
+    assert [record["row"] for record in records] == ["as it is", "the same", "4"]
 
 
-def test_says_how_far_it_is(recipe, trainings, monkeypatch, capsys):
+def test_prints_its_progress(recipe, trainings, monkeypatch, capsys):
     clock = iter([0.0, 0.0, 60.0, 60.0, 60.0, 100.0, 100.0, 100.0])  # the grid's and the rows' own
     monkeypatch.setattr(ablation.time, "monotonic", lambda: next(clock))
     run([Row("4", changes={"epochs": 4}), Row("5", changes={"epochs": 5})], recipe, seeds=[0])
@@ -152,11 +154,11 @@ def test_says_how_far_it_is(recipe, trainings, monkeypatch, capsys):
 
 def test_a_failed_training_is_tried_again(recipe, trainings, monkeypatch):
     broken = ROWS[2:3]
-    (line,) = run(broken, recipe, seeds=[0])
-    assert "error" in line
+    (record,) = run(broken, recipe, seeds=[0])
+    assert "error" in record
     monkeypatch.setattr(ablation, "_train", lambda *_: {"test": {"accuracy": 0.5}})
-    (line,) = run(broken, recipe, seeds=[0])
-    assert "error" not in line
+    (record,) = run(broken, recipe, seeds=[0])
+    assert "error" not in record
 
 
 def test_a_recipe_that_has_changed(recipe, trainings):
@@ -179,50 +181,56 @@ def test_a_recipe_that_has_changed(recipe, trainings):
 
 def test_mean_and_standard_deviation():
     rows = [Row("a"), Row("b", changes={"epochs": 2}), Row("c", "_genscl"), Row("d", "_none")]
-    lines = {}
+    records = {}
 
     def add(row, seed, **outcome):
-        line = {**records.identity("r", row, rows, {"x": 1}, seed), "seconds": 60.0, **outcome}
-        lines[records.key(line)] = line
+        record = {
+            **training_records.identity("r", row, rows, {"x": 1}, seed),
+            "seconds": 60.0,
+            **outcome,
+        }
+        records[training_records.key(record)] = record
 
     for seed, accuracy in enumerate([0.5, 0.6, 0.7]):
         add(rows[0], seed, test={"accuracy": accuracy})
     add(rows[1], 0, test={"accuracy": 0.25}, seconds=90.0)
     add(rows[2], 0, error="ValueError: no")
-    table = records.table(rows, lines, "r", {"x": 1}).splitlines()[2:]
+    table = accuracy_table(rows, records, "r", {"x": 1}).splitlines()[2:]
     assert table == ["| a | 0.6000 ± 0.1000 | 3 | 1.0 |", "| b | 0.2500 | 1 | 1.5 |"]
-    assert records.of_row(lines, "r", rows[0], rows) == []  # without the change for all
+    assert training_records.select(records, "r", rows[0], rows) == []  # without the change for all
 
 
 def test_changes():
-    changes = ablation.parse_changes(
+    changes = parse_changes(
         ["epochs=3", "loss.summation=inside", "augmentation.scale=(0.5, 1.0)", "linear.epochs=7"]
     )
-    config = ablation.changed(digits_small.get_config(), changes)
+    config = ablation.apply_changes(digits_small.get_config(), changes)
     assert (config.epochs, config.linear.epochs) == (3, 7)
     assert config.loss.summation == "inside"  # an argument that the recipe leaves at its default
     assert config.augmentation.scale == (0.5, 1.0)
     loss = {"name": "triplet", "mining": "hard"}
-    assert ablation.changed(config, {"loss": loss}).loss.to_dict() == loss
+    assert ablation.apply_changes(config, {"loss": loss}).loss.to_dict() == loss
 
 
 @pytest.mark.parametrize(
     "changes", [{"epoch": 3}, {"mixing.knid": 1}, {"linea.epochs": 1}, {"epochs.x": 1}]
 )
 def test_changes_of_fields_that_are_not_there(changes):
-    with pytest.raises(ValueError, match="A change must be of a field .* Received: "):
-        ablation.changed(digits_small.get_config(), changes)
+    with pytest.raises(ValueError, match="A change must be to a field of the recipe. Received: "):
+        ablation.apply_changes(digits_small.get_config(), changes)
 
 
 def test_a_change_without_a_value():
-    with pytest.raises(ValueError, match="`--change` must be NAME=VALUE. Received: 'epochs'"):
-        ablation.parse_changes(["epochs"])
+    with pytest.raises(ValueError, match="`--change` must be FIELD=VALUE. Received: 'epochs'"):
+        parse_changes(["epochs"])
 
 
 def test_a_recipe_without_the_family_that_the_grid_needs(recipe, tmp_path):
-    with pytest.raises(ValueError, match="needs the recipe digits_genscl_mix.py beside"):
+    with pytest.raises(
+        ValueError, match="`--config` must be in the same directory as digits_genscl_mix.py"
+    ):
         run(label_distributions.ROWS, recipe)
-    assert not (tmp_path / "lines.jsonl").exists()
+    assert not (tmp_path / "records.jsonl").exists()
 
 
 def test_every_row_of_the_published_table_has_a_name_of_its_own():

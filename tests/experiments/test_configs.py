@@ -1,5 +1,6 @@
-"""Every recipe makes all that trains, at reduced size, and one of each kind makes a step."""
+"""Every recipe builds its models at reduced size, and one recipe of each kind trains a step."""
 
+import functools
 import importlib
 
 import keras
@@ -11,11 +12,17 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments.configs import NAMES
 from experiments.lib import builders, classifiers, pretraining
-from experiments.lib.reduced_recipes import BATCH, OTHERS, images, recipe, write_teacher
+from experiments.lib.reduced_recipes import (
+    BATCH_SIZE,
+    CLASSIFIER_SUFFIXES,
+    random_images,
+    reduced_recipe,
+    write_teacher,
+)
 from supcon_tf.data import ArrayImages
 
-# The others differ from one of these in numbers, in depth or in the data set; cifar10_resnet50
-# makes three steps.
+# The other recipes differ from one of these in numbers, in depth or in the data set;
+# cifar10_resnet50 has a test of three steps.
 STEP = {
     "digits_small",
     "fashion_mnist_10k_genscl",
@@ -35,14 +42,14 @@ ONE_DEVICE = tf.distribute.get_strategy()
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
-    """Writes a classifier that can teach with images of so many channels."""
+    """Writes a classifier that can teach, for a number of channels."""
     directory = tmp_path_factory.mktemp("teachers")
 
     return lambda channels: write_teacher(directory, channels)
 
 
 def assert_trains(prepared):
-    """All that can be wrong before the first step: shapes, names and the learning rate."""
+    """Checks what can be wrong before the first step: shapes, names and the learning rate."""
     model, batches, steps_per_epoch = prepared
     assert steps_per_epoch == 1
     assert model.built and model.optimizer.built and model.trainable_variables
@@ -55,7 +62,7 @@ def assert_steps(prepared, steps):
     model, batches, _ = prepared
     assert_trains(prepared)
     before = [weight.copy() for weight in model.get_weights()]
-    model.run_eagerly = True  # a single step is faster than the making of its graph
+    model.run_eagerly = True  # A single step is faster than tracing it.
     logs = model.fit(batches(0), steps_per_epoch=steps, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     moved = any((a != b).any() for a, b in zip(model.get_weights(), before, strict=True))
@@ -72,13 +79,13 @@ def test_there_is_one_for_each_published_row():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(OTHERS)])
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(CLASSIFIER_SUFFIXES)])
 def test_first_stage(name, teacher):
-    config = recipe(name)
+    config = reduced_recipe(name)
     with_teacher = bool(config.teacher.path)
     if with_teacher:
         config.teacher.path = teacher(len(config.encoder.mean))
-    prepared = pretraining.prepare(config, images(config), ONE_DEVICE)
+    prepared = pretraining.prepare(config, random_images(config), ONE_DEVICE)
     model = assert_steps(prepared, 1) if name in STEP else assert_trains(prepared)
     assert (model.distillation is not None) == with_teacher
     published = {"resnet50": 50, "resnet101": 101, "resnet200": 200, "small": 10, "10k": 10}
@@ -88,14 +95,11 @@ def test_first_stage(name, teacher):
 
 @pytest.mark.parametrize("name", ["digits_small", "cifar10_resnet50", "imagenet_resnet50"])
 def test_second_stage(name):
-    config = recipe(name)
-    encoder = pretraining.build(config, images(config)).encoder
+    config = reduced_recipe(name)
+    encoder = pretraining.build_model(config, random_images(config)).encoder
     before = encoder.get_weights()
-
-    def build(num_classes, channels):
-        return classifiers.linear(encoder, num_classes, config)
-
-    prepared = classifiers.prepare(build, config, config.linear, images(config), ONE_DEVICE)
+    build = functools.partial(classifiers.build_linear_classifier, config, encoder)
+    prepared = classifiers.prepare(build, config, config.linear, random_images(config), ONE_DEVICE)
     model = assert_steps(prepared, 2)
     assert model.batch_statistics == (name == "imagenet_resnet50")
     for weight, old in zip(encoder.get_weights(), before, strict=True):
@@ -103,15 +107,16 @@ def test_second_stage(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(OTHERS)])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(CLASSIFIER_SUFFIXES)])
 def test_cross_entropy(name):
-    config = recipe(name)
-    make = classifiers.teacher if name.endswith("teacher") else classifiers.cross_entropy
-
-    def build(num_classes, channels):
-        return make(num_classes, channels, config)
-
-    prepared = classifiers.prepare(build, config, config, images(config), ONE_DEVICE)
+    config = reduced_recipe(name)
+    build = (
+        classifiers.build_teacher
+        if name.endswith("teacher")
+        else classifiers.build_cross_entropy_model
+    )
+    build = functools.partial(build, config)
+    prepared = classifiers.prepare(build, config, config, random_images(config), ONE_DEVICE)
     if name in STEP:
         assert_steps(prepared, 1)
     else:
@@ -120,8 +125,8 @@ def test_cross_entropy(name):
 
 @pytest.mark.slow
 def test_three_real_steps_of_resnet50_on_cifar():
-    config = recipe("cifar10_resnet50", width=1)
-    source = images(config, 3 * BATCH)
+    config = reduced_recipe("cifar10_resnet50", width=1)
+    source = random_images(config, 3 * BATCH_SIZE)
     config.epochs = 1
     model, batches, steps_per_epoch = pretraining.prepare(config, source, ONE_DEVICE)
     assert steps_per_epoch == 3
@@ -132,8 +137,8 @@ def test_three_real_steps_of_resnet50_on_cifar():
     assert int(model.optimizer.iterations) == 3
 
 
-# What the sources say, by hand: the peak of the learning rate at the recipe's own batch size, and
-# the learning rate at the end.
+# From the sources, computed by hand: the peak of the learning rate at the batch size of the recipe,
+# and the final learning rate.
 @pytest.mark.parametrize(
     ("name", "steps_per_epoch", "peak", "final"),
     [
@@ -150,7 +155,7 @@ def test_three_real_steps_of_resnet50_on_cifar():
 )
 def test_learning_rates_of_the_first_stage(name, steps_per_epoch, peak, final):
     config = importlib.import_module(f"experiments.configs.{name}").get_config()
-    optimizer = builders.optimizer(
+    optimizer = builders.build_optimizer(
         config.optimizer,
         batch_size=config.batch_size,
         epochs=config.epochs,
@@ -181,7 +186,7 @@ def test_learning_rates_of_the_first_stage(name, steps_per_epoch, peak, final):
 )
 def test_learning_rates_of_the_second_stage(name, steps_per_epoch, rates):
     linear = importlib.import_module(f"experiments.configs.{name}").get_config().linear
-    optimizer = builders.optimizer(
+    optimizer = builders.build_optimizer(
         linear.optimizer,
         batch_size=linear.batch_size,
         epochs=linear.epochs,
@@ -197,14 +202,14 @@ def test_learning_rates_of_the_second_stage(name, steps_per_epoch, rates):
     [name for name in NAMES if name.startswith("imagenet_") or name.endswith("_official")],
 )
 def test_recipes_of_the_official_code_have_its_definitions(name):
-    config = recipe(name)
+    config = reduced_recipe(name)
     of_moco = any(part in name for part in ("memory", "moco"))
-    policy = builders.policy(config.augmentation, 32).transforms
+    policy = builders.build_policy(config.augmentation, 32).transforms
     assert policy[0].definition == ("torchvision" if of_moco else "tensorflow")
     jitters = [x for x in policy if isinstance(x, supcon_tf.augmentation.ColorJitter)]
     of_pytorch = of_moco or name.startswith("cifar")
     assert {x.definition for x in jitters} <= {"torchvision" if of_pytorch else "tensorflow"}
-    encoder = builders.encoder(config.encoder, 32, 3).layers[-1]
+    encoder = builders.build_encoder(config.encoder, 32, 3).layers[-1]
     gamma = encoder.get_layer("stage1_block1_conv3_norm").gamma
     assert np.all(gamma == (1 if of_moco else 0))
     assert config.encoder.kernel_initializer == ("he_fan_out" if of_moco else "lecun_normal")
@@ -213,8 +218,8 @@ def test_recipes_of_the_official_code_have_its_definitions(name):
 
 
 def test_encoders_standardize_the_pixels():
-    config = recipe("cifar10_resnet50")
-    encoder = pretraining.build(config, images(config)).encoder
+    config = reduced_recipe("cifar10_resnet50")
+    encoder = pretraining.build_model(config, random_images(config)).encoder
     pixels = np.random.default_rng(0).random([2, 32, 32, 3], "float32")
     standardized = (pixels - [0.4914, 0.4822, 0.4465]) / [0.2023, 0.1994, 0.2010]
     np.testing.assert_allclose(encoder(pixels), encoder.layers[-1](standardized), atol=1e-4)
@@ -233,65 +238,65 @@ def test_encoders_standardize_the_pixels():
     ],
 )
 def test_bad_fields(change, message):
-    config = recipe("digits_small", width=0.25)
+    config = reduced_recipe("digits_small", width=0.25)
     config.update_from_flattened_dict(change)
     with pytest.raises(ValueError, match=message):
-        pretraining.prepare(config, images(config), ONE_DEVICE)
+        pretraining.prepare(config, random_images(config), ONE_DEVICE)
 
 
 def test_joint_classifier():
-    config = recipe("digits_small")
+    config = reduced_recipe("digits_small")
     config.joint_classifier = True
-    model = assert_steps(pretraining.prepare(config, images(config), ONE_DEVICE), 1)
+    model = assert_steps(pretraining.prepare(config, random_images(config), ONE_DEVICE), 1)
     assert model.classifier.kernel.shape[1] == 10
-    assert 0 <= pretraining.joint_accuracy(model, config, images(config)) <= 1
+    assert 0 <= pretraining.joint_classifier_accuracy(model, config, random_images(config)) <= 1
 
 
 @pytest.mark.parametrize("mixing", ["", "cutmix"])
 def test_the_generalized_loss_gets_label_distributions(mixing):
-    config = recipe("digits_small")
+    config = reduced_recipe("digits_small")
     config.loss.name, config.mixing.kind = "generalized", mixing
-    _, batches, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
+    _, batches, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
     views, labels = next(iter(batches(0)))
     if mixing:
-        assert labels.shape == (BATCH, 2, 10)
-        np.testing.assert_allclose(tf.reduce_sum(labels, -1), np.ones([BATCH, 2]), rtol=1e-6)
+        assert labels.shape == (BATCH_SIZE, 2, 10)
+        np.testing.assert_allclose(tf.reduce_sum(labels, -1), np.ones([BATCH_SIZE, 2]), rtol=1e-6)
         assert not np.isin(labels, [0, 1]).all()
     else:
         assert np.isin(labels, [0, 1]).all()
-        assert labels.shape == (BATCH, 10)
-        assert sorted(np.argmax(labels, 1)) == sorted(np.arange(BATCH) % 6)
+        assert labels.shape == (BATCH_SIZE, 10)
+        assert sorted(np.argmax(labels, 1)) == sorted(np.arange(BATCH_SIZE) % 6)
 
 
 def test_a_queue_of_label_distributions():
-    config = recipe("digits_small")
+    config = reduced_recipe("digits_small")
     config.loss.name, config.mixing.kind = "generalized", "mixup_cutmix"
-    config.momentum_encoder = ConfigDict({"queue_size": 2 * BATCH, "momentum": 0.9})
-    model, _, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
-    assert model.queue.labels.shape == (2 * BATCH, 10)
+    config.momentum_encoder = ConfigDict({"queue_size": 2 * BATCH_SIZE, "momentum": 0.9})
+    model, _, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
+    assert model.queue.labels.shape == (2 * BATCH_SIZE, 10)
 
 
 def test_classifiers_train_on_mixed_images():
-    config = recipe("digits_small")
+    config = reduced_recipe("digits_small")
     config.linear.mixing.kind = "mixup"
     config.linear.mixing.alpha = 1.0
-
-    def build(num_classes, channels):
-        return classifiers.linear(
-            pretraining.build(config, images(config)).encoder, num_classes, config
-        )
-
-    _, batches, _ = classifiers.prepare(build, config, config.linear, images(config), ONE_DEVICE)
+    encoder = pretraining.build_model(config, random_images(config)).encoder
+    build = functools.partial(classifiers.build_linear_classifier, config, encoder)
+    _, batches, _ = classifiers.prepare(
+        build, config, config.linear, random_images(config), ONE_DEVICE
+    )
     mixed, labels = next(iter(batches(0)))
-    assert (mixed.shape, labels.shape) == ((BATCH, 32, 32, 1), (BATCH, 10))
+    assert (mixed.shape, labels.shape) == ((BATCH_SIZE, 32, 32, 1), (BATCH_SIZE, 10))
     assert not np.isin(labels, [0, 1]).all()
 
 
 def test_a_part_of_the_labels():
-    config = recipe("imagenet_resnet50_unimoco")
+    config = reduced_recipe("imagenet_resnet50_unimoco")
     config.labeled_fraction = 0.5
     config.encoder.stem = "cifar"
-    source = ArrayImages(images(config, 40).images, np.arange(40) % 2, [str(k) for k in range(10)])
+    source = ArrayImages(
+        random_images(config, 40).images, np.arange(40) % 2, [str(k) for k in range(10)]
+    )
     config.batch_size = 40
     config.momentum_encoder.queue_size = 80
     _, batches, _ = pretraining.prepare(config, source, ONE_DEVICE)
@@ -300,22 +305,22 @@ def test_a_part_of_the_labels():
 
 
 def test_a_teacher_that_is_not_there():
-    config = recipe("fashion_mnist_10k_genscl")
+    config = reduced_recipe("fashion_mnist_10k_genscl")
     with pytest.raises(FileNotFoundError, match="`teacher.path`.*train_teacher.*Received: 'runs/"):
-        pretraining.prepare(config, images(config), ONE_DEVICE)
+        pretraining.prepare(config, random_images(config), ONE_DEVICE)
 
 
 def test_simclr_has_no_labels():
-    config = recipe("cifar10_resnet50_simclr")
-    _, batches, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
+    config = reduced_recipe("cifar10_resnet50_simclr")
+    _, batches, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
     _, labels = next(iter(batches(0)))
-    np.testing.assert_array_equal(labels, np.full(BATCH, -1))
-    assert batches(0).element_spec[1].shape == (BATCH,)
+    np.testing.assert_array_equal(labels, np.full(BATCH_SIZE, -1))
+    assert batches(0).element_spec[1].shape == (BATCH_SIZE,)
 
 
 def test_bfloat16_of_the_imagenet_recipes():
-    config = recipe("imagenet_resnet50")
-    model, _, _ = pretraining.prepare(config, images(config), ONE_DEVICE)
+    config = reduced_recipe("imagenet_resnet50")
+    model, _, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
     assert model.encoder.layers[-1].get_layer("stem_conv").compute_dtype == "bfloat16"
     assert model.encoder(np.zeros([1, 32, 32, 3])).dtype == "float32"  # normalized
     assert isinstance(model.optimizer, supcon_tf.LARS)

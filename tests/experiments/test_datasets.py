@@ -17,9 +17,9 @@ FASHION_MNIST = pathlib.Path("/usr/share/datasets/fashion-mnist")
 
 
 def test_hold_out_separates_training_and_test_images():
-    train, test = datasets.load_both("digits", "", None, 300)
+    train, test = datasets.load_train_and_test("digits", "", None, 300)
     assert (len(train), len(test)) == (1137, 300)
-    whole, _ = datasets.load_both("digits", "")
+    whole, _ = datasets.load_train_and_test("digits", "")
     parts = sorted(image.tobytes() for part in (train, test) for image in part.images)
     assert parts == sorted(image.tobytes() for image in whole.images)
 
@@ -37,18 +37,18 @@ def write_images(directory, classes=3, images=4):
 def test_a_directory_of_classes(tmp_path, test_name):
     write_images(tmp_path / "train")
     write_images(tmp_path / test_name, images=2)
-    train, test = datasets.load_both("mine", str(tmp_path))
+    train, test = datasets.load_train_and_test("mine", str(tmp_path))
     assert (len(train), len(test)) == (12, 6)
     shutil.rmtree(tmp_path / test_name / "class1")  # or class2 would be tested as class1
     with pytest.raises(ValueError, match=r"'mine' must have the same classes.*\['class1'\]"):
-        datasets.load_both("mine", str(tmp_path))
+        datasets.load_train_and_test("mine", str(tmp_path))
 
 
 def test_a_part_of_a_directory_has_all_classes(tmp_path):
     write_images(tmp_path / "train")
     write_images(tmp_path / "test")
     # Sorted by class: a part of it has all classes.
-    part, _ = datasets.load_both("mine", str(tmp_path), train_images=6)
+    part, _ = datasets.load_train_and_test("mine", str(tmp_path), train_images=6)
     np.testing.assert_array_equal(np.bincount(part.labels), [2, 2, 2])
 
 
@@ -62,7 +62,7 @@ def test_idx_files_are_found_by_their_names(tmp_path):
         labels = (np.arange(number) % 10).astype(np.uint8)
         header = struct.pack(">HBBI", 0, 8, 1, number)
         (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
-    train, test = datasets.load_both("fashion_mnist", str(tmp_path), train_images=5)
+    train, test = datasets.load_train_and_test("fashion_mnist", str(tmp_path), train_images=5)
     assert (len(train), len(test)) == (5, 10)
     assert test.class_names[9] == "Ankle boot"
     assert datasets.load("mnist", str(tmp_path), "test").class_names[9] == "9"
@@ -71,23 +71,27 @@ def test_idx_files_are_found_by_their_names(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("cifar10", ""), ValueError, "`data_dir` must say where 'cifar10' is"),
-        (("cifar10", "/nowhere"), FileNotFoundError, "`data_dir` must exist.*/nowhere"),
+        (("cifar10", ""), ValueError, "`data_dir` must be the directory of 'cifar10'"),
+        (
+            ("cifar10", "/nowhere"),
+            FileNotFoundError,
+            "`data_dir` must be an existing directory.*/nowhere",
+        ),
         (("digits", "", None, 5000), ValueError, "`hold_out`.*5000 of 1437"),
     ],
 )
 def test_bad_input(arguments, error, message):
     with pytest.raises(error, match=message):
-        datasets.load_both(*arguments)
+        datasets.load_train_and_test(*arguments)
 
 
 def test_a_directory_without_a_test_part_or_without_classes(tmp_path):
     write_images(tmp_path / "train")
-    with pytest.raises(FileNotFoundError, match="`data_dir` must hold one of.*'test'"):
-        datasets.load_both("mine", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="`data_dir` must contain one of.*'test'"):
+        datasets.load_train_and_test("mine", str(tmp_path))
     (tmp_path / "test").mkdir()
     with pytest.raises(ValueError, match="one subdirectory of images per class"):
-        datasets.load_both("mine", str(tmp_path))
+        datasets.load_train_and_test("mine", str(tmp_path))
 
 
 class FashionMnist(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -116,8 +120,8 @@ def test_a_real_build_of_tfds_holds_the_same_images(tmp_path):
     FashionMnist(data_dir=tmp_path).download_and_prepare(
         download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
-    actual = datasets.load_both("fashion_mnist", str(tmp_path))
-    expected = datasets.load_both("fashion_mnist", str(FASHION_MNIST))
+    actual = datasets.load_train_and_test("fashion_mnist", str(tmp_path))
+    expected = datasets.load_train_and_test("fashion_mnist", str(FASHION_MNIST))
     for prepared, original in zip(actual, expected, strict=True):
         original = original.take(np.arange(500))
         pairs = [
@@ -137,7 +141,7 @@ def test_mocked_data_sets_of_tfds(tmp_path, monkeypatch, name, classes, shape):
     """With tfds's own mocking, images are random; names, splits and shapes are the real ones."""
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: True)
     with tfds.testing.mock_data(num_examples=6):
-        train, test = datasets.load_both(name, str(tmp_path))
+        train, test = datasets.load_train_and_test(name, str(tmp_path))
     for source in (train, test):
         assert len(source) == 6
         assert len(source.class_names) == classes

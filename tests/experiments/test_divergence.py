@@ -9,8 +9,9 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.lib import training, transfer_datasets, transfer_protocols
-from experiments.lib.divergence import Diverged
+from experiments.lib import transfer_datasets, transfer_protocols
+from experiments.lib.divergence import TrainingDiverged
+from experiments.lib.training import train as train_run
 
 STEPS, EPOCHS = 6, 2
 CONFIG = ConfigDict({"checkpoint_steps": 3, "checkpoints_kept": 2})
@@ -46,10 +47,10 @@ def train(directory, rate, execution=1):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(rate), loss="mse", steps_per_execution=execution)
-    return training.train(
+    return train_run(
         model,
         batches,
-        images=48,
+        num_images=48,
         epochs=EPOCHS,
         steps_per_epoch=STEPS,
         directory=directory,
@@ -68,11 +69,11 @@ def test_the_last_good_checkpoint_remains_before_and_after_a_resume(tmp_path, ex
     """The seventh step, after a good checkpoint, makes weights that the eighth cannot use."""
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([5.5], [0.1, 1e38])
     text = rf"the loss is (nan|inf) after step {step}, at a learning rate of 1e\+38; try a smaller"
-    with pytest.raises(Diverged, match=text):
+    with pytest.raises(TrainingDiverged, match=text):
         train(tmp_path, rate, execution)
     good = contents(tmp_path)
     assert {name.split(".")[0] for name in good} == {"checkpoint-3", "checkpoint-6"}
-    with pytest.raises(Diverged, match=text):
+    with pytest.raises(TrainingDiverged, match=text):
         train(tmp_path, rate, execution)
     assert contents(tmp_path) == good
 
@@ -80,7 +81,9 @@ def test_the_last_good_checkpoint_remains_before_and_after_a_resume(tmp_path, ex
 def test_weights_that_are_not_finite_are_not_saved_when_a_checkpoint_is_due(tmp_path):
     """Here the loss cannot tell: the first step that makes such weights is the last."""
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
-    with pytest.raises(Diverged, match=r"is not finite after step 12, which is not saved. .*-9"):
+    with pytest.raises(
+        TrainingDiverged, match=r"is not finite after step 12, which is not saved. .*-9"
+    ):
         train(tmp_path, rate)
     assert {name.split(".")[0] for name in contents(tmp_path)} == {"checkpoint-6", "checkpoint-9"}
 
@@ -90,9 +93,9 @@ def test_weights_that_are_not_finite_become_no_result_of_a_complete_training(tmp
     with monkeypatch.context() as patch:
         patch.setattr(supcon_tf.callbacks.Checkpoints, "_require_finite_weights", lambda _: None)
         rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
-        with pytest.raises(Diverged, match="is not finite at the end"):
+        with pytest.raises(TrainingDiverged, match="is not finite at the end"):
             train(tmp_path, rate)
-    with pytest.raises(Diverged, match="is not finite at the end"):
+    with pytest.raises(TrainingDiverged, match="is not finite at the end"):
         train(tmp_path, rate)
 
 
@@ -123,14 +126,13 @@ def test_the_quickstart_writes_no_result(run_script, tmp_path):
     with pytest.raises(SystemExit, match=r"the loss is .* after step \d+, at a learning rate of"):
         run_script(
             "quickstart",
-            "--train_images=64",
-            "--batch_size=32",
-            "--epochs=3",
-            "--method=cross_entropy",
-            "--cross_entropy_learning_rate=1e38",
+            "--change=train_images=64",
+            "--change=batch_size=32",
+            "--change=epochs=3",
+            "--change=optimizer.learning_rate=1e38",
             f"--output_dir={tmp_path}",
         )
-    assert not list(tmp_path.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"records.jsonl", "records"}
 
 
 def test_fine_tuning_does_not_choose_settings_that_diverge(tmp_path):
@@ -142,12 +144,12 @@ def test_fine_tuning_does_not_choose_settings_that_diverge(tmp_path):
     images = supcon_tf.data.ArrayImages(
         digits.images, np.arange(40), [str(position) for position in range(40)]
     )
-    part = transfer_datasets.Part(images, np.eye(10, dtype=np.float32)[digits.labels])
+    part = transfer_datasets.Split(images, np.eye(10, dtype=np.float32)[digits.labels])
 
     def choose(rates):
         return transfer_protocols.fine_tuned_scores(
             tmp_path / "encoder.keras",
-            transfer_datasets.SETS["birdsnap"],
+            transfer_datasets.DATASETS["birdsnap"],
             part,
             part,
             steps=6,
@@ -161,5 +163,5 @@ def test_fine_tuning_does_not_choose_settings_that_diverge(tmp_path):
     scores, chosen = choose([1e38, 0.01])
     assert np.isfinite(scores).all()
     assert chosen["learning_rate"] == 0.01
-    with pytest.raises(Diverged, match="the loss is"):
+    with pytest.raises(TrainingDiverged, match="the loss is"):
         choose([1e38])

@@ -79,12 +79,16 @@ def test_pictures_of_an_encoder_and_a_classifier(run_script, tmp_path, models, m
 @pytest.mark.parametrize(
     ("encoders", "error", "message"),
     [
-        (["{}/encoder.keras"], ValueError, "`encoder` must be NAME=FILE.*encoder.keras"),
-        (["={}/encoder.keras"], ValueError, "`encoder` must be NAME=FILE"),
-        (["name="], ValueError, "`encoder` must be NAME=FILE"),
-        (["a={}/encoder.keras"] * 2, ValueError, "every NAME another one"),
-        (["a=nothing.keras"], FileNotFoundError, "`encoder` must exist.*'nothing.keras'"),
-        (["a={}/color.keras"], ValueError, "of as many channels as there are.*8, 8, 3"),
+        (["{}/encoder.keras"], ValueError, "`--encoder` must be NAME=FILE.*encoder.keras"),
+        (["={}/encoder.keras"], ValueError, "`--encoder` must be NAME=FILE"),
+        (["name="], ValueError, "`--encoder` must be NAME=FILE"),
+        (["a={}/encoder.keras"] * 2, ValueError, "a different NAME"),
+        (
+            ["a=nothing.keras"],
+            FileNotFoundError,
+            "`--encoder` must be an existing file.*'nothing.keras'",
+        ),
+        (["a={}/color.keras"], ValueError, "with the channels of the images.*8, 8, 3"),
     ],
 )
 def test_bad_encoders(run_script, tmp_path, models, encoders, error, message):

@@ -63,7 +63,7 @@ def test_a_directory(run_script, tmp_path, encoder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--output=x.npy", "--dataset=digits"], ValueError, "`output` must end in .npz"),
+        (["--output=x.npy", "--dataset=digits"], ValueError, "`--output` must end in .npz"),
         (["--output=x.npz"], flags.IllegalFlagValueError, "either --images or --dataset"),
         (
             ["--output=x.npz", "--dataset=digits", "--images=."],
@@ -79,11 +79,15 @@ def test_bad_flags(run_script, tmp_path, encoder, arguments, error, message):
 
 def test_missing_encoder_and_images(run_script, tmp_path, encoder):
     output = f"--output={tmp_path / 'x.npz'}"
-    with pytest.raises(FileNotFoundError, match="`encoder` must exist.*nothing.keras"):
+    with pytest.raises(
+        FileNotFoundError, match="`--encoder` must be an existing file.*nothing.keras"
+    ):
         run_script("embed", "--encoder=nothing.keras", "--dataset=digits", output)
     (tmp_path / "empty").mkdir()
     path = f"--encoder={tmp_path / 'encoder.keras'}"
-    with pytest.raises(FileNotFoundError, match="`images` must be a directory of images"):
+    with pytest.raises(
+        FileNotFoundError, match="`--images` must be a directory that contains images"
+    ):
         run_script("embed", path, f"--images={tmp_path / 'empty'}", output)
     (tmp_path / "empty" / "a.gif").write_bytes(b"GIF89a")
     with pytest.raises(ValueError, match=r"empty/a\.gif cannot be read as an image"):
@@ -91,7 +95,7 @@ def test_missing_encoder_and_images(run_script, tmp_path, encoder):
     keras.Sequential([keras.Input((None, None, 1)), keras.layers.GlobalMaxPooling2D()]).save(
         tmp_path / "any_size.keras"
     )
-    with pytest.raises(ValueError, match="`encoder` must take square images of one size"):
+    with pytest.raises(ValueError, match="`encoder` must take square images of a fixed size"):
         path = f"--encoder={tmp_path / 'any_size.keras'}"
         run_script("embed", path, "--dataset=digits", output)
     assert not (tmp_path / "x.npz").exists()

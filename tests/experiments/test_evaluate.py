@@ -90,8 +90,12 @@ def test_encoder_alone_on_held_out_images(run_script, tmp_path, classifier):
     ("arguments", "error", "message"),
     [
         (["--dataset=digits"], flags.IllegalFlagValueError, "--encoder, --classifier or both"),
-        (["--dataset=digits", "--encoder=no.keras"], FileNotFoundError, "`encoder` must exist"),
-        (["--dataset=digits", "--classifier=no.keras"], FileNotFoundError, "`classifier` must"),
+        (
+            ["--dataset=digits", "--encoder=no.keras"],
+            FileNotFoundError,
+            "`--encoder` must be an existing",
+        ),
+        (["--dataset=digits", "--classifier=no.keras"], FileNotFoundError, "`--classifier` must"),
         (["--encoder=no.keras"], flags.IllegalFlagValueError, "dataset"),
     ],
 )
@@ -101,7 +105,7 @@ def test_bad_flags(run_script, arguments, error, message):
 
 
 def test_bad_output(run_script, tmp_path, classifier):
-    with pytest.raises(ValueError, match="`output` must end in .json. Received: 'x.txt'"):
+    with pytest.raises(ValueError, match="`--output` must end in .json. Received: 'x.txt'"):
         run_script(
             "evaluate",
             f"--encoder={tmp_path / 'encoder.keras'}",

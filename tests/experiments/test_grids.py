@@ -1,4 +1,4 @@
-"""Every row of every grid makes what it trains with, from a recipe of its family."""
+"""Every row of every grid builds its losses, policies and optimizers from a recipe."""
 
 import importlib
 import pathlib
@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from experiments import configs, grids
-from experiments.lib import ablation, builders, records
+from experiments.lib import ablation, builders, training_records
 
 NAMES = sorted(path.stem for path in pathlib.Path(grids.__file__).parent.glob("[a-z]*.py"))
 RECIPE = pathlib.Path(configs.__file__).with_name("fashion_mnist_10k.py")
@@ -19,14 +19,14 @@ def test_rows_fit_the_recipe(name):
     assert len(set(names)) == len(names)
     trainings = []
     for row in rows:
-        training = records.identity(RECIPE.stem, row, rows, {}, 0)
-        trainings.append(records.key(training))
-        config = ablation.changed(ablation.load_recipe(RECIPE, row.recipe), row.changes)
-        builders.loss(config.loss)
-        builders.mixing(config.mixing)
+        training = training_records.identity(RECIPE.stem, row, rows, {}, 0)
+        trainings.append(training_records.key(training))
+        config = ablation.apply_changes(ablation.load_recipe(RECIPE, row.recipe), row.changes)
+        builders.build_loss(config.loss)
+        builders.build_mixing(config.mixing)
         for stage in (config, config.linear):
-            builders.policy(stage.augmentation, config.image_size)
-            builders.optimizer(
+            builders.build_policy(stage.augmentation, config.image_size)
+            builders.build_optimizer(
                 stage.optimizer,
                 batch_size=stage.batch_size,
                 epochs=stage.epochs,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.lib import training
+from experiments.lib import remaining_time, training
 
 STEPS, EPOCHS = 4, 3
 CONFIG = ConfigDict({"checkpoint_steps": 1000, "checkpoints_kept": 2})  # none is ever due
@@ -49,7 +49,7 @@ def train(directory, presses=()):
 
 
 @pytest.mark.parametrize("step", [1, STEPS, STEPS + 2])
-def test_a_training_goes_on_where_it_was_interrupted(step, tmp_path):
+def test_an_interrupted_training_resumes(step, tmp_path):
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit, match=rf"stopped at step {step}; .*{tmp_path}/stopped/checkp"):
         train(tmp_path / "stopped", presses=[step])
@@ -68,12 +68,12 @@ def test_a_second_press_does_not_wait_for_a_checkpoint(tmp_path):
     assert not list(tmp_path.glob("checkpoints/*.index"))
 
 
-def test_the_time_left_is_that_of_the_steps_left(tmp_path, capsys, monkeypatch):
+def test_remaining_time(tmp_path, capsys, monkeypatch):
     clock = iter([100.0, 110.0, 120.0, 130.0])
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
-    time_left = training.TimeLeft(steps=60, first_step=20)
+    monkeypatch.setattr(remaining_time.time, "monotonic", lambda: next(clock))
+    callback = remaining_time.RemainingTime(steps=60, first_step=20)
     for steps in (10, 20, 10):
-        time_left.set_params({"steps": steps})
-        time_left.on_epoch_end(0)
-    # 10 s for 10 steps, 20 s for 30, of 40.
+        callback.set_params({"steps": steps})
+        callback.on_epoch_end(0)
+    # 10 s for 10 of 40 steps, then 20 s for 30 steps.
     assert capsys.readouterr().out.splitlines() == ["about 0:00:30 left", "about 0:00:07 left"]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.lib import training
+from experiments.lib.run_directory import prepare_run_dir
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "experiments" / "configs"
 TINY = (
@@ -55,7 +55,7 @@ def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
     # The same command once more has nothing left to train.
     capsys.readouterr()
     run_script("pretrain", *TINY, f"--output_dir={tmp_path}", "--config.checkpoints_kept=3")
-    assert "going on at step 40" in capsys.readouterr().out
+    assert "resuming at step 40" in capsys.readouterr().out
     again = keras.saving.load_model(tmp_path / "encoder.keras")
     for weight, old in zip(again.get_weights(), encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, old)
@@ -124,13 +124,13 @@ def test_another_recipe_in_the_same_directory_is_refused(run_script, tmp_path):
         ValueError, match="holds a run with other settings .*batch_size.*choose"
     ) as e:
         run_script("pretrain", *TINY, f"--output_dir={tmp_path}")
-    assert "data_dir" not in str(e.value)  # which may change
+    assert "data_dir" not in str(e.value)  # It can change.
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "checkpoints"}
 
 
 def test_a_run_without_a_checkpoint_leaves_its_directory_to_another_recipe(tmp_path):
-    training.claim(tmp_path / "run", ConfigDict({"micro_batch_size": 7}), chief=True)
-    training.claim(tmp_path / "run", ConfigDict({"micro_batch_size": 8}), chief=True)
+    prepare_run_dir(tmp_path / "run", ConfigDict({"micro_batch_size": 7}), chief=True)
+    prepare_run_dir(tmp_path / "run", ConfigDict({"micro_batch_size": 8}), chief=True)
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == {"micro_batch_size": 8}
 
 
@@ -141,11 +141,11 @@ def test_a_run_without_a_checkpoint_leaves_its_directory_to_another_recipe(tmp_p
         (["--config.loss.temprature=3"], AttributeError, "temprature"),
         (["--config.batch_size=2000"], ValueError, "`batch_size`.*2000, 320 images"),
         (["--config.image_size=4"], ValueError, "at least 8 pixels"),
-        (["--config.dataset=cifar10"], ValueError, "`data_dir` must say where 'cifar10' is"),
+        (["--config.dataset=cifar10"], ValueError, "`data_dir` must be the directory of 'cifar10'"),
         (
             ["--config.dataset=cifar10", "--config.data_dir=/nowhere"],
             FileNotFoundError,
-            "`data_dir` must exist.*/nowhere",
+            "`data_dir` must be an existing directory.*/nowhere",
         ),
         (["--config.images_per_class=5"], ValueError, "`images_per_class` must divide"),
         (["--config.mixing.kind=cutmixup"], ValueError, "`kind` must be one of.*'cutmixup'"),
@@ -183,6 +183,8 @@ def test_a_queue_that_the_batch_does_not_divide(run_script, tmp_path):
 
 
 def test_the_second_stage_needs_the_first(run_script, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no encoder at .*experiments.pretrain.*--encoder"):
+    with pytest.raises(
+        FileNotFoundError, match="`--encoder` must be an existing file.*experiments.pretrain"
+    ):
         run_script("linear_eval", *TINY, f"--output_dir={tmp_path}")
     assert not list(tmp_path.iterdir())

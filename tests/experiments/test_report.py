@@ -1,4 +1,4 @@
-"""The page of results from lines made up here."""
+"""The page of results from synthetic records."""
 
 import importlib
 
@@ -6,23 +6,23 @@ import pytest
 
 from experiments import pictures
 from experiments.grids import epochs, losses, positives
-from experiments.lib import files, records
+from experiments.lib import files, training_records
 
 
-def lines_of(grid, outcomes):
-    """Lines of a grid of the recipe `small`: accuracies by the name of a row, one for each seed."""
+def records_of(grid, outcomes):
+    """Creates records of the recipe `small` from accuracies by the name of a row, one per seed."""
     made = {}
     for row in grid.ROWS:
         for seed, accuracy in enumerate(outcomes.get(row.name, [])):
-            line = records.identity("small", row, grid.ROWS, {}, seed)
-            line |= {"row": row.name, "test": {"accuracy": accuracy}, "seconds": 120.0}
-            line["finished"] = f"2026-11-2{5 + seed} 12:00:00"
-            made[records.key(line)] = line
+            record = training_records.identity("small", row, grid.ROWS, {}, seed)
+            record |= {"row": row.name, "test": {"accuracy": accuracy}, "seconds": 120.0}
+            record["finished"] = f"2026-11-2{5 + seed} 12:00:00"
+            made[training_records.key(record)] = record
     return made
 
 
-LINES = {
-    **lines_of(
+RECORDS = {
+    **records_of(
         losses,
         {
             "SupCon, sum outside": [0.7, 0.8, 0.9],
@@ -30,7 +30,7 @@ LINES = {
             "cross-entropy": [0.85],
         },
     ),
-    **lines_of(positives, {"1": [0.5], "no cap": [0.7, 0.8, 0.9]}),
+    **records_of(positives, {"1": [0.5], "no cap": [0.7, 0.8, 0.9]}),
 }
 
 
@@ -40,7 +40,7 @@ def report(load_script):
 
 
 def test_a_section_compares_with_the_paper(report):
-    text = report.section("losses", losses, LINES, "small")
+    text = report.grid_section("losses", losses, RECORDS, "small")
     assert text.startswith("\n## Losses: SupCon in all its forms")
     assert "| CIFAR-10  | 93.6   | 95.0          | 92.4       | 96.0   |" in text
     assert "--grid=losses \\\n    --config=experiments/configs/cifar10_resnet50.py" in text
@@ -54,46 +54,44 @@ def test_a_section_compares_with_the_paper(report):
 @pytest.mark.parametrize(
     ("worse", "expected"),
     [
-        (0.79, "+0.0100 | **agrees** |"),
-        (0.797, "+0.0030 | agrees, within the noise |"),
-        (0.803, "-0.0030 | does not agree, within the noise |"),
-        (0.81, "-0.0100 | **does not agree** |"),
+        (0.79, ["+0.0100", "**agrees**"]),
+        (0.797, ["+0.0030", "agrees, within the noise"]),
+        (0.803, ["-0.0030", "does not agree, within the noise"]),
+        (0.81, ["-0.0100", "**does not agree**"]),
     ],
 )
 def test_verdicts(report, worse, expected):
-    lines = lines_of(losses, {"SupCon, sum outside": [0.8], "SupCon, sum inside": [worse]})
-    row = report.verdict(losses.CLAIMS[0], losses, lines, "small")
-    assert row.rstrip().endswith(expected)
+    records = records_of(losses, {"SupCon, sum outside": [0.8], "SupCon, sum inside": [worse]})
+    row = report.claim_row(losses.CLAIMS[0], losses, records, "small")
+    assert row == [losses.CLAIMS[0].text, *expected]
 
 
 def test_a_grid_that_was_not_trained(report):
-    text = report.section("epochs", epochs, LINES, "small")
+    text = report.grid_section("epochs", epochs, RECORDS, "small")
     assert text.endswith("Not trained here.\n")
 
 
 def test_points_of_a_figure(report):
-    # Trainings that grids have in common count in both.
-    assert report.curves(positives, LINES, "small") == {
+    # A training that two grids have in common is part of both.
+    assert report.figure_points(positives, RECORDS, "small") == {
         "SupCon": [(1, 0.5, None), (51, pytest.approx(0.8), pytest.approx(0.1))]
     }
 
 
 def test_corruptions(report):
-    def figures(accuracy, ece):
+    def results(accuracy, ece):
         mean = {"accuracy": [accuracy] * 5, "ece": [ece] * 5}
         return {"clean": {"accuracy": 0.9, "ece": 0.02}, "mean": mean, "mce": 0.875}
 
     robustness = {
         "corruptions": ["fog", "contrast"],
         "reference": "cross-entropy",
-        "classifiers": {"SupCon": figures(0.75, 0.0625), "cross-entropy": figures(0.5, 0.125)},
+        "classifiers": {"SupCon": results(0.75, 0.0625), "cross-entropy": results(0.5, 0.125)},
     }
     text = report.robustness_section(robustness)
     assert "| top-1, SupCon, ResNet-50 | 78.81 |" in text
-    assert (
-        "over 2 corruptions of test images, with errors relative to those of cross-entropy" in text
-    )
-    assert f"| SupCon | accuracy | 0.9000 |{5 * ' 0.7500 |'} 87.5 |  |" in text
+    assert "with 2 corruptions of test images and errors relative to cross-entropy" in text
+    assert f"| SupCon | accuracy | 0.9000 |{5 * ' 0.7500 |'} 87.5 | |" in text
     assert f"| accuracy | {', '.join(5 * ['+0.2500'])} |" in text
     assert f"| calibration error | {', '.join(5 * ['-0.0625'])} |" in text
     assert report.robustness_section(None).endswith("Not measured here.\n")
@@ -106,15 +104,15 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     )
     (tmp_path / "results").mkdir()
     path = tmp_path / "results" / "small.jsonl"
-    files.write_json_lines(path, LINES.values())
+    files.write_json_lines(path, RECORDS.values())
     output = tmp_path / "results.md"
-    run_script("report", f"--lines={path}", f"--output={output}")
+    run_script("report", f"--records={path}", f"--output={output}")
     text = output.read_text()
     names = importlib.import_module("experiments.report").GRIDS
     assert text.count("\n## ") == len(names) + 4
-    # Those of seed 0 were made the day before: 3 of `losses` and 1 more of `positives`.
+    # Seed 0 was trained before the change: 3 rows of `losses` and 1 more of `positives`.
     assert "4 of the 7 trainings of the grids clipped a crop" in text
-    assert "![Accuracy against positives of an anchor at most](results/positives.png)" in text
+    assert "![Test accuracy against positives of an anchor at most](results/positives.png)" in text
     assert drawn == {
         "positives.png": {
             "x_label": "positives of an anchor at most",
@@ -125,12 +123,12 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
 
 
 def test_the_note_on_crops_goes_with_the_last_earlier_training(report):
-    lines = {key: line for key, line in LINES.items() if line["seed"] > 0}
-    assert lines
-    assert report.note_on_crops(lines) == ""
+    records = {key: record for key, record in RECORDS.items() if record["seed"] > 0}
+    assert records
+    assert report.note_on_crops(records) == ""
 
 
-def test_lines_that_are_not_there(run_script, tmp_path):
-    with pytest.raises(FileNotFoundError, match="`--lines` must be a file of lines. Received"):
-        run_script("report", f"--lines={tmp_path}/none.jsonl", f"--output={tmp_path}/page.md")
+def test_a_missing_file(run_script, tmp_path):
+    with pytest.raises(FileNotFoundError, match="`--records` must be an existing file. Received"):
+        run_script("report", f"--records={tmp_path}/none.jsonl", f"--output={tmp_path}/page.md")
     assert not list(tmp_path.iterdir())

@@ -30,7 +30,7 @@ def test_a_killed_training_ends_as_one_that_was_not(
     assert not (output_dir / "encoder.keras").exists()
     assert list(output_dir.glob("checkpoints/*.index"))
     output = resume.finish(resume.start(output_dir, workers))
-    assert "going on at step" in output
+    assert "resuming at step" in output
     assert resume.weights(output_dir) == resume.weights(tmp_path / "undisturbed")
     expected = resume.log(tmp_path / "undisturbed")
     assert len(expected) == 3

@@ -88,7 +88,7 @@ def test_what_is_drawn_for_an_image_does_not_depend_on_the_batch():
         np.concatenate(
             [
                 images
-                for images, _ in corruptions.batches(
+                for images, _ in corruptions.corrupted_batches(
                     source, "gaussian_noise", 1, size=8, batch_size=batch_size
                 )
             ]
@@ -97,12 +97,17 @@ def test_what_is_drawn_for_an_image_does_not_depend_on_the_batch():
     ]
     np.testing.assert_array_equal(*of)
     clean = np.concatenate(
-        [images for images, _ in corruptions.batches(source, None, 0, size=8, batch_size=4)]
+        [
+            images
+            for images, _ in corruptions.corrupted_batches(source, None, 0, size=8, batch_size=4)
+        ]
     )
     np.testing.assert_array_equal(clean, source.images / np.float32(255))
     # The same digit at two places is not corrupted in the same way.
     twice = source.take(np.array([0, 0]))
-    images, _ = next(corruptions.batches(twice, "gaussian_noise", 1, size=8, batch_size=2))
+    images, _ = next(
+        corruptions.corrupted_batches(twice, "gaussian_noise", 1, size=8, batch_size=2)
+    )
     assert (images[0] != images[1]).any()
 
 
@@ -242,12 +247,12 @@ def test_nothing_prepared(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--classifier=x"], ValueError, "`classifier` must be NAME=FILE"),
-        (["--classifier=x=nothing.keras"], FileNotFoundError, "`classifier` must exist"),
+        (["--classifier=x"], ValueError, "`--classifier` must be NAME=FILE"),
+        (["--classifier=x=nothing.keras"], FileNotFoundError, "`--classifier` must be an existing"),
         ([], flags.IllegalFlagValueError, "--classifier"),
-        (["CONSTANT", "CONSTANT"], ValueError, "every NAME another one"),
-        (["CONSTANT", "--reference=y"], ValueError, r"`reference` must be.*\['constant'\].*'y'"),
-        (["CONSTANT", "--corruptions=frost"], ValueError, "`corruptions` must be some of.*frost"),
+        (["CONSTANT", "CONSTANT"], ValueError, "a different NAME"),
+        (["CONSTANT", "--reference=y"], ValueError, r"`--reference` must be.*\['constant'\].*'y'"),
+        (["CONSTANT", "--corruptions=frost"], ValueError, "`--corruptions` must be in .*frost"),
     ],
 )
 def test_bad_flags(run_script, classifiers, arguments, error, message):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.lib import saved_models
+from experiments.lib.saved_models import load_model
 
 
 def test_a_model_with_nan_in_its_weights_is_refused(tmp_path):
@@ -10,10 +10,10 @@ def test_a_model_with_nan_in_its_weights_is_refused(tmp_path):
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, "relu", name="hidden")])
     path = tmp_path / "encoder.keras"
     model.save(path)
-    for loaded, saved in zip(saved_models.load(path).weights, model.weights, strict=True):
+    for loaded, saved in zip(load_model(path).weights, model.weights, strict=True):
         np.testing.assert_array_equal(loaded, saved)
     for value in (np.nan, np.inf):
         model.set_weights([np.full([8, 4], value), np.zeros(4)])
         model.save(path)
         with pytest.raises(ValueError, match="encoder.keras must have finite weights.*hidden/ker"):
-            saved_models.load(path)
+            load_model(path)

@@ -13,7 +13,7 @@ from supcon_tf import evaluation
 tfds = pytest.importorskip("tensorflow_datasets")
 
 from experiments.lib import transfer_datasets, transfer_protocols  # noqa: E402  (skipped without)
-from experiments.lib.divergence import Diverged  # noqa: E402
+from experiments.lib.divergence import TrainingDiverged  # noqa: E402
 
 
 def write_classes(directory, images, brightness=(40, 120, 200)):
@@ -74,7 +74,7 @@ def test_frozen_and_resumed(run_script, data_dir, encoder, monkeypatch, capsys):
     cells = dict(zip(header.split("|"), row.split("|"), strict=True))
     assert cells[" birdsnap "] == " 93.75 "
     assert cells[" aircraft "] == " 91.67 "
-    assert cells[" food "] == "  "
+    assert cells[" food "] == " "
     assert cells[" mean "] == f" {(93.75 + 91.6667) / 2:.2f} of 2 "
 
     with pytest.raises(ValueError, match="holds 'birdsnap' with other settings"):
@@ -132,7 +132,7 @@ def train_part(labels):
     pixels = np.broadcast_to((60 + 100 * labels)[:, None, None, None], [len(labels), 8, 8, 3])
     names = [str(position) for position in range(len(labels))]
     images = supcon_tf.data.ArrayImages(pixels.astype(np.uint8), np.arange(len(labels)), names)
-    return transfer_datasets.Part(images, np.eye(2, dtype=np.float32)[labels])
+    return transfer_datasets.Split(images, np.eye(2, dtype=np.float32)[labels])
 
 
 def test_a_training_that_diverges_is_not_chosen(data_dir, encoder, monkeypatch):
@@ -140,20 +140,20 @@ def test_a_training_that_diverges_is_not_chosen(data_dir, encoder, monkeypatch):
 
     def diverging(model, train, *, learning_rate, **settings):
         if learning_rate == 10:
-            raise Diverged("the loss is nan")
+            raise TrainingDiverged("the loss is nan")
         return fine_tune(model, train, learning_rate=learning_rate, **settings)
 
     monkeypatch.setattr(transfer_protocols, "fine_tune", diverging)
     part = train_part([0, 1] * 5)
     settings = {"steps": 1, "weight_decays": [0.0], "batch_size": 5, "short_side": None, "seed": 0}
     path = data_dir / "encoder.keras"
-    entry = transfer_datasets.SETS["birdsnap"]
+    entry = transfer_datasets.DATASETS["birdsnap"]
     scores, chosen = transfer_protocols.fine_tuned_scores(
         path, entry, part, part, learning_rates=[10, 0.1], **settings
     )
     assert chosen["learning_rate"] == 0.1
     assert scores.shape == (10, 2)
-    with pytest.raises(Diverged):
+    with pytest.raises(TrainingDiverged):
         transfer_protocols.fine_tuned_scores(
             path, entry, part, part, learning_rates=[10], **settings
         )
@@ -217,7 +217,7 @@ def test_several_labels(run_script, tmp_path, encoder, monkeypatch, protocol):
 def test_every_data_set_of_tfds_is_named_as_there(tmp_path, monkeypatch):
     """With tfds's own mocking, images are random; names, splits and features are the real ones."""
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: True)
-    for entry in transfer_datasets.SETS.values():
+    for entry in transfer_datasets.DATASETS.values():
         if entry.tfds_name:
             builder = tfds.builder(entry.tfds_name, data_dir=tmp_path)
             label = "labels" if entry.multi_label else "label"
@@ -240,17 +240,21 @@ def test_metrics():
     for name in transfer_datasets.METRICS:
         with pytest.raises(ValueError, match="`scores` must be finite. Received: .* in 1 of 4"):
             transfer_datasets.METRICS[name](np.where(scores == 3, np.nan, scores), targets, None)
-    metrics = [entry.metric for entry in transfer_datasets.SETS.values()]
+    metrics = [entry.metric for entry in transfer_datasets.DATASETS.values()]
     assert [metrics.count(name) for name in transfer_datasets.METRICS] == [7, 4, 1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--datasets=birdsnap,mnist"], ValueError, r"`datasets` must be some of.*\['mnist'\]"),
+        (["--datasets=birdsnap,mnist"], ValueError, r"`datasets` must be in .*\['mnist'\]"),
         (["--datasets=cars"], FileNotFoundError, "cars/train and cars/test.*tfds build cars196"),
-        (["--datasets=voc2007"], FileNotFoundError, "`data_dir` must hold what `tfds build voc"),
-        (["--encoder=nothing.keras"], FileNotFoundError, "`encoder` must exist"),
+        (
+            ["--datasets=voc2007"],
+            FileNotFoundError,
+            "`data_dir` must contain the output of `tfds build voc",
+        ),
+        (["--encoder=nothing.keras"], FileNotFoundError, "`--encoder` must be an existing"),
         (["--protocol=linear"], flags.IllegalFlagValueError, "frozen"),
     ],
 )

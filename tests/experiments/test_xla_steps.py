@@ -17,4 +17,4 @@ from experiments.lib import xla_kernels
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_recipes(name, changes, tmp_path):
-    assert xla_kernels.missing_of_recipe(name, tmp_path, **changes) is None
+    assert xla_kernels.find_missing_kernel_of_recipe(name, tmp_path, **changes) is None

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from experiments.lib.xla_kernels import missing_kernel
+from experiments.lib.xla_kernels import find_missing_kernel
 from supcon_tf import GeneralizedSupConLoss, MixingLayer, SupConLoss
 from supcon_tf.metrics import HEALTH
 
@@ -86,7 +86,7 @@ def images(views=True):
 def missing(model, loss, metrics, *specs):
     model.compile("adam", loss=loss, metrics=metrics)
     model.optimizer.build(model.trainable_variables)
-    return missing_kernel(model, *specs)
+    return find_missing_kernel(model, *specs)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,0 +1,68 @@
+"""Writes results as tables in Markdown."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from experiments.grids import Row
+from experiments.lib import training_records
+
+ROBUSTNESS_METRICS = ("accuracy", "ece")
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Writes a table; every line ends in a line break."""
+    separator = "|" + "---|" * len(header) + "\n"
+    return _markdown_row(header) + separator + "".join(map(_markdown_row, rows))
+
+
+def accuracy_table(
+    rows: Sequence[Row],
+    records: Mapping[str, training_records.Record],
+    recipe: str,
+    changes: Mapping[str, Any] | None = None,
+) -> str:
+    """Writes the test accuracy and the training time of the rows of a grid that have records.
+
+    Args:
+        rows: the grid.
+        records: records by their keys.
+        recipe: the name of the recipe that the grid changes.
+        changes: changes to all rows that do not make them themselves.
+    """
+    cells = []
+    for row in rows:
+        selected = training_records.select(records, recipe, row, rows, changes)
+        if selected:
+            accuracy = mean_and_deviation([record["test"]["accuracy"] for record in selected])
+            minutes = statistics.mean(record["seconds"] for record in selected) / 60
+            cells.append([row.name, accuracy, str(len(selected)), f"{minutes:.1f}"])
+    return markdown_table(["", "test accuracy", "seeds", "minutes"], cells)
+
+
+def robustness_table(classifiers: Mapping[str, Mapping[str, Any]]) -> str:
+    """Writes accuracy and calibration error by severity, and mCE in percent.
+
+    Args:
+        classifiers: `classifiers` of robustness.json.
+    """
+    rows = []
+    for name, metrics in classifiers.items():
+        for metric in ROBUSTNESS_METRICS:
+            values = [metrics["clean"][metric], *metrics["mean"][metric]]
+            row = [name, metric, *(f"{value:.4f}" for value in values)]
+            for error in ("mce", "relative_mce"):
+                value = metrics.get(error) if metric == "accuracy" else None
+                row.append("" if value is None else f"{100 * value:.1f}")
+            rows.append(row)
+    return markdown_table(["", "", "clean", *"12345", "mCE", "rel. mCE"], rows)
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """Formats the mean, and the sample standard deviation of several values."""
+    mean = f"{statistics.mean(values):.4f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.4f}"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "".join(f"| {cell} " if cell else "| " for cell in cells) + "|\n"

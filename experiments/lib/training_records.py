@@ -1,0 +1,72 @@
+"""The records of trainings: one JSON object for each training of a grid."""
+
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.grids import Row
+from experiments.lib.files import read_json_lines
+
+Record = dict[str, Any]
+
+
+def identity(
+    recipe: str, row: Row, rows: Sequence[Row], changes: Mapping[str, Any], seed: int
+) -> Record:
+    """Returns what identifies a training.
+
+    The name of the row is no part of it: rows of two grids can be the same training.
+
+    Args:
+        recipe: the name of the recipe that the grid changes.
+        row: a row of the grid.
+        rows: the grid.
+        changes: changes to all rows that do not make them themselves.
+        seed: the seed of the training.
+
+    Returns:
+        `recipe`, `changes`, `seed`, and `teacher`, the identity of the row that teaches or `None`.
+    """
+    teacher = None
+    if row.teacher is not None:
+        (teacher_row,) = (each for each in rows if each.name == row.teacher)
+        teacher = identity(recipe, teacher_row, rows, changes, seed)
+    return {
+        "recipe": recipe + row.recipe,
+        "changes": {**changes, **row.changes},
+        "teacher": teacher,
+        "seed": seed,
+    }
+
+
+def key(record: Mapping[str, Any]) -> str:
+    """Returns the identity in a record as a string."""
+    fields = {name: record[name] for name in ("recipe", "changes", "teacher", "seed")}
+    return json.dumps(fields, sort_keys=True)
+
+
+def read(path: pathlib.Path) -> dict[str, Record]:
+    """Reads records by their keys; a missing file has none."""
+    return {key(record): record for record in read_json_lines(path)}
+
+
+def select(
+    records: Mapping[str, Record],
+    recipe: str,
+    row: Row,
+    rows: Sequence[Row],
+    changes: Mapping[str, Any] | None = None,
+) -> list[Record]:
+    """Returns the records of a row, one for each seed, without failed trainings.
+
+    Args:
+        records: records by their keys.
+        recipe: the name of the recipe that the grid changes.
+        row: a row of the grid.
+        rows: the grid.
+        changes: changes to all rows that do not make them themselves.
+    """
+    seeds = sorted({record["seed"] for record in records.values()})
+    keys = [key(identity(recipe, row, rows, changes or {}, seed)) for seed in seeds]
+    return [records[each] for each in keys if each in records and "error" not in records[each]]
