@@ -44,8 +44,8 @@ class Mixing:
     Args:
         kind: `"mixup"`, `"cutmix"`, or `"mixup_cutmix"` to choose one of them at random with equal
             probability.
-        alpha: parameter of the Beta distribution of lambda, positive. Lambda is uniform for 1.
-            Below 1 it is mostly near 0 or 1, and one of the two images dominates.
+        alpha: parameter of the Beta distribution of lambda, positive. At 1, lambda is uniform.
+            Below 1, lambda is mostly near 0 or 1, and one of the two images dominates.
         per_sample: whether each sample draws its own lambda, box and kind. By default all samples
             of a batch share one draw per view.
 
@@ -68,10 +68,10 @@ class Mixing:
 
         Args:
             views: `[batch, views, height, width, channels]`, floating point.
-            labels: `[batch, classes]` floating point rows, shared by the views. A sample without a
-                label has a row of zeros. Mixed with it, the label of a partner is scaled by the
-                partner's weight. The scale has no effect on the loss, because the similarity of
-                labels is a cosine.
+            labels: `[batch, classes]` floating point rows, shared by the views. An unlabeled sample
+                has a row of zeros. If it is mixed with a labeled partner, the mixed label is the
+                partner's label times the partner's weight. This scale does not change the loss,
+                because the similarity of labels is a cosine.
             seed: `[2]` integers.
 
         Returns:
@@ -111,7 +111,7 @@ class Mixing:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Converts draws `[5, ...]` to the mask `[..., height, width]` and its mean `[...]`.
 
-        The mean is exact in float32, because it counts the pixels of the box.
+        The mean of a box is exact in float32, because it counts pixels.
         """
         lam = symmetric_beta(draws[0], draws[1], self.alpha)
         mask, mean = lam[..., None, None], lam

@@ -15,7 +15,7 @@ from supcon_tf.augmentation.flip import RandomHorizontalFlip
 from supcon_tf.augmentation.random_operations import RandomOperations
 from supcon_tf.augmentation.sub_policies import RandomSubPolicy
 
-# The reference code gives distances in pixels for this image side. Other sides scale them.
+# The reference code gives distances in pixels of views of this side. They scale with the side.
 _REFERENCE_SIZE = 224
 
 
@@ -106,8 +106,8 @@ def auto_augment(
     """Crop, flip and AutoAugment with the ImageNet policy of the reference code.
 
     Each view gets one of 25 sub-policies, which are pairs of operations with probabilities and
-    levels. The view's pixels are rounded to uint8 before. At a side of 224, level 10 of a
-    translation is 250 pixels; other sides scale it.
+    levels. Pixels are first rounded to uint8. Level 10 of a translation is 250 pixels at a size of
+    224, and proportional to the size.
 
     Reference: Cubuk et al., 2019 (https://arxiv.org/abs/1805.09501); the policy "v0" of the TF
     Model Garden's `AutoAugment()`.
@@ -144,9 +144,9 @@ def rand_augment(
 ) -> Compose:
     """Crop, flip and RandAugment.
 
-    Each operation is uniform over 17, one of which is the identity. The view's pixels are rounded
-    to uint8 before. At a side of 224 and magnitude 10, translations are 100 pixels and the squares
-    of Cutout are 80 pixels wide; other sides and magnitudes scale them.
+    Each operation is drawn uniformly from 17, one of which is the identity. Pixels are first
+    rounded to uint8. At a size of 224 and magnitude 10, translations are 100 pixels and the squares
+    of Cutout are 80 pixels wide. Both are proportional to the size and the magnitude.
 
     Reference: Cubuk et al., 2020 (https://arxiv.org/abs/1909.13719); operations, levels and
     defaults of the TF Model Garden's `RandAugment()`.
@@ -186,7 +186,7 @@ def stacked_rand_augment(
     strength: float = 1.0,
     jitter: str = "torchvision",
 ) -> Compose:
-    """Stacked RandAugment: SimAugment with blur and with RandAugment after the jitter.
+    """Stacked RandAugment: SimAugment with blur, and with RandAugment after the jitter.
 
     The default strength is that of the reference code for ResNet-200.
 
@@ -248,7 +248,7 @@ def resize(images: tf.Tensor, size: int, short_side: int | None = None) -> tf.Te
     if images.shape[1] == images.shape[2] == size == (short_side or size):
         return images
     height, width = tf.shape(images)[1], tf.shape(images)[2]
-    # Crop first: the square in pixels of the original image.
+    # Crop before resizing: the side of the square in pixels of the original image.
     short = tf.minimum(height, width)
     side = short if short_side is None else tf.maximum(short * size // short_side, 1)
     top, left = (height - side) // 2, (width - side) // 2

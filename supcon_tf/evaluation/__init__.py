@@ -20,7 +20,7 @@ from supcon_tf.evaluation.corruption_errors import (
     mean_corruption_error,
     relative_mean_corruption_error,
 )
-from supcon_tf.evaluation.knn import knn_accuracy, knn_predict
+from supcon_tf.evaluation.knn_classifier import knn_accuracy, knn_predict
 from supcon_tf.evaluation.linear import linear_probe, logistic_regression
 from supcon_tf.evaluation.per_class import mean_per_class_accuracy, voc_mean_average_precision
 from supcon_tf.evaluation.retrieval import map_at_r, recall_at_k

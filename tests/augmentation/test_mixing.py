@@ -1,6 +1,6 @@
-"""Samples whose pixels say who they are: channel k of sample k is 1, and so is its label k.
+"""Tests on samples whose pixels identify them: channel k and label k of sample k are 1.
 
-Then the mean of a mixed view over its pixels is the label it must have.
+The label of a mixed view must then equal the mean over its pixels.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def mix(mixing, samples=3, views=2, seed=(0, 1)):
 
 
 def own_weight(labels):
-    """The weight of each sample's own label, `[samples, views]`, -1 where it is its own partner."""
+    """Weight of each sample's own label, `[samples, views]`, or -1 if it is its own partner."""
     return np.where(labels.max(-1) == 1, -1, np.einsum("ivi->iv", labels))
 
 
@@ -33,18 +33,18 @@ def own_weight(labels):
 def test_the_label_of_cutmix_counts_the_pasted_pixels(per_sample):
     images, labels = mix(Mixing("cutmix", per_sample=per_sample), views=1000)
     assert set(np.unique(images)) == {0, 1}
-    counts = images.sum((2, 3)).astype(int)  # of the pixels of each sample
+    counts = images.sum((2, 3)).astype(int)  # the number of pixels of each sample
     np.testing.assert_array_equal(counts.sum(-1), np.full([3, 1000], HEIGHT * WIDTH))
     np.testing.assert_array_equal(np.rint(labels * (HEIGHT * WIDTH)), counts)
     np.testing.assert_allclose(labels, counts / (HEIGHT * WIDTH), rtol=0, atol=6e-8)
     own = counts[0, :, 0]
-    assert len(set(own)) > 15  # of many sizes
+    assert len(set(own)) > 15  # many different sizes
     if per_sample:
         assert np.mean(counts[0, :, 0] != counts[1, :, 1]) > 0.5
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
-def test_what_cutmix_pastes_is_a_box_of_even_sides_or_at_the_border(per_sample):
+def test_cutmix_pastes_a_box_with_even_sides_unless_it_is_clipped(per_sample):
     images, _ = mix(Mixing("cutmix", per_sample=per_sample), views=200)
     pasted = images[0, ..., 0] == 0
     for view in pasted[pasted.any((1, 2))]:
@@ -55,8 +55,8 @@ def test_what_cutmix_pastes_is_a_box_of_even_sides_or_at_the_border(per_sample):
             assert len(places) % 2 == 0 or places[0] == 0 or places[-1] == length - 1
 
 
-def test_the_box_is_what_the_authors_code_cuts():
-    # Their integer arithmetic, on the draws of a lambda and a center.
+def test_the_box_equals_that_of_the_authors_code():
+    # The authors' integer arithmetic, for given draws of lambda and the center.
     rng = np.random.default_rng(0)
     lam, y, x = rng.random([3, 500]).astype("float32")
     outside, kept = _cut_box(*map(tf.constant, (lam, y, x)), HEIGHT, WIDTH)
@@ -77,11 +77,11 @@ def test_the_box_is_what_the_authors_code_cuts():
 @pytest.mark.parametrize("per_sample", [False, True])
 def test_lambda_follows_the_beta_distribution(alpha, per_sample):
     _, labels = mix(Mixing("mixup", alpha, per_sample), samples=2, views=4000)
-    # Of two samples each is the other's partner in half of the views.
+    # With two samples, each is the partner of the other in half of the views.
     swapped = labels[:, :, 0] + labels[:, :, 1] <= 1 + 1e-6
     own = labels[0, :, 0]
     lam = own[(own < 1) & swapped[0]]
-    assert 1800 < len(lam) < 2200 or alpha < 1  # there lambda may round to 1
+    assert 1800 < len(lam) < 2200 or alpha < 1  # below 1, lambda can round to 1
     assert stats.kstest(lam, stats.beta(alpha, alpha).cdf).pvalue > 0.01
 
 
@@ -90,7 +90,7 @@ def test_the_sampler_of_lambda(alpha):
     u, v = tf.random.stateless_uniform([2, 20000], seed=[3, 4])
     lam = symmetric_beta(u, v, alpha).numpy()
     assert np.all((lam >= 0) & (lam <= 1))
-    # What rounds to 0 or 1 does so in the distribution too.
+    # Values that round to 0 or 1 have the same share in the distribution.
     cdf = stats.beta(alpha, alpha).cdf
     inner = lam[(lam > 1e-6) & (lam < 1 - 1e-6)]
     low, high = cdf(1e-6), cdf(1 - 1e-6)
@@ -100,7 +100,7 @@ def test_the_sampler_of_lambda(alpha):
         assert truncated.pvalue > 0.01
 
 
-def test_mixup_mixes_pixels_as_labels():
+def test_mixup_mixes_pixels_like_labels():
     images, labels = mix(Mixing("mixup"), samples=4, views=50)
     expected = np.broadcast_to(labels[:, :, None, None], images.shape)
     np.testing.assert_allclose(images, expected, atol=1e-7)
@@ -114,14 +114,16 @@ def test_labels_are_the_means_of_the_pixels(kind):
         np.testing.assert_allclose(images.mean((2, 3)), labels, atol=1e-6)
 
 
-def test_the_coin_is_fair():
+def test_both_kinds_are_equally_likely():
     images, _ = mix(Mixing("mixup_cutmix"), samples=8, views=400)
     blended = ((images > 0) & (images < 1)).any((2, 3, 4))
-    np.testing.assert_array_equal(blended.any(0), blended.sum(0) >= 3)  # all but own partners
+    np.testing.assert_array_equal(
+        blended.any(0), blended.sum(0) >= 3
+    )  # all samples but their own partners
     assert 150 < blended.any(0).sum() < 250
     per_sample, _ = mix(Mixing("mixup_cutmix", per_sample=True), samples=8, views=400)
     blended = ((per_sample > 0) & (per_sample < 1)).any((2, 3, 4))
-    assert (blended.mean(0) < 0.95).sum() > 390  # hardly any view is of Mixup alone
+    assert (blended.mean(0) < 0.95).sum() > 390  # hardly any view has only Mixup
 
 
 def test_each_view_has_its_own_lambda_box_and_permutation():
@@ -131,11 +133,11 @@ def test_each_view_has_its_own_lambda_box_and_permutation():
     assert len({values[0] for values in per_view}) == 4
     partners = [(labels[:, view] * (1 - np.eye(16))).argmax(1) for view in range(4)]
     for partner, own in zip(partners, own_weight(labels).T, strict=True):
-        assert len(set(partner[own >= 0])) == (own >= 0).sum()  # no one's partner twice
+        assert len(set(partner[own >= 0])) == (own >= 0).sum()  # no sample is a partner twice
     assert len({tuple(partner) for partner in partners}) == 4
     images, _ = mix(Mixing("cutmix", alpha=8.0), samples=16, views=4)
     pasted = images[np.arange(16), ..., np.arange(16)] == 0
-    for view in range(4):  # one box for the batch, but for who is its own partner
+    for view in range(4):  # one box for the batch, except for samples that are their own partner
         others = pasted[pasted[:, view].any((1, 2)), view]
         np.testing.assert_array_equal(others, np.broadcast_to(others[0], others.shape))
     assert len({pasted[:, view].any(0).tobytes() for view in range(4)}) == 4
@@ -161,7 +163,7 @@ def test_permutations_are_uniform():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("jit", [False, True])
-def test_the_seed_decides(kind, jit):
+def test_mixing_is_a_function_of_the_seed(kind, jit):
     images, labels = labeled_pixels(5, 2)
     compiled = tf.function(Mixing(kind), jit_compile=jit)
     seeds = [tf.constant([4, 5]), tf.constant([4, 5]), tf.constant([4, 6])]
@@ -172,7 +174,7 @@ def test_the_seed_decides(kind, jit):
     np.testing.assert_allclose(first[0].mean((2, 3)), first[1], atol=1e-6)
 
 
-def test_rows_without_a_label_lose_their_weight():
+def test_unlabeled_rows_mix_as_zeros():
     images, _ = labeled_pixels(3, 40)
     labels = tf.constant([[1.0, 0, 0], [0, 1, 0], [0, 0, 0]])
     _, with_label = mix(Mixing("cutmix"), views=40)
