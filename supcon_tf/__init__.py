@@ -1,6 +1,6 @@
 """Supervised contrastive learning for Keras 3 on TensorFlow.
 
-Encoders that map images of one class, or of similar labels, close together, as in
+The library trains encoders that map images of the same class, or of similar labels, close together:
 
 - Khosla et al., "Supervised Contrastive Learning", 2020 (https://arxiv.org/abs/2004.11362);
 - Kim et al., "Generalized Supervised Contrastive Learning", 2022
@@ -8,35 +8,37 @@ Encoders that map images of one class, or of similar labels, close together, as 
 
 Losses, for `compile(loss=...)` of any Keras model:
 
-- `SupConLoss`: SupCon of class ids; SimCLR where no sample has a label;
-- `GeneralizedSupConLoss`: the same for label distributions: mixed, smoothed or a teacher's;
+- `SupConLoss`: SupCon for class ids, which is SimCLR if no sample has a label;
+- `GeneralizedSupConLoss`: SupCon for label distributions, such as mixed labels or soft targets;
 - `NPairsLoss`, `TripletLoss`, `MaxMarginLoss`: baselines of metric learning.
 
 Models:
 
 - `encoders`: ResNet and EfficientNetV2, from images to representations;
-- `projection_head`: from representations to the space that the loss compares in;
-- `SupConModel`: both, trained by `fit`, also with mixing, a teacher, or in micro-batches;
-- `MomentumSupConModel`: the same with a momentum encoder and a queue (MoCo);
-- `JointSupConModel`: the same with a linear classifier that learns meanwhile;
-- `LinearClassifier`: the second stage, a linear layer on the frozen encoder;
-- `CrossEntropyModel`, `AveragedCrossEntropyModel`: the baseline, and a teacher.
+- `projection_head`: an MLP from representations to projections, which the loss compares;
+- `SupConModel`: an encoder and a projection head, trained by `fit`;
+- `MomentumSupConModel`: SupCon with a momentum encoder and a queue of keys (MoCo);
+- `JointSupConModel`: SupCon with a linear classifier that is trained at the same time;
+- `LinearClassifier`: the second stage, a linear layer on a frozen encoder;
+- `CrossEntropyModel`: the cross-entropy baseline;
+- `AveragedCrossEntropyModel`: a cross-entropy classifier with averaged weights, used as a teacher;
+- `Distillation`: soft targets from a teacher, for `SupConModel` and `MomentumSupConModel`;
+- `MixingLayer`: Mixup and CutMix inside a model.
 
 Data and augmentation:
 
-- `data`: labeled images, and batches of several views of each;
-- `augmentation`: the random views of the papers, Mixup and CutMix;
-- `MixingLayer`: Mixup and CutMix within a model.
+- `data`: labeled images, and batches of several views per image;
+- `augmentation`: the random views of the papers, Mixup and CutMix.
 
 Evaluation:
 
-- `evaluation`: k-NN, linear probe, retrieval, calibration, corruptions;
-- `metrics`: the health of a training, for `compile(metrics=...)`.
+- `evaluation`: k-NN, linear probe, retrieval, calibration, robustness to corruptions;
+- `metrics`: metrics of the health of a training, for `compile(metrics=...)`.
 
-Training helpers:
+Training:
 
-- `LARS` and others in `optimizers`: optimizers and schedules of large batches;
-- `callbacks`: exact resuming, and a warning of collapse;
+- `optimizers`: `LARS`, optimizers with coupled weight decay, and a warm-up schedule;
+- `callbacks`: checkpoints for exact resumption, and a warning of collapse;
 - `distribution`: strategies of tf.distribute by name.
 
 Examples:
