@@ -25,7 +25,6 @@ class MaxMarginLoss(MetricLearningLoss):
 
     With the default reduction this is `tfa.losses.ContrastiveLoss` of tensorflow-addons for all
     pairs of the batch; that loss takes distances instead of embeddings.
-    `supcon_tf.similarity.max_margin` computes it for any pairs.
 
     This is **not** the "Max-Margin" of the SupCon paper. That column of its Table 2 (92.4 % on
     CIFAR-10, 70.5 % on CIFAR-100, 78.0 % on ImageNet) quotes published results of "max-margin

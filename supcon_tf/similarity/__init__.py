@@ -1,14 +1,9 @@
-"""Pure tensor mathematics of the losses: who is similar to whom, at what cost."""
+"""Tensor mathematics of the losses, without Keras.
 
-from supcon_tf.similarity.masks import Rows, make_anchor_and_contrast_rows, make_rows
-from supcon_tf.similarity.pair_losses import max_margin
+Inside the package, import from the modules. The names here are those that scripts and tests use.
+"""
+
+from supcon_tf.similarity.masks import make_anchor_and_contrast_rows, make_rows
 from supcon_tf.similarity.row_losses import generalized_supcon, supcon
 
-__all__ = [
-    "Rows",
-    "make_anchor_and_contrast_rows",
-    "make_rows",
-    "generalized_supcon",
-    "max_margin",
-    "supcon",
-]
+__all__ = ["generalized_supcon", "make_anchor_and_contrast_rows", "make_rows", "supcon"]

@@ -1,7 +1,7 @@
-"""The SupCon losses as the paper writes them, with the whole similarity matrix in memory.
+"""The SupCon losses as in the paper, with the whole similarity matrix in memory.
 
-Short enough to be checked against the equations by eye, differentiable as often as one likes, and
-the float32 arithmetic that the streaming implementation is compared with.
+A short reference to compare with the equations, and for tests to compare the streaming losses with.
+These losses are differentiable any number of times.
 """
 
 import tensorflow as tf
@@ -13,11 +13,11 @@ def positive_mask(class_ids: tf.Tensor, sample_ids: tf.Tensor) -> tf.Tensor:
     """Marks the positives P(i) of every anchor i.
 
     Args:
-        class_ids: `[rows]` integers, the class of each row; -1 is a row without a label.
+        class_ids: `[rows]` integers, the class of each row; -1 marks a row without a label.
         sample_ids: `[rows]` integers, equal for the views of one sample.
 
     Returns:
-        `[rows, rows]` booleans: rows of the same class or the same sample, without the row itself.
+        `[rows, rows]` booleans: the other rows of the same class or the same sample.
     """
     labeled = class_ids != UNLABELED
     same_class = (class_ids[:, None] == class_ids[None, :]) & labeled[:, None]
@@ -40,14 +40,15 @@ def supcon_dense(
     $$\ell_i = \frac{-1}{|P(i)|} \sum_{p \in P(i)}
         \log \frac{\exp(z_i \cdot z_p / \tau)}{\sum_{a \in A(i)} \exp(z_i \cdot z_a / \tau)}$$
 
-    is L^sup_out, the default; see `losses.supcon` for the other sums and denominators.
+    is the default, L^sup_out of the paper. See `row_losses.supcon` for the other sums and
+    denominators.
 
     Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2 and 3
     (https://arxiv.org/abs/2004.11362).
 
     Args:
         projections: `[rows, dim]` floating point z, usually of unit length.
-        class_ids: `[rows]` integers, the class of each row; -1 is a row without a label.
+        class_ids: `[rows]` integers, the class of each row; -1 marks a row without a label.
         sample_ids: `[rows]` integers, equal for the views of one sample.
         temperature: tau, above 0.
         summation: `"outside"` or `"inside"`.
@@ -61,13 +62,13 @@ def supcon_dense(
     lowest = tf.constant(dtype.min, dtype)
     similarity = tf.matmul(projections, projections, transpose_b=True) / temperature
     positives = positive_mask(class_ids, sample_ids)
-    # A(i) leaves out i itself. It is removed before the maximum is taken: at a temperature of 0.01
-    # the self similarity of 1 / tau would push every other exponential below the float32 range.
+    # A(i) does not include i itself. The mask must precede the maximum: at a temperature of 0.01,
+    # relative to the similarity 1 / tau of a row with itself, all other exponentials underflow.
     others = ~tf.eye(tf.shape(similarity)[0], dtype=tf.bool)
     members = others if denominator == "all" else others & ~positives
     log_denominator = tf.reduce_logsumexp(tf.where(members, similarity, lowest), 1, keepdims=True)
     if denominator == "one_positive":
-        # log(exp(s) + sum over negatives), the same as logaddexp
+        # log(exp(s) + sum over negatives), a logaddexp
         log_denominator = similarity + tf.math.softplus(log_denominator - similarity)
     log_probability = similarity - log_denominator
 

@@ -1,8 +1,8 @@
-"""Inner products of the rows of a tile, as precise as one says and no less.
+"""Matrix products of a given precision.
 
-`tf.matmul` leaves the precision to the device: a TPU rounds float32 factors to bfloat16 and recent
-GPUs round them to TensorFloat-32. At a temperature of 0.01 that moves a logit by 0.1. XLA's own dot
-takes the precision as an argument, so the compiled tiles use it.
+`tf.matmul` leaves the precision to the device: TPUs round float32 factors to bfloat16, and recent
+GPUs to TensorFloat-32. At a temperature of 0.01 this changes logits by 0.1. The dot of XLA takes
+the precision as an argument.
 """
 
 import tensorflow as tf
@@ -13,17 +13,17 @@ from supcon_tf._tensorflow_internals import xla_dot
 def dot(
     left: tf.Tensor, right: tf.Tensor, axes: tuple[int, int], product_dtype: str | None
 ) -> tf.Tensor:
-    """Sums the products of two matrices over one axis of each.
+    """Contracts one axis of each of two matrices.
 
     Args:
         left: floating point matrix.
         right: matrix of the same dtype.
         axes: the axis of `left` and the axis of `right` to sum over.
-        product_dtype: `"bfloat16"` to round the factors before they are multiplied; sums keep the
-            dtype of `left`. `None` rounds nothing, on any device.
+        product_dtype: `"bfloat16"` to round the factors before the multiplication; sums keep the
+            dtype of `left`. `None` does not round, on any device.
 
     Returns:
-        Matrix of the remaining axis of `left` times the remaining axis of `right`.
+        A matrix of the remaining axis of `left` and the remaining axis of `right`.
     """
     dtype = left.dtype
     if product_dtype is not None:
@@ -35,21 +35,22 @@ def dot(
 
 @tf.custom_gradient
 def inner_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Multiplies every row of one matrix with every row of another, rounding no factors.
+    """Computes the inner products of the rows of two matrices, without rounding the factors.
 
     Args:
         left: `[rows, dim]` floating point matrix.
         right: `[columns, dim]` matrix of the same dtype.
 
     Returns:
-        `[rows, columns]` inner products, differentiable as often as one likes.
+        `[rows, columns]` inner products, differentiable any number of times.
     """
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        of_left = inner_products(upstream, tf.transpose(right))
-        return of_left, inner_products(tf.transpose(upstream), tf.transpose(left))
+        d_left = inner_products(upstream, tf.transpose(right))
+        d_right = inner_products(tf.transpose(upstream), tf.transpose(left))
+        return d_left, d_right
 
-    # XLA's dot has no gradient of its own, which TensorFlow would look for here.
+    # The dot of XLA has no gradient in TensorFlow, so that the inputs must be constants.
     return _inner_products(tf.stop_gradient(left), tf.stop_gradient(right)), gradient
 
 

@@ -1,9 +1,9 @@
-r"""The similarities that an anchor should have, weighed by label similarity, in O(N K d).
+r"""Sums of similarities weighted by the similarity of labels, in O(N K d) instead of O(N^2 d).
 
 The losses with the sum over positives outside the logarithm need $\sum_{j \ne i} w_{ij} s_{ij}$ and
 $W_i = \sum_{j \ne i} w_{ij}$, where $w_{ij} = y_i \cdot y_j$ for label rows $y$ of unit length (the
-cosine of label distributions; 1 or 0 for classes). Both are linear in the columns, so that they
-come from sums over labels and not over pairs:
+cosine of label distributions; 1 or 0 for classes). Both are linear in the columns and can be
+computed from one sum per label instead of one term per pair:
 
 $$\sum_{j \ne i} w_{ij} s_{ij} = \frac{z_i \cdot M y_i - |y_i|^2 |z_i|^2}{\tau},
     \qquad M = \sum_j c_j y_j^T,$$
@@ -13,9 +13,9 @@ and with upstream gradients $q$, where $M_q = \sum_j q_j z_j y_j^T$,
 $$\frac{\partial}{\partial z_i} \sum_k q_k \sum_{j \ne k} w_{kj} s_{kj}
     = \frac{q_i M y_i + M_q y_i - 2 q_i |y_i|^2 z_i}{\tau}.$$
 
-The row's own part is subtracted from sums in which it may be nearly everything (an anchor whose
-label hardly resembles another's), hence float64: in float32 the weights of 1000 mixed classes are
-off by 1e-8, and logits by 10 once divided by them.
+All sums are float64. The row's own term is subtracted from a sum that can consist of little else
+(for an anchor whose label hardly resembles another one). In float32, the weights of 1000 mixed
+classes would have errors of 1e-8, and logits divided by these weights errors of 10.
 """
 
 from typing import NamedTuple
@@ -25,29 +25,89 @@ import tensorflow as tf
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.normalization import l2_normalize
 
-# Rows of labels that are float64 at the same time.
+# The number of label rows that are converted to float64 at a time.
 _BLOCK_SIZE = 1024
 
 
 class Classes(NamedTuple):
-    """Labels that are alike (w = 1) or not (w = 0).
+    """Labels that are equal (w = 1) or different (w = 0).
 
     Attributes:
-        group: `[rows]` int32, equal for rows that are alike; at least 0 and below the number of
-            rows, anchors and contrasts together.
+        group: `[rows]` int32, equal for rows of one class; at least 0 and below the number of rows,
+            anchors and contrasts together.
     """
 
     group: tf.Tensor
 
+    @property
+    def num_rows(self) -> tf.Tensor:
+        """The number of rows."""
+        return tf.shape(self.group)[0]
+
+    def sum_by_label(self, values: tf.Tensor, other: "Labels | None") -> tf.Tensor:
+        """Sums the rows of each class.
+
+        Args:
+            values: `[rows, columns]` float64.
+            other: the labels of the rows that look the sums up, or `None` if they are these rows.
+
+        Returns:
+            `[classes, columns]` float64.
+        """
+        num_classes = self.num_rows
+        if other is not None:
+            num_classes += other.num_rows
+        return tf.math.unsorted_segment_sum(values, self.group, num_classes)
+
+    def look_up(self, sums: tf.Tensor) -> tf.Tensor:
+        """Returns the sum of every row's class: `[rows, columns]`."""
+        return tf.gather(sums, self.group)
+
+    def squared_lengths(self) -> tf.Tensor:
+        """Returns the weight of every row with itself, `[rows]` float64."""
+        return tf.ones(tf.shape(self.group), tf.float64)
+
 
 class Distributions(NamedTuple):
-    """Labels whose likeness is the cosine of two rows.
+    """Labels whose similarity w is the cosine of two label rows.
 
     Attributes:
-        y: `[rows, classes]` non-negative numbers of any scale; a zero row resembles nothing.
+        y: `[rows, classes]` non-negative numbers of any scale; a zero row resembles no other row.
     """
 
     y: tf.Tensor
+
+    @property
+    def num_rows(self) -> tf.Tensor:
+        """The number of rows."""
+        return tf.shape(self.y)[0]
+
+    def sum_by_label(self, values: tf.Tensor, other: "Labels | None") -> tf.Tensor:
+        """Sums the rows, weighted by their labels of unit length.
+
+        Args:
+            values: `[rows, columns]` float64.
+            other: not used; the number of classes is known.
+
+        Returns:
+            `[classes, columns]` float64, the sum of y_j values_j^T.
+        """
+        return tf.foldl(
+            lambda total, block: total + tf.matmul(_unit(block[0]), block[1], transpose_a=True),
+            (_split(self.y), _split(values)),
+            tf.zeros([tf.shape(self.y)[1], tf.shape(values)[1]], tf.float64),
+        )
+
+    def look_up(self, sums: tf.Tensor) -> tf.Tensor:
+        """Returns y_i . sums of every row: `[rows, columns]` float64."""
+        blocks = tf.map_fn(
+            lambda y: tf.matmul(_unit(y), sums), _split(self.y), fn_output_signature=tf.float64
+        )
+        return tf.reshape(blocks, [-1, tf.shape(sums)[1]])[: self.num_rows]
+
+    def squared_lengths(self) -> tf.Tensor:
+        """Returns the weight of every row with itself, `[rows]` float64: 0 for a zero row."""
+        return tf.cast(tf.reduce_any(self.y != 0, axis=1), tf.float64)
 
 
 Labels = Classes | Distributions
@@ -65,74 +125,77 @@ def weighted_similarities(
 
     Args:
         z: `[anchors, dim]` floating point embeddings.
-        labels: of the anchors.
+        labels: the labels of the anchors.
         contrasts: `[contrasts, dim]` embeddings; `None` if they are the anchors.
-        contrast_labels: of the contrasts; `None` if they are the anchors, or if those of other
-            replicas are not here: then the replicas add up their parts of M and M_q.
+        contrast_labels: the labels of the contrasts, of the kind of `labels`. `None` if they are
+            the anchors, or if the labels of the other replicas were not gathered: the replicas then
+            all-reduce M and M_q.
         temperature: tau, above 0, a float64 scalar.
-        replica: `None`, or the replica whose rows the anchors are. The contrasts are then
-            everyone's rows, and the gradient is that of everyone's sums.
+        replica: `None`, or the replica that the anchors belong to. The contrasts are then the
+            global rows, and the gradient is that of the sum of all replicas' values.
 
     Returns:
-        `[anchors]` in the dtype of `z`, differentiable once with respect to both sides' embeddings;
-        contrasts of all replicas are constants.
+        `[anchors]` in the dtype of `z`, differentiable once with respect to the embeddings of both
+        sides. Global contrasts are constants.
     """
     if contrasts is not None and replica is None:
-        return _between_two_sides(z, labels, contrasts, contrast_labels, temperature)
+        return _between_disjoint_rows(z, labels, contrasts, contrast_labels, temperature)  # type: ignore[arg-type]  # given
 
-    def moments(z: tf.Tensor, q: tf.Tensor | None = None) -> tf.Tensor:
+    def global_moments(z: tf.Tensor, q: tf.Tensor | None = None) -> tf.Tensor:
         if replica is None:
             return _moments(z, labels, q)
         if contrast_labels is None:
-            return _add_up(_moments(z, labels, q), replica)
-        everyones_q = None if q is None else replica.all_gather(q, axis=0)
-        return _moments(contrasts, contrast_labels, everyones_q)
+            return _all_reduce(_moments(z, labels, q), replica)
+        global_q = None if q is None else replica.all_gather(q, axis=0)
+        return _moments(contrasts, contrast_labels, global_q)
 
     def forward(z: tf.Tensor, m: tf.Tensor) -> tf.Tensor:
-        return tf.cast(_project(z, labels, m, itself=True) / temperature, z.dtype)
+        return tf.cast(_project(z, labels, m, exclude_self=True) / temperature, z.dtype)
 
     def backward(_: tf.Tensor, upstream: tf.Tensor, z: tf.Tensor, m: tf.Tensor) -> list[tf.Tensor]:
         q = tf.cast(upstream, tf.float64) / temperature
-        return [_gradient(z, labels, q, m, moments(z, q)), tf.zeros_like(m)]
+        return [_gradient(z, labels, q, m, global_moments(z, q)), tf.zeros_like(m)]
 
-    # M is an argument so that the replicas need not add it up again for the gradient.
-    return differentiable_once(forward, backward)(z, moments(tf.stop_gradient(z)))
+    # M is an input, so that the replicas do not reduce it again in the backward pass.
+    return differentiable_once(forward, backward)(z, global_moments(tf.stop_gradient(z)))
 
 
 def global_weight_sums(
     labels: Labels, contrast_labels: Labels | None, replica: tf.distribute.ReplicaContext | None
 ) -> tf.Tensor:
-    r"""Computes $W_i = \sum_{j \ne i} w_{ij}$ of every anchor, on one replica or on many.
+    r"""Computes $W_i = \sum_{j \ne i} w_{ij}$ of every anchor, on one replica or on several.
 
     Args:
-        labels: of the anchors.
-        contrast_labels: of the contrasts, as in `weighted_similarities`.
-        replica: `None`, or the replica whose rows the anchors are.
+        labels: the labels of the anchors.
+        contrast_labels: the labels of the contrasts, as in `weighted_similarities`.
+        replica: `None`, or the replica that the anchors belong to.
 
     Returns:
         `[anchors]` float64.
     """
-    if replica is None or contrast_labels is not None:
-        return weight_sums(labels, contrast_labels, itself=replica is not None)
-    ones = tf.ones([tf.shape(labels[0])[0], 1], tf.float64)
-    return _project(ones, labels, _add_up(_moments(ones, labels), replica), itself=True)
+    if replica is not None and contrast_labels is None:
+        ones = tf.ones([labels.num_rows, 1], tf.float64)
+        m = _all_reduce(_moments(ones, labels), replica)
+        return _project(ones, labels, m, exclude_self=True)
+    exclude_self = contrast_labels is None or replica is not None
+    return weight_sums(labels, contrast_labels, exclude_self)
 
 
-def _add_up(moments: tf.Tensor, replica: tf.distribute.ReplicaContext) -> tf.Tensor:
+def _all_reduce(moments: tf.Tensor, replica: tf.distribute.ReplicaContext) -> tf.Tensor:
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, moments)
 
 
-def _between_two_sides(
+def _between_disjoint_rows(
     z: tf.Tensor,
     labels: Labels,
     contrasts: tf.Tensor,
-    contrast_labels: Labels | None,
+    contrast_labels: Labels,
     temperature: tf.Tensor,
 ) -> tf.Tensor:
-    """Computes the weighted similarities of anchors of which none is among the contrasts."""
+    """Computes `weighted_similarities` of anchors, none of which is one of the contrasts."""
 
     def forward(z: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
-        sums = similarity_sums(z, labels, c, contrast_labels)
+        sums = similarity_sums(z, labels, c, contrast_labels, exclude_self=False)
         return tf.cast(sums / temperature, z.dtype)
 
     def backward(_: tf.Tensor, upstream: tf.Tensor, z: tf.Tensor, c: tf.Tensor) -> list[tf.Tensor]:
@@ -146,21 +209,21 @@ def _between_two_sides(
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def weight_sums(labels: Labels, contrast_labels: Labels | None, itself: bool = False) -> tf.Tensor:
-    r"""Computes $W_i = \sum_{j \ne i} w_{ij}$ of every anchor.
+def weight_sums(labels: Labels, contrast_labels: Labels | None, exclude_self: bool) -> tf.Tensor:
+    r"""Computes $\sum_j w_{ij}$ of every anchor.
 
     Args:
-        labels: of the anchors.
-        contrast_labels: of the contrasts; `None` if they are the anchors.
-        itself: whether every anchor is also among the contrasts that are given.
+        labels: the labels of the anchors.
+        contrast_labels: the labels of the contrasts; `None` if they are the anchors.
+        exclude_self: whether to exclude j = i, for anchors that are among the contrasts.
 
     Returns:
         `[anchors]` float64.
     """
-    columns = contrast_labels or labels
-    ones = tf.ones([tf.shape(columns[0])[0], 1], tf.float64)
-    sums = _look_up(_sum_by_label(ones, columns, labels), labels)[:, 0]
-    return sums - _squared_lengths(labels) if itself or contrast_labels is None else sums
+    columns = labels if contrast_labels is None else contrast_labels
+    ones = tf.ones([columns.num_rows, 1], tf.float64)
+    sums = labels.look_up(_sum_over_contrasts(ones, labels, contrast_labels))[:, 0]
+    return sums - labels.squared_lengths() if exclude_self else sums
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
@@ -169,39 +232,47 @@ def similarity_sums(
     labels: Labels,
     contrasts: tf.Tensor | None,
     contrast_labels: Labels | None,
-    itself: bool = False,
+    exclude_self: bool,
 ) -> tf.Tensor:
-    r"""Computes $\sum_{j \ne i} w_{ij} z_i \cdot c_j$ for every anchor.
+    r"""Computes $\sum_j w_{ij} z_i \cdot c_j$ of every anchor.
 
     Args:
         z: `[anchors, dim]` floating point embeddings.
-        labels: of the anchors.
+        labels: the labels of the anchors.
         contrasts: `[contrasts, dim]` embeddings; `None` if they are the anchors.
-        contrast_labels: of the contrasts; `None` if they are the anchors.
-        itself: whether every anchor is also among the contrasts that are given.
+        contrast_labels: the labels of the contrasts; `None` if they are the anchors.
+        exclude_self: whether to exclude j = i, for anchors that are among the contrasts.
 
     Returns:
         `[anchors]` float64.
     """
-    c = z if contrasts is None else contrasts
-    moments = _sum_by_label(tf.cast(c, tf.float64), contrast_labels or labels, labels)
-    return _project(z, labels, moments, itself=itself or contrasts is None)
+    c = tf.cast(z if contrasts is None else contrasts, tf.float64)
+    return _project(z, labels, _sum_over_contrasts(c, labels, contrast_labels), exclude_self)
+
+
+def _sum_over_contrasts(
+    values: tf.Tensor, labels: Labels, contrast_labels: Labels | None
+) -> tf.Tensor:
+    """Computes the sum of y_j values_j^T over the contrasts, for `labels` to look up."""
+    if contrast_labels is None:
+        return labels.sum_by_label(values, None)
+    return contrast_labels.sum_by_label(values, labels)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _moments(z: tf.Tensor, labels: Labels, q: tf.Tensor | None = None) -> tf.Tensor:
-    """Computes M, or with `q` M_q, of rows: `[labels, dim]` float64."""
+    """Computes M of rows, or M_q with `q`, transposed: `[classes, dim]` float64."""
     z = tf.cast(z, tf.float64)
-    return _sum_by_label(z if q is None else q[:, None] * z, labels, labels)
+    return labels.sum_by_label(z if q is None else q[:, None] * z, None)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _project(z: tf.Tensor, labels: Labels, m: tf.Tensor, itself: bool) -> tf.Tensor:
-    """Computes z_i . M y_i, less the row's own part if it is in M."""
+def _project(z: tf.Tensor, labels: Labels, m: tf.Tensor, exclude_self: bool) -> tf.Tensor:
+    """Computes z_i . M y_i, without the row's own term if `exclude_self`."""
     z = tf.cast(z, tf.float64)
-    similar = _look_up(m, labels)
-    if itself:
-        similar -= _squared_lengths(labels)[:, None] * z
+    similar = labels.look_up(m)
+    if exclude_self:
+        similar -= labels.squared_lengths()[:, None] * z
     return tf.reduce_sum(z * similar, axis=1)
 
 
@@ -209,9 +280,9 @@ def _project(z: tf.Tensor, labels: Labels, m: tf.Tensor, itself: bool) -> tf.Ten
 def _gradient(
     z: tf.Tensor, labels: Labels, q: tf.Tensor, m: tf.Tensor, m_q: tf.Tensor
 ) -> tf.Tensor:
-    """Computes the gradient of rows as anchors and as contrasts of everyone's anchors."""
-    own = 2 * _squared_lengths(labels)[:, None] * tf.cast(z, tf.float64)
-    gradient = q[:, None] * (_look_up(m, labels) - own) + _look_up(m_q, labels)
+    """Computes the gradient of rows that are anchors, and contrasts of the global anchors."""
+    own = 2 * labels.squared_lengths()[:, None] * tf.cast(z, tf.float64)
+    gradient = q[:, None] * (labels.look_up(m) - own) + labels.look_up(m_q)
     return tf.cast(gradient, z.dtype)
 
 
@@ -219,47 +290,16 @@ def _gradient(
 def _gradient_of_anchors(
     z: tf.Tensor, labels: Labels, q: tf.Tensor, contrasts: tf.Tensor, contrast_labels: Labels
 ) -> tf.Tensor:
-    moments = _sum_by_label(tf.cast(contrasts, tf.float64), contrast_labels, labels)
-    return tf.cast(q[:, None] * _look_up(moments, labels), z.dtype)
+    m = contrast_labels.sum_by_label(tf.cast(contrasts, tf.float64), labels)
+    return tf.cast(q[:, None] * labels.look_up(m), z.dtype)
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _gradient_of_contrasts(
     contrasts: tf.Tensor, contrast_labels: Labels, q: tf.Tensor, z: tf.Tensor, labels: Labels
 ) -> tf.Tensor:
-    moments = _sum_by_label(q[:, None] * tf.cast(z, tf.float64), labels, contrast_labels)
-    return tf.cast(_look_up(moments, contrast_labels), contrasts.dtype)
-
-
-def _sum_by_label(values: tf.Tensor, labels: Labels, other_labels: Labels) -> tf.Tensor:
-    """Computes the sum of values_j y_j^T, transposed: `[labels, columns]`, all float64."""
-    if isinstance(labels, Classes):
-        size = tf.shape(labels.group)[0]
-        if other_labels is not labels:
-            size += tf.shape(other_labels[0])[0]
-        return tf.math.unsorted_segment_sum(values, labels.group, size)
-    total = tf.zeros([tf.shape(labels.y)[1], tf.shape(values)[1]], tf.float64)
-    return tf.foldl(
-        lambda total, block: total + tf.matmul(_unit(block[0]), block[1], transpose_a=True),
-        (_cut(labels.y), _cut(values)),
-        total,
-    )
-
-
-def _look_up(sums: tf.Tensor, labels: Labels) -> tf.Tensor:
-    """Computes y_i . sums for every row: `[rows, columns]` float64."""
-    if isinstance(labels, Classes):
-        return tf.gather(sums, labels.group)
-    blocks = tf.map_fn(
-        lambda y: tf.matmul(_unit(y), sums), _cut(labels.y), fn_output_signature=tf.float64
-    )
-    return tf.reshape(blocks, [-1, tf.shape(sums)[1]])[: tf.shape(labels.y)[0]]
-
-
-def _squared_lengths(labels: Labels) -> tf.Tensor:
-    if isinstance(labels, Classes):
-        return tf.ones(tf.shape(labels.group), tf.float64)
-    return tf.cast(tf.reduce_any(labels.y != 0, axis=1), tf.float64)
+    m_q = labels.sum_by_label(q[:, None] * tf.cast(z, tf.float64), contrast_labels)
+    return tf.cast(contrast_labels.look_up(m_q), contrasts.dtype)
 
 
 def _unit(y: tf.Tensor) -> tf.Tensor:
@@ -267,8 +307,8 @@ def _unit(y: tf.Tensor) -> tf.Tensor:
     return l2_normalize(tf.cast(y, tf.float64))
 
 
-def _cut(x: tf.Tensor) -> tf.Tensor:
-    """Cuts `[rows, columns]` into `[blocks, rows of a block, columns]`, padded with zeros."""
+def _split(x: tf.Tensor) -> tf.Tensor:
+    """Splits `[rows, columns]` into `[blocks, rows of a block, columns]`, padded with zeros."""
     rows = tf.shape(x)[0]
     size = tf.maximum(1, tf.minimum(rows, _BLOCK_SIZE))
     blocks = tf.maximum(1, -(-rows // size))

@@ -1,7 +1,7 @@
-"""Who is compared with whom: the sets A(i), P(i) and N(i) of every anchor, without an N x N mask.
+"""Rows of embeddings, and the sets A(i), P(i) and N(i) of every anchor without an N x N mask.
 
-A few integers per row say everything: two rows meet in a tile, and comparing their integers tells
-whether the column belongs to the row's positives, its negatives, or neither.
+A few integers per row define the sets. Comparing the integers of a row and a column shows whether
+the column is a positive or a negative of the row. Masks exist only for one tile at a time.
 """
 
 from typing import NamedTuple
@@ -10,33 +10,52 @@ import tensorflow as tf
 
 from supcon_tf.labels import UNLABELED
 
-# Index of a row that is in nobody's sets, such as padding.
-ABSENT = -1
-
 # The sets of columns that a row is compared with.
-OTHERS = "others"  # A(i): all columns but the row itself
-POSITIVES = "positives"  # P(i): the others of the same class, or of the same unlabeled sample
-NEGATIVES = "negatives"  # N(i): the others that are not of the same class
+OTHERS = "others"  # A(i): all columns except the row itself
+POSITIVES = "positives"  # P(i): other columns of the same class or the same unlabeled sample
+NEGATIVES = "negatives"  # N(i): columns of another class
 
 
 class Rows(NamedTuple):
-    """Rows of embeddings and what decides which of them are compared.
+    """Rows of embeddings and the integers that define their sets of columns.
 
     Attributes:
         z: `[rows, dim]` floating point embeddings.
-        index: `[rows]` int32, equal for a row among the anchors and the same row among the
-            contrasts, which is not compared with itself; -1 for a row that is not there.
+        row_id: `[rows]` int32, equal for an anchor and the same row among the contrasts, which are
+            not compared. `None` if no anchor is one of the contrasts.
         group: `[rows]` int32, equal for rows that are positives of each other.
-        sample: `[rows]` int32, equal for the views of one sample; `None` without `ranked`.
-        rank: `[rows]` int32, the place of the row's sample among the contrasts' samples of the same
-            class, from 0; `None` without `ranked`.
+        sample: `[rows]` int32, equal for the views of one sample. `None` unless ranked.
+        rank: `[rows]` int32, the position of the row's sample among the contrasts' samples of the
+            same class, from 0. `None` unless ranked.
+        present: `[rows]` booleans, false for places that hold no row. `None` if all hold one.
     """
 
     z: tf.Tensor
-    index: tf.Tensor
+    row_id: tf.Tensor | None
     group: tf.Tensor
     sample: tf.Tensor | None
     rank: tf.Tensor | None
+    present: tf.Tensor | None = None
+
+
+def make_rows(
+    z: tf.Tensor, class_ids: tf.Tensor, sample_ids: tf.Tensor, ranked: bool = False
+) -> Rows:
+    """Creates rows that are contrasted with each other.
+
+    Args:
+        z: `[rows, dim]` embeddings.
+        class_ids: `[rows]` integers; -1 marks a row without a label.
+        sample_ids: `[rows]` integers, equal for the views of one sample. The views of a sample must
+            have the same class id.
+        ranked: whether to rank the samples of each class, which `positives_cap` requires.
+
+    Returns:
+        The rows, as anchors and as contrasts.
+    """
+    row_id = tf.range(tf.shape(z)[0])
+    is_contrast = tf.ones_like(row_id, tf.bool) if ranked else None
+    return Rows(z, row_id, *_group_sample_and_rank(class_ids, sample_ids, is_contrast))
 
 
 def make_anchor_and_contrast_rows(
@@ -49,143 +68,127 @@ def make_anchor_and_contrast_rows(
     ranked: bool = False,
     present: tf.Tensor | None = None,
 ) -> tuple[Rows, Rows]:
-    """Describes anchors and the rows they are contrasted with, of which none is an anchor itself.
+    """Creates anchors, and the rows that they are contrasted with, none of which is an anchor.
 
     Args:
         anchors: `[anchors, dim]` embeddings.
-        class_ids: `[anchors]` integers; -1 is a row without a label.
-        sample_ids: `[anchors]` integers, equal for rows of the same sample, on both sides. Rows of
-            one sample must have the same class id.
+        class_ids: `[anchors]` integers; -1 marks a row without a label.
+        sample_ids: `[anchors]` integers, equal for rows of one sample, among the contrasts too.
+            Rows of one sample must have the same class id.
         contrasts: `[contrasts, dim]` embeddings.
-        contrast_class_ids: `[contrasts]` integers, as `class_ids`.
-        contrast_sample_ids: `[contrasts]` integers, as `sample_ids`.
-        ranked: whether to rank the samples of a class, which `positives_cap` needs.
-        present: `[contrasts]` booleans, or `None` if all are true: which contrasts are there. One
-            that is not must have class id -1 and a sample id of its own.
+        contrast_class_ids: `[contrasts]` integers, like `class_ids`.
+        contrast_sample_ids: `[contrasts]` integers, like `sample_ids`.
+        ranked: whether to rank the samples of each class, which `positives_cap` requires.
+        present: `[contrasts]` booleans, false for contrasts to ignore. They must have class id -1
+            and a sample id of their own. `None` if every contrast is present.
 
     Returns:
         The anchors and the contrasts.
     """
-    size = tf.shape(anchors)[0]
-    side = [size, tf.shape(contrasts)[0]]
-    of_contrast = tf.range(side[0] + side[1]) >= size
-    group, sample, rank = _integers(
+    num_anchors, num_contrasts = tf.shape(anchors)[0], tf.shape(contrasts)[0]
+    is_contrast = tf.range(num_anchors + num_contrasts) >= num_anchors
+    integers = _group_sample_and_rank(
         tf.concat([class_ids, tf.cast(contrast_class_ids, class_ids.dtype)], 0),
         tf.concat([sample_ids, tf.cast(contrast_sample_ids, sample_ids.dtype)], 0),
-        of_contrast if ranked else None,
+        is_contrast if ranked else None,
     )
-    index = tf.range(side[0] + side[1])
-    if present is not None:
-        index = tf.where(tf.concat([tf.ones([size], tf.bool), present], 0), index, ABSENT)
-    columns = [
-        [None, None] if x is None else tf.split(x, side) for x in (index, group, sample, rank)
-    ]
-    return Rows(anchors, *(x[0] for x in columns)), Rows(contrasts, *(x[1] for x in columns))
-
-
-def make_rows(
-    z: tf.Tensor, class_ids: tf.Tensor, sample_ids: tf.Tensor, ranked: bool = False
-) -> Rows:
-    """Describes rows that are contrasted with each other.
-
-    Args:
-        z: `[rows, dim]` embeddings.
-        class_ids: `[rows]` integers; -1 is a row without a label.
-        sample_ids: `[rows]` integers, equal for the views of one sample, which must have the same
-            class id.
-        ranked: whether to rank the samples of a class, which `positives_cap` needs.
-    """
-    index = tf.range(tf.shape(z)[0])
-    of_contrast = tf.ones_like(index, tf.bool) if ranked else None
-    return Rows(z, index, *_integers(class_ids, sample_ids, of_contrast))
+    of_anchors = (None if x is None else x[:num_anchors] for x in integers)
+    of_contrasts = (None if x is None else x[num_anchors:] for x in integers)
+    anchor_rows = Rows(anchors, None, *of_anchors)
+    contrast_rows = Rows(contrasts, None, *of_contrasts)
+    return anchor_rows, contrast_rows._replace(present=present)
 
 
 class PairMasks(NamedTuple):
-    """What holds between a row and a column in both directions: booleans of a tile's shape.
+    """Symmetric relations between the rows and the columns of a tile, as boolean masks.
 
     Attributes:
-        other: they are not the same row.
-        same: they are of the same class, or of the same unlabeled sample.
+        other: whether they are different rows.
+        same: whether they are in the same group: of one class, or of one unlabeled sample.
     """
 
     other: tf.Tensor
     same: tf.Tensor
 
 
-def pair_masks(i: Rows, j: Rows, same_rows: bool | None) -> PairMasks:
+def pair_masks(i: Rows, j: Rows) -> PairMasks:
     """Compares the integers of rows and columns.
 
     Args:
         i: the rows of a tile, with integers of shape `[rows, 1]`.
-        j: its columns, with integers of shape `[1, columns]`.
-        same_rows: whether the columns are the rows, in the same order, or none of the rows; `None`
-            if only their indices tell. What is known beforehand costs no comparison.
+        j: the columns of the tile, with integers of shape `[1, columns]`.
+
+    Returns:
+        Masks that broadcast to `[rows, columns]`.
     """
-    if same_rows is None:
-        itself = i.index == j.index
-    elif same_rows:
-        itself = tf.eye(tf.shape(i.index)[0], dtype=tf.bool)
-    else:
-        itself = tf.constant(False)
+    disjoint = i.row_id is None or j.row_id is None
+    itself = tf.constant(False) if disjoint else i.row_id == j.row_id
     return PairMasks(other=~itself, same=i.group == j.group)
 
 
 def set_mask(
-    i: Rows, j: Rows, masks: PairMasks, among: str, positives_cap: int | None
+    anchors: Rows, contrasts: Rows, masks: PairMasks, column_set: str, positives_cap: int | None
 ) -> tf.Tensor:
-    """Tells which columns belong to a set of each row.
+    """Returns the mask of a set of contrasts of every anchor.
 
     Args:
-        i: the rows of a tile.
-        j: its columns.
-        masks: `pair_masks(i, j)`.
-        among: the set, `OTHERS`, `POSITIVES` or `NEGATIVES`.
-        positives_cap: `None`, or the number of samples, besides its own, of which a row keeps the
-            views as positives: those with the lowest sample ids. The views of any further sample of
-            the class belong to none of the three sets.
+        anchors: the rows or the columns of a tile.
+        contrasts: the other side of the tile.
+        masks: the masks of the tile, from `pair_masks`.
+        column_set: `OTHERS`, `POSITIVES` or `NEGATIVES`.
+        positives_cap: the number of samples, besides its own, whose views an anchor keeps as
+            positives: those with the lowest sample ids. The views of further samples of the class
+            belong to none of the three sets. `None` keeps all.
 
     Returns:
-        Booleans of the tile's shape: whether j is in the set of i.
+        Booleans that broadcast to the shape of the tile.
     """
-    if among == NEGATIVES:
+    if column_set == NEGATIVES:
         return masks.other & ~masks.same
     if positives_cap is None:
-        return masks.other & masks.same if among == POSITIVES else masks.other
-    own_before = i.rank < j.rank  # type: ignore[operator]  # rows under a cap are ranked
-    rank_without_own_sample = j.rank - tf.cast(own_before, tf.int32)
-    kept = (i.sample == j.sample) | (rank_without_own_sample < positives_cap)
-    if among == POSITIVES:
+        return masks.other & masks.same if column_set == POSITIVES else masks.other
+    own_sample_is_before = anchors.rank < contrasts.rank  # type: ignore[operator]  # both are ranked
+    rank_among_other_samples = contrasts.rank - tf.cast(own_sample_is_before, tf.int32)
+    kept = (anchors.sample == contrasts.sample) | (rank_among_other_samples < positives_cap)
+    if column_set == POSITIVES:
         return masks.other & masks.same & kept
     return masks.other & (kept | ~masks.same)
 
 
-def _integers(
-    class_ids: tf.Tensor, sample_ids: tf.Tensor, of_contrast: tf.Tensor | None
-) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]:
-    """Turns ids into the `group`, `sample` and `rank` of `Rows`, by sorting: O(N log N)."""
-    size = tf.shape(class_ids)[0]
-    class_of, sample = dense_rank(class_ids), dense_rank(sample_ids)
-    group = dense_rank(tf.where(class_ids == UNLABELED, size + sample, class_of))
-    if of_contrast is None:
-        return group, None, None
-    # Among the contrasts' samples of a class, the rank counts those with a lower sample id.
-    within_class = dense_rank(
-        tf.cast(class_of, tf.int64) * tf.cast(size, tf.int64) + tf.cast(sample, tf.int64)
-    )
-    present = tf.math.unsorted_segment_max(tf.cast(of_contrast, tf.int32), within_class, size)
-    present = tf.maximum(present, 0)  # of empty segments
-    before = tf.gather(tf.cumsum(present, exclusive=True), within_class)
-    first = tf.gather(tf.math.unsorted_segment_min(before, class_of, size), class_of)
-    # An anchor whose own sample is not among the contrasts has none of them to leave out.
-    rank = tf.where(tf.gather(present, within_class) > 0, before - first, tf.int32.max)
-    return group, sample, rank
-
-
 def dense_rank(values: tf.Tensor) -> tf.Tensor:
-    """Replaces integers by their places among the distinct integers, in ascending order."""
+    """Replaces integers by their positions among the distinct integers, in ascending order."""
     order = tf.argsort(values, stable=True)
     ascending = tf.gather(values, order)
     steps = tf.cast(ascending[1:] != ascending[:-1], tf.int32)
-    places = tf.cumsum(tf.pad(steps, [[1, 0]]))[: tf.shape(values)[0]]
-    # Not by invert_permutation, which XLA refuses where the values come from another sort.
-    return tf.scatter_nd(order[:, None], places, tf.shape(places))
+    positions = tf.cumsum(tf.pad(steps, [[1, 0]]))[: tf.shape(values)[0]]
+    # XLA rejects invert_permutation if the values come from another sort.
+    return tf.scatter_nd(order[:, None], positions, tf.shape(positions))
+
+
+def _group_sample_and_rank(
+    class_ids: tf.Tensor, sample_ids: tf.Tensor, is_contrast: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]:
+    """Computes `group`, `sample` and `rank` of `Rows` by sorting, in O(N log N).
+
+    Args:
+        class_ids: `[rows]` integers.
+        sample_ids: `[rows]` integers.
+        is_contrast: `[rows]` booleans. `None` leaves `sample` and `rank` out.
+    """
+    size = tf.shape(class_ids)[0]
+    class_rank, sample = dense_rank(class_ids), dense_rank(sample_ids)
+    group = dense_rank(tf.where(class_ids == UNLABELED, size + sample, class_rank))
+    if is_contrast is None:
+        return group, None, None
+    # Sorted by class and then by sample. The rank is the number of the class's lower samples that
+    # occur among the contrasts.
+    class_and_sample = dense_rank(
+        tf.cast(class_rank, tf.int64) * tf.cast(size, tf.int64) + tf.cast(sample, tf.int64)
+    )
+    occurs = tf.math.unsorted_segment_max(tf.cast(is_contrast, tf.int32), class_and_sample, size)
+    occurs = tf.maximum(occurs, 0)  # an empty segment has the lowest integer
+    before = tf.gather(tf.cumsum(occurs, exclusive=True), class_and_sample)
+    first = tf.gather(tf.math.unsorted_segment_min(before, class_rank, size), class_rank)
+    # If an anchor's own sample is not among the contrasts, no other sample moves up a rank.
+    rank = tf.where(tf.gather(occurs, class_and_sample) > 0, before - first, tf.int32.max)
+    return group, sample, rank

@@ -1,15 +1,16 @@
-r"""The losses of metric learning: functions of the matrix of all pairs of rows, held in memory.
+r"""The losses of metric learning, which hold the matrix of all pairs of rows in memory.
 
-$d_{ij} = |z_i - z_j|$ are Euclidean distances, $P(i)$ the other rows of the same class as i, and
-$N(i)$ those of other classes. The views of a sample without a label are a class of their own.
+$d_{ij} = |z_i - z_j|$ are Euclidean distances, $P(i)$ the other rows of the class of i, and $N(i)$
+the rows of other classes. The views of a sample without a label are a class of their own.
 """
 
 import tensorflow as tf
 
 from supcon_tf.similarity.dot import inner_products
 from supcon_tf.similarity.masks import PairMasks, Rows, pair_masks
+from supcon_tf.similarity.tiles import along_columns, along_rows
 
-# Where no margin reaches.
+# Beyond every margin.
 _FAR = float(tf.float32.max)
 
 
@@ -21,43 +22,43 @@ def n_pairs(anchors: Rows, contrasts: Rows) -> tf.Tensor:
 
     Args:
         anchors: the rows i.
-        contrasts: the rows j, all anchors among them.
+        contrasts: the rows j, including all anchors.
 
     Returns:
         `[anchors]` losses.
     """
     similarities = inner_products(anchors.z, contrasts.z)
-    same = tf.cast(_pair_masks(anchors, contrasts).same, similarities.dtype)
-    similar = tf.reduce_sum(same * similarities, axis=1) / tf.reduce_sum(same, axis=1)
-    return tf.reduce_logsumexp(similarities, axis=1) - similar
+    same = tf.cast(_masks_of_all_pairs(anchors, contrasts).same, similarities.dtype)
+    mean_of_positives = tf.reduce_sum(same * similarities, axis=1) / tf.reduce_sum(same, axis=1)
+    return tf.reduce_logsumexp(similarities, axis=1) - mean_of_positives
 
 
 def semi_hard_triplets(anchors: Rows, contrasts: Rows, margin: float) -> tf.Tensor:
-    r"""Computes the triplet loss of every anchor, with the nearest negatives behind the positives.
+    r"""Computes the triplet loss of every anchor with semi-hard negatives.
 
     $$\ell_i = \frac{N}{\sum_k |P(k)|} \sum_{p \in P(i)} \max(0, m + d_{ip} - d_{i n(p)})$$
 
-    where $n(p)$ is the nearest of $N(i)$ that is farther away than p or, if none is, the farthest
-    of $N(i)$; N is the number of contrasts, and k are all of them.
+    where $n(p)$ is the nearest negative in $N(i)$ that is farther away than p, or the farthest
+    negative if none is. N is the number of contrasts, and k runs over all contrasts.
 
     Args:
         anchors: the rows i.
-        contrasts: the rows j, all anchors among them.
+        contrasts: the rows j, including all anchors.
         margin: m.
 
     Returns:
         `[anchors]` losses.
     """
     distances = euclidean_distances(anchors.z, contrasts.z)
-    masks = _pair_masks(anchors, contrasts)
-    # A row and a column more: neither a search nor the gradient of a sort takes an empty matrix.
-    more = [[0, 1], [0, 1]]
-    far = tf.pad(_negatives_or_far(distances, masks), more, constant_values=_FAR)
-    ascending = tf.sort(far, axis=1)
-    limits = tf.pad(tf.stop_gradient(distances), more)
-    behind = tf.searchsorted(ascending, limits, side="right")[:-1, :-1]
-    count = tf.math.count_nonzero(~masks.same, axis=1, keepdims=True, dtype=tf.int32)
-    chosen = tf.minimum(behind, tf.maximum(count - 1, 0))
+    masks = _masks_of_all_pairs(anchors, contrasts)
+    # One more row and column: searchsorted, and the gradient of sort, reject empty matrices.
+    one_more = [[0, 1], [0, 1]]
+    padded = tf.pad(_negatives_or_far(distances, masks), one_more, constant_values=_FAR)
+    ascending = tf.sort(padded, axis=1)
+    limits = tf.pad(tf.stop_gradient(distances), one_more)
+    first_farther = tf.searchsorted(ascending, limits, side="right")[:-1, :-1]
+    num_negatives = tf.math.count_nonzero(~masks.same, axis=1, keepdims=True, dtype=tf.int32)
+    chosen = tf.minimum(first_farther, tf.maximum(num_negatives - 1, 0))
     negatives = tf.gather(ascending[:-1], chosen, axis=1, batch_dims=1)
     losses = tf.nn.relu(margin + distances - negatives)
     pairs = _count_positive_pairs(contrasts, distances.dtype)
@@ -66,53 +67,55 @@ def semi_hard_triplets(anchors: Rows, contrasts: Rows, margin: float) -> tf.Tens
 
 
 def hard_triplets(anchors: Rows, contrasts: Rows, margin: float) -> tf.Tensor:
-    r"""Computes the triplet loss of every anchor, with its farthest positive and nearest negative.
+    r"""Computes the triplet loss of every anchor with its farthest positive and nearest negative.
 
     $$\ell_i = \max(0, m + \max_{p \in P(i) \cup \{i\}} d_{ip} - \min_{n \in N(i)} d_{in})$$
 
-    An anchor without positives is its own, at distance 0.
+    An anchor without positives is its own positive, at distance 0.
 
     Args:
         anchors: the rows i.
-        contrasts: the rows j, all anchors among them.
+        contrasts: the rows j, including all anchors.
         margin: m.
 
     Returns:
         `[anchors]` losses.
     """
     distances = euclidean_distances(anchors.z, contrasts.z)
-    masks = _pair_masks(anchors, contrasts)
+    masks = _masks_of_all_pairs(anchors, contrasts)
     positive = tf.reduce_max(tf.where(masks.other & masks.same, distances, 0), axis=1)
     negative = tf.reduce_min(_negatives_or_far(distances, masks), axis=1)
     return tf.nn.relu(margin + positive - negative)
 
 
 def max_margin_pairs(anchors: Rows, contrasts: Rows, margin: float) -> tf.Tensor:
-    r"""Computes the mean of `max_margin` over the pairs of every anchor with the other rows.
+    r"""Computes the mean of `max_margin` over the pairs of every anchor and the other rows.
 
     Args:
         anchors: the rows i.
-        contrasts: the rows j, all anchors among them.
+        contrasts: the rows j, including all anchors.
         margin: m.
 
     Returns:
         `[anchors]` losses.
     """
     distances = euclidean_distances(anchors.z, contrasts.z)
-    masks = _pair_masks(anchors, contrasts)
-    others = tf.maximum(tf.shape(contrasts.z)[0] - 1, 1)
+    masks = _masks_of_all_pairs(anchors, contrasts)
+    num_others = tf.maximum(tf.shape(contrasts.z)[0] - 1, 1)
     total = _sum_where(masks.other, max_margin(distances, masks.same, margin))
-    return total / tf.cast(others, total.dtype)
+    return total / tf.cast(num_others, total.dtype)
 
 
 def max_margin(distance: tf.Tensor, same: tf.Tensor, margin: float) -> tf.Tensor:
-    r"""Computes the contrastive loss of pairs: $d^2$ if same, and $\max(0, m - d)^2$ if not.
+    r"""Computes the contrastive loss of pairs.
+
+    $d^2$ for pairs of the same class, and $\max(0, m - d)^2$ for other pairs.
 
     Reference: Hadsell et al., "Dimensionality Reduction by Learning an Invariant Mapping", 2006.
 
     Args:
         distance: floating point distances d of any shape.
-        same: booleans of the same shape: whether the two are of the same class.
+        same: booleans of the same shape: whether the two rows of a pair have the same class.
         margin: m.
 
     Returns:
@@ -124,7 +127,7 @@ def max_margin(distance: tf.Tensor, same: tf.Tensor, margin: float) -> tf.Tensor
 def euclidean_distances(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """Computes Euclidean distances from inner products.
 
-    In float32, rows that are closer than about 3e-4 of their length may be at distance 0.
+    In float32, the distance between rows that are closer than about 3e-4 of their length can be 0.
 
     Args:
         rows: `[rows, dim]` floating point numbers.
@@ -133,33 +136,30 @@ def euclidean_distances(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     Returns:
         `[rows, columns]` distances, with gradient 0 where they are 0.
     """
-    of_rows, of_columns = (tf.reduce_sum(x**2, axis=1) for x in (rows, columns))
-    squared = of_rows[:, None] + of_columns[None, :] - 2 * inner_products(rows, columns)
-    together = squared <= 0  # not so for NaN
-    # The square root has no slope at 0: it must not be taken there, or the gradient is NaN.
+    row_squares, column_squares = (tf.reduce_sum(x**2, axis=1) for x in (rows, columns))
+    squared = row_squares[:, None] + column_squares[None, :] - 2 * inner_products(rows, columns)
+    is_zero = squared <= 0  # false for NaN
+    # The slope of the square root at 0 is infinite and would make the gradient NaN.
     zeros, ones = tf.zeros_like(squared), tf.ones_like(squared)
-    return tf.where(together, zeros, tf.sqrt(tf.where(together, ones, squared)))
+    return tf.where(is_zero, zeros, tf.sqrt(tf.where(is_zero, ones, squared)))
 
 
-def _pair_masks(anchors: Rows, contrasts: Rows) -> PairMasks:
-    """Compares all anchors with all contrasts."""
-    i = anchors._replace(index=anchors.index[:, None], group=anchors.group[:, None])
-    j = contrasts._replace(index=contrasts.index[None, :], group=contrasts.group[None, :])
-    return pair_masks(i, j, same_rows=None)
+def _masks_of_all_pairs(anchors: Rows, contrasts: Rows) -> PairMasks:
+    return pair_masks(along_rows(anchors), along_columns(contrasts))
 
 
 def _negatives_or_far(distances: tf.Tensor, masks: PairMasks) -> tf.Tensor:
-    """Keeps the distances of negatives, and puts all else where no margin reaches."""
+    """Keeps the distances of negatives and replaces all others by one beyond every margin."""
     return tf.where(masks.same, tf.constant(_FAR, distances.dtype), distances)
 
 
 def _count_positive_pairs(rows: Rows, dtype: tf.DType) -> tf.Tensor:
-    """Counts the pairs of different rows of the same class, each of them in both orders."""
+    """Counts the ordered pairs of different rows of one class."""
     ones = tf.ones(tf.shape(rows.group), dtype)
     sizes = tf.math.unsorted_segment_sum(ones, rows.group, tf.shape(rows.group)[0])
     return tf.reduce_sum(sizes * (sizes - 1))
 
 
 def _sum_where(condition: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Adds up those values of every row for which the condition holds."""
+    """Sums the values of every row where the condition holds."""
     return tf.reduce_sum(tf.where(condition, values, 0), axis=1)

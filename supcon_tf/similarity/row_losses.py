@@ -1,9 +1,10 @@
-r"""The contrastive losses of rows, out of row-wise reductions of their similarities.
+r"""The contrastive losses, computed from row-wise reductions of similarities.
 
-Each is a function of a few numbers per anchor: log-sum-exps and means over its positives P(i), its
-negatives N(i) and all others A(i).
+Each loss is a function of a few numbers per anchor i: log-sum-exps and sums over its positives
+P(i), its negatives N(i), or all other rows A(i).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -15,11 +16,12 @@ from supcon_tf.similarity.label_sums import (
     global_weight_sums,
     weighted_similarities,
 )
-from supcon_tf.similarity.masks import ABSENT, NEGATIVES, OTHERS, POSITIVES, Rows
+from supcon_tf.similarity.masks import NEGATIVES, OTHERS, POSITIVES, Rows
+from supcon_tf.similarity.reductions import SAFE_SPREAD, LogSumExp, Reduction
 from supcon_tf.similarity.streaming import (
-    SAFE_SPREAD,
-    LogSumExp,
-    Reduction,
+    BY_LENGTH,
+    FIXED_SHIFT,
+    RUNNING_MAXIMUM,
     Settings,
     reduce_rows,
 )
@@ -29,7 +31,7 @@ SUMMATIONS = ("outside", "inside")
 DENOMINATORS = ("all", "one_positive", "only_negatives")
 WEIGHTINGS = ("similarity_sum", "contrast_count")
 
-# Below this an anchor resembles no other row: its weights are rounding errors.
+# An anchor with a smaller sum of weights has no positives: its weights are rounding errors.
 _NO_POSITIVE = 1e-6
 
 
@@ -48,79 +50,82 @@ def supcon(
 ) -> tf.Tensor:
     r"""Computes the supervised contrastive loss of every anchor.
 
-    With the log-probability of a positive, $\log (e^{s_{ip}} / \sum_{a \in D} e^{s_{ia}})$:
+    With $s_{ij} = z_i \cdot z_j / \tau$ and a denominator $D$,
 
-    - `summation="outside"`: minus its mean over P(i), L_out of the paper (Eq. 2);
-      `"inside"`: minus the logarithm of the mean probability, L_in (Eq. 3);
-    - `denominator="all"`: D = A(i), as in the paper; `"one_positive"`: p itself and N(i);
-      `"only_negatives"`: N(i).
+    $$\ell^{out}_i = -\frac{1}{|P(i)|} \sum_{p \in P(i)}
+            \log \frac{e^{s_{ip}}}{\sum_{a \in D} e^{s_{ia}}}, \qquad
+        \ell^{in}_i = -\log \frac{1}{|P(i)|} \sum_{p \in P(i)}
+            \frac{e^{s_{ip}}}{\sum_{a \in D} e^{s_{ia}}} .$$
 
-    Reference: Khosla et al., "Supervised Contrastive Learning", 2020
-    (https://arxiv.org/abs/2004.11362); the denominators are those of the authors' TensorFlow code.
+    Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2 and 3
+    (https://arxiv.org/abs/2004.11362). The denominators are options of the authors' TensorFlow
+    code.
 
     Args:
         anchors: the rows i.
-        contrasts: the rows they are compared with; `None` if they are the anchors.
-        temperature: tau, above 0: a number, or a scalar tensor, with respect to which there is no
-            gradient.
-        summation: `"outside"` or `"inside"`.
-        denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
-        positives_cap: `None`, or of how many samples besides its own an anchor keeps the views as
-            positives (see `masks.set_mask`), for rows that were described with `ranked`.
-        unit_length: whether all rows are known to have length 1; then, for a temperature that is a
-            number, one exponential per pair is known to be safe, or not, before the first batch.
-        block_size: largest number of rows and of columns of a tile.
-        product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
-        replica: `None`, or the replica whose rows the anchors are, with everyone's as contrasts
-            (see `losses.gathered_rows.gather_rows`).
+        contrasts: the rows that anchors are compared with; `None` if they are the anchors.
+        temperature: tau, above 0: a number, or a scalar tensor, which receives no gradient.
+        summation: `"outside"` for $\ell^{out}$, `"inside"` for $\ell^{in}$: whether the sum over
+            positives is outside or inside the logarithm.
+        denominator: `"all"` for D = A(i), as in the paper; `"one_positive"` for p and N(i);
+            `"only_negatives"` for N(i).
+        positives_cap: the number of samples, besides its own, whose views an anchor keeps as
+            positives (see `masks.set_mask`); `None` keeps all. It requires ranked rows.
+        unit_length: whether all rows have length 1. If the temperature is a number too, the loss
+            chooses between a fixed shift and a running maximum of the log-sum-exps without reading
+            the rows.
+        block_size: the largest number of rows and of columns of a tile.
+        product_dtype: `"bfloat16"` to round the factors of products; `None` does not round.
+        replica: `None`, or the replica that the anchors belong to. The contrasts are then the
+            global rows (see `losses.gathered_rows.gather_rows`).
 
     Returns:
         `[anchors]` losses; 0, with gradient 0, for an anchor without positives or whose denominator
         is empty.
 
     Raises:
-        ValueError: if there is a cap on the positives of rows that are not ranked.
+        ValueError: if `positives_cap` is given and the rows are not ranked.
     """
     if positives_cap is not None and anchors.rank is None:
         raise ValueError(
-            "`positives_cap` needs rows that were described with `ranked=True`. Received: "
+            "`positives_cap` requires ranked rows: create them with `ranked=True`. Received: "
             f"positives_cap={positives_cap}"
         )
-
-    # Each is a tensor or a LogSumExp, as its kind says.
-    def reductions(
-        *kinds_and_sets: tuple[str, str], log_negatives: LogSumExp | None = None
-    ) -> list[Any]:
-        settings = Settings(
-            _scalar(temperature, anchors.z.dtype),
-            tuple(Reduction(*x) for x in kinds_and_sets),
-            _one_exponential(temperature, unit_length),
-            positives_cap,
-            block_size=block_size or DEFAULT_BLOCK_SIZE,
-            product_dtype=product_dtype,
-        )
-        return reduce_rows(anchors, contrasts, settings, log_negatives, replica)
-
+    reduce = _reducer(
+        anchors,
+        contrasts,
+        temperature,
+        unit_length=unit_length,
+        block_size=block_size,
+        product_dtype=product_dtype,
+        positives_cap=positives_cap,
+        replica=replica,
+    )
     outside = summation == "outside"
-    positives = ("sum" if outside else "logsumexp", POSITIVES), ("count", POSITIVES)
+    positive_terms = Reduction("sum" if outside else "logsumexp", POSITIVES)
+    positive_count = Reduction("count", POSITIVES)
     if denominator == "one_positive":
-        (log_negatives,) = reductions(("logsumexp", NEGATIVES))
-        positive, count = reductions(*positives, log_negatives=log_negatives)
+        # The terms are log-probabilities log(e^s_ip / (e^s_ip + sum over N(i) of e^s_ia)).
+        (log_negatives,) = reduce(Reduction("logsumexp", NEGATIVES))
+        positives, count = reduce(positive_terms, positive_count, log_negatives=log_negatives)
         zeros = tf.zeros_like(count)
-        log_denominator = LogSumExp(zeros, zeros)  # every term has its own
+        log_denominator = LogSumExp(zeros, zeros)
     else:
-        among = OTHERS if denominator == "all" else NEGATIVES
-        log_denominator, positive, count = reductions(("logsumexp", among), *positives)
-    # NaN is not an empty sum. Only equalities are safe here: a graph optimizer turns the negation
-    # of an inequality round, which is true for NaN, into the opposite inequality, which is not.
+        # The terms are similarities; all positives of an anchor have the same denominator.
+        column_set = OTHERS if denominator == "all" else NEGATIVES
+        log_denominator, positives, count = reduce(
+            Reduction("logsumexp", column_set), positive_terms, positive_count
+        )
+    # Only equalities: a graph optimizer replaces a negated inequality, which is true for NaN, by
+    # the opposite inequality, which is false for NaN.
     empty = (count == 0) | (log_denominator.log_total == count.dtype.min)
     count = tf.maximum(count, 1)
-    # The maxima meet each other, or the similarities, before the smaller logarithms are added.
+    # Large numbers (maxima and similarities) cancel before the small logarithms are added.
     if outside:
-        losses = (log_denominator.maximum - positive / count) + log_denominator.log_total
+        losses = (log_denominator.maximum - positives / count) + log_denominator.log_total
     else:
-        losses = (log_denominator.maximum - positive.maximum) + (
-            log_denominator.log_total - positive.log_total + tf.math.log(count)
+        losses = (log_denominator.maximum - positives.maximum) + (
+            log_denominator.log_total - positives.log_total + tf.math.log(count)
         )
     return tf.where(empty, tf.zeros_like(losses), losses)
 
@@ -138,7 +143,7 @@ def generalized_supcon(
     product_dtype: str | None = None,
     replica: tf.distribute.ReplicaContext | None = None,
 ) -> tf.Tensor:
-    r"""Computes the contrastive loss of every anchor whose targets are label similarities.
+    r"""Computes the contrastive loss of every anchor, with label similarities as its targets.
 
     $$\ell_i = -\frac{1}{n_i} \sum_{j \in A(i)} w_{ij}
         \log \frac{\exp(s_{ij})}{\sum_{a \in A(i)} \exp(s_{ia})}$$
@@ -150,33 +155,34 @@ def generalized_supcon(
     (https://arxiv.org/abs/2206.00384), Eq. 2.
 
     Args:
-        anchors: the rows i. Rows of the same `group` have w = 1 in addition: those of a sample
+        anchors: the rows i. Rows of one `group` have an additional w = 1: the rows of a sample
             without a label. Every other row must be in a group of its own.
         label_rows: `[anchors, classes]` non-negative numbers of any scale.
-        contrasts: the rows they are compared with; `None` if they are the anchors.
-        contrast_label_rows: `[contrasts, classes]`; `None` if they are the anchors', or if those of
-            other replicas are not here.
-        temperature: tau, above 0: a number, or a scalar tensor, with respect to which there is no
-            gradient.
+        contrasts: the rows that anchors are compared with; `None` if they are the anchors.
+        contrast_label_rows: `[contrasts, classes]`. `None` if the contrasts are the anchors, or if
+            the labels of the other replicas were not gathered.
+        temperature: tau, above 0: a number, or a scalar tensor, which receives no gradient.
         weighting: `"similarity_sum"` or `"contrast_count"`.
-        unit_length: whether all rows are known to have length 1; then, for a temperature that is a
-            number, one exponential per pair is known to be safe, or not, before the first batch.
-        block_size: largest number of rows and of columns of a tile.
-        product_dtype: `"bfloat16"` to round the factors of products, `None` not to.
-        replica: `None`, or the replica whose rows the anchors are, with everyone's as contrasts
-            (see `losses.gathered_rows.gather_rows`).
+        unit_length: as in `supcon`.
+        block_size: the largest number of rows and of columns of a tile.
+        product_dtype: `"bfloat16"` to round the factors of products; `None` does not round.
+        replica: `None`, or the replica that the anchors belong to. The contrasts are then the
+            global rows (see `losses.gathered_rows.gather_rows`).
 
     Returns:
-        `[anchors]` losses; 0, with gradient 0, for an anchor that resembles no contrast.
+        `[anchors]` losses; 0, with gradient 0, for an anchor whose label is similar to no other.
     """
-    settings = Settings(
-        _scalar(temperature, anchors.z.dtype),
-        (Reduction("logsumexp", OTHERS),),
-        _one_exponential(temperature, unit_length),
-        block_size=block_size or DEFAULT_BLOCK_SIZE,
+    reduce = _reducer(
+        anchors,
+        contrasts,
+        temperature,
+        unit_length=unit_length,
+        block_size=block_size,
         product_dtype=product_dtype,
+        replica=replica,
     )
-    (log_denominator,) = reduce_rows(anchors, contrasts, settings, replica=replica)
+    (log_denominator,) = reduce(Reduction("logsumexp", OTHERS))
+    # Cosines of label rows, and 1 between the views of an unlabeled sample.
     labels: list[Labels] = [Distributions(label_rows), Classes(anchors.group)]
     contrast_labels: list[Labels | None] = [
         None if contrast_label_rows is None else Distributions(contrast_label_rows),
@@ -184,31 +190,66 @@ def generalized_supcon(
     ]
     c = None if contrasts is None else contrasts.z
     tau = _scalar(temperature, tf.float64)
-    parts = list(zip(labels, contrast_labels, strict=True))
+    both_kinds = list(zip(labels, contrast_labels, strict=True))
     similar = tf.add_n(
-        [weighted_similarities(anchors.z, y, c, other, tau, replica) for y, other in parts]
+        [weighted_similarities(anchors.z, y, c, other, tau, replica) for y, other in both_kinds]
     )
-    weights = tf.add_n([global_weight_sums(y, other, replica) for y, other in parts])
-    empty = weights <= _NO_POSITIVE  # not so for NaN
+    weights = tf.add_n([global_weight_sums(y, other, replica) for y, other in both_kinds])
+    empty = weights <= _NO_POSITIVE  # false for NaN
     if weighting == "similarity_sum":
         count = tf.where(empty, tf.ones_like(weights), weights)
     else:
-        present = (contrasts or anchors).index != ABSENT
-        columns = tf.math.count_nonzero(present, dtype=tf.int32)
-        itself = contrasts is None or replica is not None
-        count = tf.cast(tf.maximum(columns - int(itself), 1), weights.dtype)
+        count = tf.cast(tf.maximum(_num_others(anchors, contrasts), 1), weights.dtype)
+    # sum_j w_ij / n_i
     share, count = tf.cast(weights / count, similar.dtype), tf.cast(count, similar.dtype)
     loss = share * log_denominator.maximum - similar / count + share * log_denominator.log_total
     return tf.where(empty, tf.zeros_like(loss), loss)
 
 
-def _scalar(value: float | tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Makes a scalar of a number, without a detour through float32, or of a tensor."""
-    return tf.cast(value, dtype) if tf.is_tensor(value) else tf.constant(value, dtype)
+def _reducer(
+    anchors: Rows,
+    contrasts: Rows | None,
+    temperature: float | tf.Tensor,
+    *,
+    unit_length: bool,
+    block_size: int | None,
+    product_dtype: str | None,
+    positives_cap: int | None = None,
+    replica: tf.distribute.ReplicaContext | None,
+) -> Callable[..., list[Any]]:
+    """Returns a function from reductions, and `log_negatives`, to their values.
 
-
-def _one_exponential(temperature: float | tf.Tensor, unit_length: bool) -> bool | None:
-    """Tells whether one exponential serves all pairs, `None` if only their values tell."""
+    A value is a `LogSumExp` or a `[anchors]` tensor, see `streaming.reduce_rows`.
+    """
     if tf.is_tensor(temperature) or not unit_length:
-        return None
-    return 2 / temperature < SAFE_SPREAD
+        shift = BY_LENGTH
+    else:
+        shift = FIXED_SHIFT if 2 / temperature < SAFE_SPREAD else RUNNING_MAXIMUM
+
+    def reduce(*reductions: Reduction, log_negatives: LogSumExp | None = None) -> list[Any]:
+        settings = Settings(
+            _scalar(temperature, anchors.z.dtype),
+            reductions,
+            shift,
+            positives_cap,
+            block_size or DEFAULT_BLOCK_SIZE,
+            product_dtype,
+        )
+        return reduce_rows(anchors, contrasts, settings, log_negatives, replica)
+
+    return reduce
+
+
+def _num_others(anchors: Rows, contrasts: Rows | None) -> tf.Tensor:
+    """Returns |A(i)|, the same for all anchors."""
+    columns = anchors if contrasts is None else contrasts
+    if columns.present is None:
+        count = tf.shape(columns.z)[0]
+    else:
+        count = tf.math.count_nonzero(columns.present, dtype=tf.int32)
+    return count if anchors.row_id is None else count - 1
+
+
+def _scalar(value: float | tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Converts a number, without rounding it to float32 first, or a tensor to a scalar."""
+    return tf.cast(value, dtype) if tf.is_tensor(value) else tf.constant(value, dtype)

@@ -1,26 +1,28 @@
-r"""Sums over a row's similarities to all columns, without the N x N matrix.
+r"""Row-wise reductions of all similarities, and their gradient, without the N x N matrix.
 
-With $s_{ij} = z_i \cdot c_j / \tau$, every loss here is made of row-wise reductions over a set of
-columns $S(i)$,
+With $s_{ij} = z_i \cdot c_j / \tau$, every loss of `row_losses.py` is a function of reductions over
+sets of columns $S(i)$,
 
 $$\log \sum_{j \in S(i)} \exp t_{ij} \qquad \text{and} \qquad \sum_{j \in S(i)} t_{ij},$$
 
 where the term $t_{ij}$ is $s_{ij}$ itself, or $\log(e^{s_{ij}} / (e^{s_{ij}} + e^{b_i}))$, the
 log-probability of one positive against negatives whose log-sum-exp is $b_i$.
 
-The matrix is walked over in square tiles, and each tile is forgotten when its part has been added
-to the running sums. The gradient walks over the tiles once more. Both row roles of $z_i$ are taken
-from the same tile, so that where anchors and contrasts are the same rows only the tiles on and
-above the diagonal are needed: with upstream gradients $g$, for the log-sum-exp over all others,
+The forward pass computes the matrix tile by tile, and adds each tile to running sums. The backward
+pass computes each tile again. A row is an anchor of its columns and a contrast of its columns as
+anchors; both gradients come from the same tile. If anchors and contrasts are the same rows, only
+the tiles on and above the diagonal are needed: with upstream gradients $g$, for the log-sum-exp
+over all others,
 
 $$\frac{\partial}{\partial z_i} \sum_k g_k \mathrm{lse}_k
     = \frac{1}{\tau} \sum_{j \ne i} (g_i e^{s_{ij} - \mathrm{lse}_i}
                                      + g_j e^{s_{ij} - \mathrm{lse}_j}) z_j .$$
 
-Only the two functions that walk over tiles are compiled by XLA. Whatever replicas have to exchange
-(rows, then row-wise sums and their gradients) can be exchanged between them.
+XLA compiles the two passes and nothing else, so that replicas can exchange rows before the forward
+pass, and row-wise numbers between the passes.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -31,90 +33,70 @@ from supcon_tf.similarity.dot import dot
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.label_sums import Classes, similarity_sums, weight_sums
 from supcon_tf.similarity.masks import POSITIVES, PairMasks, Rows, pair_masks, set_mask
+from supcon_tf.similarity.reductions import (
+    SAFE_SPREAD,
+    LogSumExp,
+    Reduction,
+    State,
+    accumulate,
+    initial_state,
+    log_sum_exp,
+    shift_and_total,
+    term_gradients,
+    terms_and_slopes,
+)
 from supcon_tf.similarity.tiles import (
     DEFAULT_BLOCK_SIZE,
-    MASK_BIAS,
     Block,
-    are_two_sides,
-    cut_blocks,
+    accumulate_tiles,
     join_blocks,
-    mask_bias,
-    walk_tiles,
+    split_blocks,
 )
 
-# The largest spread of similarities for which exp(s - largest) stays a normal float32.
-SAFE_SPREAD = 80.0
-
-# The running sums of every reduction, and maxima where they need them.
-_Sums = list[list[tf.Tensor]]
+# How to choose the shift of log-sum-exps.
+FIXED_SHIFT = "fixed"  # 1 / tau, for rows of length 1
+RUNNING_MAXIMUM = "running"
+BY_LENGTH = "by_length"  # the largest possible similarity, if it is safe for the rows' lengths
 
 _Result = TypeVar("_Result")
 
 
-class Reduction(NamedTuple):
-    """One row-wise reduction.
-
-    Attributes:
-        kind: `"logsumexp"` or `"sum"` of the terms, or `"count"` of the columns.
-        among: the set of columns (see `masks.set_mask`).
-    """
-
-    kind: str
-    among: str
-
-
 class Settings(NamedTuple):
-    """What is the same for all tiles.
+    """What all tiles have in common.
 
     Attributes:
         temperature: tau, above 0, a scalar of the dtype of the rows. It is an input of the compiled
-            walks, so that another temperature needs no other program.
-        reductions: the reductions to compute in one walk.
-        one_exponential: for rows of length 1, whether `exp(s - 1 / tau)` stays a normal float32 for
-            all pairs. `None` to look at the rows and at tau in every step.
+            passes: another temperature needs no compilation.
+        reductions: the reductions to compute in one pass.
+        shift: `FIXED_SHIFT`, `RUNNING_MAXIMUM` or `BY_LENGTH`.
         positives_cap: see `masks.set_mask`.
-        itself: whether every anchor is also among the contrasts that are given.
         block_size: the largest number of rows and of columns of a tile.
-        product_dtype: name of the dtype to which the factors of products are rounded, or `None`.
+        product_dtype: name of the dtype to which `dot` rounds its factors, or `None`.
     """
 
     temperature: tf.Tensor
     reductions: tuple[Reduction, ...]
-    one_exponential: bool | None = None
+    shift: str = BY_LENGTH
     positives_cap: int | None = None
-    itself: bool = False
     block_size: int = DEFAULT_BLOCK_SIZE
     product_dtype: str | None = None
 
 
-class LogSumExp(NamedTuple):
-    """A log-sum-exp in two parts; their sum rounded to float32 would cost digits of every weight.
-
-    Attributes:
-        maximum: `[rows]` numbers not far below any term that matters; constants.
-        log_total: `[rows]` log of the sum of exp(term - maximum), which carries the gradient. The
-            lowest finite number for an empty set.
-    """
-
-    maximum: tf.Tensor
-    log_total: tf.Tensor
-
-
 class AnchorResiduals(NamedTuple):
-    """What the backward walk knows of rows in their role as anchors.
+    """What the backward pass needs of anchors, besides their rows.
 
-    On several replicas these vectors, gathered, are all that a replica needs to know of the other
-    replicas' anchors to compute the complete gradient of its own rows.
+    On several replicas these vectors, gathered, are all that a replica needs of the other replicas'
+    anchors for the complete gradient of its own rows.
 
     Attributes:
-        shift: `[reductions, rows]` maxima of the log-sum-exps.
-        gradient: `[reductions, rows]` gradients of the loss with respect to sums of terms, or of
-            exp(term - shift).
+        shifts: for each reduction, `[rows]` shifts of its log-sum-exps.
+        gradients: for each reduction, `[rows]` gradients of the loss with respect to the sums of
+            terms or of exp(term - shift).
         log_negatives: b, or `None` if the terms are the similarities.
     """
 
-    shift: tf.Tensor
-    gradient: tf.Tensor
+    shifts: tuple[tf.Tensor, ...]
+    gradients: tuple[tf.Tensor, ...]
     log_negatives: LogSumExp | None
 
 
@@ -129,155 +111,176 @@ def reduce_rows(
 
     Args:
         anchors: the rows i.
-        contrasts: the columns j; `None` if they are the anchors, which halves the work.
-        settings: which reductions, and how.
-        log_negatives: `None` to reduce the similarities, or b to reduce log-probabilities.
-        replica: `None`, or the replica whose rows the anchors are; the contrasts are then
-            everyone's rows, and the gradient is that of everyone's losses.
+        contrasts: the columns j. `None` if they are the anchors, which halves the work.
+        settings: the reductions and how to compute them.
+        log_negatives: b, to reduce log-probabilities, or `None` to reduce similarities.
+        replica: `None`, or the replica that the anchors belong to. The contrasts are then the
+            global rows, and the gradient is that of the sum of all replicas' losses.
 
     Returns:
-        One `[anchors]` tensor or `LogSumExp` per reduction, differentiable once with respect to
-        both sides' embeddings and `against`; contrasts of all replicas are constants.
+        One `[anchors]` tensor or `LogSumExp` per reduction, differentiable once with respect to the
+        embeddings of both sides and to `log_negatives`. Global contrasts are constants.
     """
-    settings = settings._replace(itself=replica is not None)
-    # Contrasts with a gradient of their own.
-    other_rows = contrasts if replica is None else None
-    # An input that is not given cannot be an argument of a function with a gradient.
-    inputs = [anchors.z]
-    if other_rows is not None:
-        inputs.append(other_rows.z)
-    if log_negatives is not None:
-        inputs.append(log_negatives.log_total)
+    differentiable_contrasts = contrasts if replica is None else None
 
-    def named(z: tf.Tensor, *rest: tf.Tensor) -> tuple[Rows, Rows | None, LogSumExp | None]:
-        left = list(rest)
-        columns = contrasts if other_rows is None else other_rows._replace(z=left.pop(0))
-        b = None if log_negatives is None else log_negatives._replace(log_total=left.pop(0))
+    def with_inputs(
+        z: tf.Tensor, c: tf.Tensor | None, log_total: tf.Tensor | None
+    ) -> tuple[Rows, Rows | None, LogSumExp | None]:
+        columns, b = contrasts, log_negatives
+        if differentiable_contrasts is not None:
+            columns = differentiable_contrasts._replace(z=c)
+        if b is not None:
+            b = b._replace(log_total=log_total)
         return anchors._replace(z=z), columns, b
 
-    def forward(*inputs: tf.Tensor) -> tf.Tensor:
-        out = tf.stack(_forward(*named(*inputs), settings))
-        # A function traced for any number of rows forgets it.
+    def forward(*inputs: tf.Tensor | None) -> tf.Tensor:
+        out = tf.stack(_forward(*with_inputs(*inputs), settings))
+        # The number of rows is unknown in a function that was traced for any number.
         out.set_shape([2, len(settings.reductions), anchors.z.shape[0]])
         return out
 
-    def backward(out: tf.Tensor, upstream: tf.Tensor, *inputs: tf.Tensor) -> list[tf.Tensor]:
-        rows, columns, b = named(*inputs)
-        residuals = AnchorResiduals(out[0], upstream[1], b)
-        if other_rows is None:
-            # A row is an anchor here and a contrast of everyone's anchors.
-            everyones = residuals if replica is None else gather_vectors(residuals, replica)
-            dz, db = _backward(rows, columns, residuals, everyones, settings)
-            gradients = [dz, db]
-        else:
-            # Two walks, since contrasts that take no gradient (a queue) need only the first: a
-            # graph drops the other.
+    def backward(
+        out: tf.Tensor, upstream: tf.Tensor, *inputs: tf.Tensor | None
+    ) -> list[tf.Tensor | None]:
+        rows, columns, b = with_inputs(*inputs)
+        shifts, gradients = (
+            tuple(tf.unstack(x, len(settings.reductions))) for x in (out[0], upstream[1])
+        )
+        residuals = AnchorResiduals(shifts, gradients, b)
+        if differentiable_contrasts is not None:
+            # Two passes: if the contrasts are constants (a queue), TensorFlow prunes the second.
             dz, db = _backward(rows, columns, residuals, None, settings)
             dc, _ = _backward(columns, rows, None, residuals, settings)
-            gradients = [dz, dc, db]
-        return [x for x in gradients if x is not None]
+            return [dz, dc, db]
+        # The rows are anchors here, and contrasts of all anchors.
+        global_residuals = residuals if replica is None else gather_vectors(residuals, replica)
+        dz, db = _backward(rows, columns, residuals, global_residuals, settings)
+        return [dz, None, db]
 
-    shifts, totals = tf.unstack(differentiable_once(forward, backward)(*inputs))
+    out = differentiable_once(forward, backward)(
+        anchors.z,
+        None if differentiable_contrasts is None else differentiable_contrasts.z,
+        None if log_negatives is None else log_negatives.log_total,
+    )
+    shifts, totals = (tf.unstack(x) for x in tf.unstack(out))
     return [
-        _log(tf.stop_gradient(shift), total) if kind == "logsumexp" else total
-        for (kind, _), shift, total in zip(
-            settings.reductions, tf.unstack(shifts), tf.unstack(totals), strict=True
-        )
+        log_sum_exp(shift, total) if reduction.kind == "logsumexp" else total
+        for reduction, shift, total in zip(settings.reductions, shifts, totals, strict=True)
     ]
 
 
-def _log(maximum: tf.Tensor, total: tf.Tensor) -> LogSumExp:
-    empty = total == 0
-    log_total = tf.math.log(tf.where(empty, tf.ones_like(total), total))
-    return LogSumExp(maximum, tf.where(empty, total.dtype.min, log_total))
+class _Tile(NamedTuple):
+    """A tile of the matrix of similarities."""
+
+    rows: Block
+    columns: Block
+    similarities: tf.Tensor
+    masks: PairMasks
+
+    def anchors_and_contrasts(self, axis: int) -> tuple[Block, Block]:
+        """Returns the two sides if the anchors are reduced over an axis."""
+        return (self.rows, self.columns) if axis == 1 else (self.columns, self.rows)
+
+
+def _similarity_tile(settings: Settings, i: Block, j: Block) -> _Tile:
+    # Scaled after the product, so that s_ij and s_ji are bitwise equal: the backward pass computes
+    # exponentials of one of them relative to a maximum that can come from the other.
+    products = dot(i.rows.z, j.rows.z, (0, 0), settings.product_dtype)
+    similarities = products * (1 / settings.temperature)
+    for bias in (i.bias, j.bias):
+        if bias is not None:
+            similarities += bias
+    return _Tile(i, j, similarities, pair_masks(i.rows, j.rows))
+
+
+# The forward pass
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _forward(
-    rows: Rows,
-    columns: Rows | None,
-    log_negatives: LogSumExp | None,
-    settings: Settings,
+    rows: Rows, columns: Rows | None, log_negatives: LogSumExp | None, settings: Settings
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes per reduction a shift and the sum of terms, or of exp(term - shift).
+    """Computes a shift and the sum of terms, or of exp(term - shift), of every reduction.
 
     Returns:
         Two tensors `[reductions, rows]`.
     """
-
-    # Sums and counts over a class need no tiles. Their gradients do: in a tile they are subtracted
-    # from those of the log-sum-exp pair by pair, and not when both have grown.
-    def by_class(reduction: Reduction) -> bool:
-        linear = reduction.kind == "count" or (reduction.kind == "sum" and log_negatives is None)
-        return linear and reduction.among == POSITIVES and settings.positives_cap is None
-
-    in_tiles = tuple(x for x in settings.reductions if not by_class(x))
-    results = iter(
-        _sum_over_tiles(rows, columns, log_negatives, settings._replace(reductions=in_tiles))
+    # Sums and counts over a class need no tiles. Their gradients do: they cancel against those of
+    # the log-sum-exps pair by pair, before rounding errors grow in sums over all pairs.
+    by_class = [
+        reduction
+        for reduction in settings.reductions
+        if (reduction.kind == "count" or (reduction.kind == "sum" and log_negatives is None))
+        and reduction.column_set == POSITIVES
+        and settings.positives_cap is None
+    ]
+    by_tile = tuple(x for x in settings.reductions if x not in by_class)
+    tile_settings = settings._replace(reductions=by_tile)
+    results = dict(
+        zip(by_tile, _reduce_tiles(rows, columns, log_negatives, tile_settings), strict=True)
     )
-    shifts, totals = [], []
-    for reduction in settings.reductions:
-        if by_class(reduction):
-            total = _sum_over_class(reduction, rows, columns, settings)
-            shift = tf.zeros_like(total)
-        else:
-            shift, total = next(results)
-        shifts.append(shift)
-        totals.append(total)
+    for reduction in by_class:
+        total = _sum_over_class(reduction, rows, columns, settings)
+        results[reduction] = tf.zeros_like(total), total
+    shifts, totals = zip(*(results[x] for x in settings.reductions), strict=True)
     return tf.stack(shifts), tf.stack(totals)
 
 
 def _sum_over_class(
     reduction: Reduction, rows: Rows, columns: Rows | None, settings: Settings
 ) -> tf.Tensor:
-    labels, c, other_labels = Classes(rows.group), None, None
+    """Computes the number of positives, or the sum of similarities to them, from sums by class."""
+    labels, c, contrast_labels = Classes(rows.group), None, None
     if columns is not None:
-        c, other_labels = columns.z, Classes(columns.group)
+        c, contrast_labels = columns.z, Classes(columns.group)
+    exclude_self = rows.row_id is not None
     if reduction.kind == "count":
-        total = weight_sums(labels, other_labels, settings.itself)
+        total = weight_sums(labels, contrast_labels, exclude_self)
     else:
-        sums = similarity_sums(rows.z, labels, c, other_labels, settings.itself)
+        sums = similarity_sums(rows.z, labels, c, contrast_labels, exclude_self)
         total = sums / tf.cast(settings.temperature, sums.dtype)
     return tf.cast(total, rows.z.dtype)
 
 
-def _sum_over_tiles(
+def _reduce_tiles(
     rows: Rows, columns: Rows | None, log_negatives: LogSumExp | None, settings: Settings
-) -> list[list[tf.Tensor]]:
-    two_sides = are_two_sides(columns, settings.itself)
-    row_blocks = cut_blocks((rows, log_negatives), settings.block_size, mask_bias(rows, two_sides))
-    column_blocks = None
-    if columns is not None:
-        bias = mask_bias(columns, two_sides)
-        column_blocks = cut_blocks((columns, None), settings.block_size, bias)
+) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Computes the shift and the sum of every reduction from tiles."""
+    row_blocks = split_blocks(rows, log_negatives, settings.block_size)
+    column_blocks = None if columns is None else split_blocks(columns, None, settings.block_size)
 
-    def walk(shift: tf.Tensor | None) -> list[list[tf.Tensor]]:
-        def tile(
-            row_block: Block, column_block: Block, own: _Sums, other: _Sums | None
-        ) -> tuple[_Sums, _Sums | None]:
-            (i, log_negatives_i, bias_i), (j, log_negatives_j, bias_j) = row_block, column_block
-            s = _similarities(i, j, settings) + (bias_i + bias_j)
-            masks = pair_masks(i, j, same_rows=(other is None) if columns is None else None)
+    def reduce(shift: tf.Tensor | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        zeros = tf.zeros_like(row_blocks.rows.group, rows.z.dtype)
+        states = accumulate_tiles(
+            functools.partial(_similarity_tile, settings),
+            functools.partial(_accumulate_tile, settings, shift),
+            [initial_state(x.kind, zeros, shift) for x in settings.reductions],
+            row_blocks,
+            column_blocks,
+        )
+        return [
+            tuple(join_blocks(x, rows) for x in shift_and_total(state, shift)) for state in states
+        ]
 
-            def absorb(
-                state: _Sums, i: Rows, j: Rows, log_negatives_i: LogSumExp | None, axis: int
-            ) -> _Sums:
-                term, _ = _terms(s, log_negatives_i)
-                return [
-                    _accumulate(part, kind, term, set_mask(i, j, masks, among, cap), shift, axis)
-                    for part, (kind, among) in zip(state, settings.reductions, strict=True)
-                ]
+    return _with_shift(reduce, rows, columns, log_negatives, settings)
 
-            own = absorb(own, i, j, log_negatives_i, axis=1)
-            return own, None if other is None else absorb(other, j, i, log_negatives_j, axis=0)
 
-        cap = settings.positives_cap
-        vector = tf.zeros_like(row_blocks[0].index, rows.z.dtype)
-        state = [_initial_state(vector, kind, shift) for kind, _ in settings.reductions]
-        state = walk_tiles(tile, state, row_blocks, column_blocks)
-        return [[join_blocks(x, rows) for x in _shift_and_total(part, shift)] for part in state]
+def _accumulate_tile(
+    settings: Settings, shift: tf.Tensor | None, states: list[State], tile: _Tile, axis: int
+) -> list[State]:
+    """Adds a tile to the states of its anchors, one per reduction."""
+    anchors, contrasts = tile.anchors_and_contrasts(axis)
+    terms, _ = terms_and_slopes(tile.similarities, log_negatives=anchors.anchor_data)
+    new_states = []
+    for state, (kind, column_set) in zip(states, settings.reductions, strict=True):
+        mask = set_mask(
+            anchors.rows, contrasts.rows, tile.masks, column_set, settings.positives_cap
+        )
+        new_states.append(accumulate(state, kind, terms, mask, shift, axis))
+    return new_states
 
-    return _with_shift(walk, rows, columns, log_negatives, settings)
+
+# The backward pass
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
@@ -288,182 +291,131 @@ def _backward(
     column_residuals: AnchorResiduals | None,
     settings: Settings,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Computes the gradients with respect to the embeddings of the rows, and their `against`.
+    """Computes the gradients with respect to the rows' embeddings and `log_negatives`.
 
     Args:
-        rows: the rows whose gradient is wanted.
-        columns: the rows they met in the forward walk; `None` if they are the same.
-        row_residuals: the rows' role as anchors of the columns, or `None`.
-        column_residuals: the columns' role as anchors of the rows, or `None`.
-        settings: as in the forward walk.
+        rows: the rows to differentiate by.
+        columns: the rows that they were compared with in the forward pass; `None` if they are the
+            same.
+        row_residuals: of the rows as anchors, or `None` if they are contrasts only.
+        column_residuals: of the columns as anchors, or `None` if they are contrasts only.
+        settings: as in the forward pass.
 
     Returns:
         `[rows, dim]`, and `[rows]` or `None`.
     """
     log_negatives = None if row_residuals is None else row_residuals.log_negatives
-    # The zero embeddings of padding add nothing here, so that hiding it would only take time.
-    two_sides = are_two_sides(columns, settings.itself)
 
-    def walk(shift: tf.Tensor | None) -> list[tf.Tensor]:
-        def blocks(side: Rows, residuals: AnchorResiduals | None) -> Block:
-            bias = mask_bias(side, two_sides) if two_sides else None
-            return cut_blocks((side, _by_reduction(residuals)), settings.block_size, bias)
-
-        row_blocks = blocks(rows, row_residuals)
-        column_blocks = None if columns is None else blocks(columns, column_residuals)
-
-        def tile(
-            row_block: Block,
-            column_block: Block,
-            own: list[tf.Tensor],
-            other: list[tf.Tensor] | None,
-        ) -> tuple[list[tf.Tensor], list[tf.Tensor] | None]:
-            (i, residuals_i, bias_i), (j, residuals_j, bias_j) = row_block, column_block
-            s = _similarities(i, j, settings)
-            if two_sides:
-                s += bias_i + bias_j
-            masks = pair_masks(i, j, same_rows=(other is None) if columns is None else None)
-            w_ij = _weights(s, i, j, masks, residuals_i, shift, settings)
-            w_ji = _weights(s, j, i, masks, residuals_j, shift, settings)
-            weights = sum(w for w in (w_ij, w_ji) if w is not None)
-
-            def add(
-                state: list[tf.Tensor], z: tf.Tensor, axis: int, own_weights: tf.Tensor
-            ) -> list[tf.Tensor]:
-                dz, *d_log_negatives = state
-                dz += dot(z, weights, (1, axis), settings.product_dtype)
-                return [dz] + [x - tf.reduce_sum(own_weights, axis) for x in d_log_negatives]
-
-            own = add(own, j.z, 1, w_ij)
-            return own, None if other is None else add(other, i.z, 0, w_ji)
-
-        z = row_blocks[0].z
-        state = [tf.zeros_like(z)]
-        if log_negatives is not None:
-            state.append(tf.zeros_like(z[:, 0]))
-        state = walk_tiles(tile, state, row_blocks, column_blocks)
-        dz, *d_log_negatives = (join_blocks(x, rows) for x in state)
-        return [dz / settings.temperature, *d_log_negatives]
+    def differentiate(shift: tf.Tensor | None) -> _Gradients:
+        # The zero embeddings of padding add nothing to a gradient, unless exp(0 - maximum) is
+        # infinite. With a fixed shift, all exponentials are finite.
+        mask_padding = shift is None
+        row_blocks = split_blocks(rows, row_residuals, settings.block_size, mask_padding)
+        column_blocks = None
+        if columns is not None:
+            column_blocks = split_blocks(
+                columns, column_residuals, settings.block_size, mask_padding
+            )
+        dz = tf.zeros_like(row_blocks.rows.z)
+        gradients = accumulate_tiles(
+            functools.partial(_gradient_tile, settings, shift),
+            functools.partial(_accumulate_gradients, settings),
+            (dz,) if log_negatives is None else (dz, tf.zeros_like(dz[:, 0])),
+            row_blocks,
+            column_blocks,
+        )
+        dz, *d_log_negatives = (join_blocks(x, rows) for x in gradients)
+        return (dz / settings.temperature, *d_log_negatives)
 
     any_log_negatives = (row_residuals or column_residuals).log_negatives  # type: ignore[union-attr]  # one is given
-    dz, *d_log_negatives = _with_shift(walk, rows, columns, any_log_negatives, settings)
+    dz, *d_log_negatives = _with_shift(differentiate, rows, columns, any_log_negatives, settings)
     return dz, d_log_negatives[0] if d_log_negatives else None
 
 
-def _similarities(i: Rows, j: Rows, settings: Settings) -> tf.Tensor:
-    # Scaled after the product, so that s_ij and s_ji are the same number: the backward walk takes
-    # exponentials of one that the forward walk has taken the maximum of the other of.
-    products = dot(i.z, j.z, (0, 0), settings.product_dtype)
-    return products * (1 / settings.temperature)
+# Gradients with respect to the embeddings and, if the terms depend on it, `log_negatives`.
+_Gradients = tuple[tf.Tensor, ...]
 
 
-def _terms(s: tf.Tensor, log_negatives: LogSumExp | None) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Returns the terms t(s), and their derivative by s unless it is 1."""
-    if log_negatives is None:
-        return s, None
-    log_odds = (log_negatives.maximum - s) + log_negatives.log_total
-    return -tf.math.softplus(log_odds), tf.math.sigmoid(log_odds)
+class _GradientTile(NamedTuple):
+    """Derivatives of the loss by the similarities of a tile.
+
+    Attributes:
+        rows: the rows.
+        columns: the columns.
+        of_rows: the derivative of the rows' losses as anchors, or `None`.
+        of_columns: the derivative of the columns' losses as anchors, or `None`.
+        total: their sum.
+    """
+
+    rows: Rows
+    columns: Rows
+    of_rows: tf.Tensor | None
+    of_columns: tf.Tensor | None
+    total: tf.Tensor
 
 
-# A log-sum-exp is a sum of exp(t - shift) if no exponential can leave the range of float32 for a
-# shift that is known beforehand, and otherwise a running maximum and the sum below it. The maximum
-# is that of the set's members: with the row itself among them, all others could underflow.
+def _gradient_tile(
+    settings: Settings, shift: tf.Tensor | None, i: Block, j: Block
+) -> _GradientTile:
+    tile = _similarity_tile(settings, i, j)
+    of_rows = _anchor_gradients(settings, shift, tile, axis=1)
+    of_columns = _anchor_gradients(settings, shift, tile, axis=0)
+    total = sum(x for x in (of_rows, of_columns) if x is not None)
+    return _GradientTile(i.rows, j.rows, of_rows, of_columns, total)
+
+
+def _anchor_gradients(
+    settings: Settings, shift: tf.Tensor | None, tile: _Tile, axis: int
+) -> tf.Tensor | None:
+    """Computes the derivatives of the anchors' losses by the similarities of a tile."""
+    anchors, contrasts = tile.anchors_and_contrasts(axis)
+    residuals: AnchorResiduals | None = anchors.anchor_data
+    if residuals is None:
+        return None
+    terms, slopes = terms_and_slopes(tile.similarities, residuals.log_negatives)
+    total = tf.zeros_like(terms)
+    for (kind, column_set), own_shift, upstream in zip(
+        settings.reductions, residuals.shifts, residuals.gradients, strict=True
+    ):
+        # With one shift for all rows, both sides of a tile share the exponentials.
+        gradients = term_gradients(kind, terms, upstream, own_shift if shift is None else shift)
+        if gradients is not None:
+            mask = set_mask(
+                anchors.rows, contrasts.rows, tile.masks, column_set, settings.positives_cap
+            )
+            total += tf.where(mask, gradients, tf.zeros([], terms.dtype))
+    return total if slopes is None else total * slopes
+
+
+def _accumulate_gradients(
+    settings: Settings, gradients: _Gradients, tile: _GradientTile, axis: int
+) -> _Gradients:
+    """Adds a tile to the gradients of its rows (axis 1) or of its columns (axis 0)."""
+    others, own = (tile.columns, tile.of_rows) if axis == 1 else (tile.rows, tile.of_columns)
+    dz, *d_log_negatives = gradients
+    dz += dot(others.z, tile.total, (1, axis), settings.product_dtype)
+    return (dz, *(x - tf.reduce_sum(own, axis) for x in d_log_negatives))
+
+
+# Both passes
 
 
 def _with_shift(
-    walk: Callable[[tf.Tensor | None], _Result],
+    compute: Callable[[tf.Tensor | None], _Result],
     rows: Rows,
     columns: Rows | None,
     log_negatives: LogSumExp | None,
     settings: Settings,
 ) -> _Result:
-    """Calls `walk(shift)`, with the shift that suits all similarities or with `None`."""
-    if log_negatives is not None or all(kind != "logsumexp" for kind, _ in settings.reductions):
-        return walk(None)
-    if settings.one_exponential is not None:
-        return walk(1 / settings.temperature if settings.one_exponential else None)
-    squared = [
+    """Calls `compute(shift)` with a shift that suits all similarities, or with `None`."""
+    if log_negatives is not None or all(x.kind != "logsumexp" for x in settings.reductions):
+        return compute(None)
+    if settings.shift == RUNNING_MAXIMUM:
+        return compute(None)
+    if settings.shift == FIXED_SHIFT:
+        return compute(1 / settings.temperature)
+    squared_lengths = [
         tf.reduce_max(tf.reduce_sum(tf.square(x.z), axis=1)) for x in (rows, columns or rows)
     ]
-    largest = tf.maximum(*squared) / settings.temperature
-    return tf.cond(2 * largest < SAFE_SPREAD, lambda: walk(largest), lambda: walk(None))
-
-
-def _initial_state(vector: tf.Tensor, kind: str, shift: tf.Tensor | None) -> list[tf.Tensor]:
-    """The state of a reduction before the first tile."""
-    if kind == "logsumexp" and shift is None:
-        return [tf.fill(tf.shape(vector), vector.dtype.min), vector]
-    return [vector]
-
-
-def _accumulate(
-    state: list[tf.Tensor],
-    kind: str,
-    term: tf.Tensor,
-    mask: tf.Tensor,
-    shift: tf.Tensor | None,
-    axis: int,
-) -> list[tf.Tensor]:
-    """Adds a tile's terms to the state of a reduction."""
-
-    def add(total: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        return total + tf.reduce_sum(tf.where(mask, x, tf.zeros([], term.dtype)), axis)
-
-    if kind == "count":
-        return [add(state[0], tf.ones([], term.dtype))]
-    if kind == "sum":
-        return [add(state[0], term)]
-    if shift is not None:
-        return [add(state[0], tf.exp(term - shift))]
-    maximum, total = state
-    tile_maximum = tf.reduce_max(tf.where(mask, term, term.dtype.min), axis)
-    new = tf.maximum(maximum, tile_maximum)
-    return [new, add(total * tf.exp(maximum - new), tf.exp(term - tf.expand_dims(new, axis)))]
-
-
-def _shift_and_total(
-    state: list[tf.Tensor], shift: tf.Tensor | None
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Splits the state of a reduction after the last tile."""
-    if len(state) == 1:
-        return tf.ones_like(state[0]) * (0 if shift is None else shift), state[0]
-    maximum, total = state
-    # The maximum of NaN alone may be below all numbers too; the sum tells.
-    empty = (maximum <= MASK_BIAS) & ~tf.math.is_nan(total)
-    zeros = tf.zeros_like(total)
-    return tf.where(empty, zeros, maximum), tf.where(empty, zeros, total)
-
-
-def _by_reduction(residuals: AnchorResiduals | None) -> AnchorResiduals | None:
-    """Splits matrices into one vector per reduction."""
-    if residuals is None:
-        return None
-    return residuals._replace(
-        shift=tf.unstack(residuals.shift), gradient=tf.unstack(residuals.gradient)
-    )
-
-
-def _weights(
-    s: tf.Tensor,
-    i: Rows,
-    j: Rows,
-    masks: PairMasks,
-    residuals: AnchorResiduals | None,
-    shift: tf.Tensor | None,
-    settings: Settings,
-) -> tf.Tensor | None:
-    """Computes the derivatives of the loss by the similarities that i has as an anchor."""
-    if residuals is None:
-        return None
-    term, slope = _terms(s, residuals.log_negatives)
-    total = tf.zeros_like(s)
-    for k, (kind, among) in enumerate(settings.reductions):
-        if kind == "count":
-            continue
-        weights = tf.broadcast_to(residuals.gradient[k], tf.shape(s))
-        if kind == "logsumexp":
-            # A fixed shift makes this the same exponential in both roles of a row.
-            weights *= tf.exp(term - (residuals.shift[k] if shift is None else shift))
-        mask = set_mask(i, j, masks, among, settings.positives_cap)
-        total += tf.where(mask, weights, tf.zeros([], s.dtype))
-    return total if slope is None else total * slope
+    largest = tf.maximum(*squared_lengths) / settings.temperature
+    return tf.cond(2 * largest < SAFE_SPREAD, lambda: compute(largest), lambda: compute(None))

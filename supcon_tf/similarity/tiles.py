@@ -1,139 +1,204 @@
-"""The walk over a matrix of pairs of rows, tile by tile.
+"""Loops over the tiles of a matrix of pairs of rows.
 
-Both sides are cut into blocks of rows, and a tile is where a block of anchors meets one of
-contrasts. What is known of a row (embedding, integers, sums so far) is cut with it, and what a tile
-learns is carried on to the next.
+Both sides of the matrix are split into blocks of rows. A tile is the part of the matrix that
+belongs to one block of rows and one block of columns. Each block has a state, such as running sums,
+to which the tiles of the block are added one after another.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from supcon_tf.similarity.masks import ABSENT, Rows
+from supcon_tf.similarity.masks import Rows
 
-# Rows, what else is known of them, and what to add to their similarities.
-Block = tuple[Rows, Any, Any]
-
-# Tensors and `None` in tuples and lists.
-_Tree = TypeVar("_Tree")
-
-# Rows and columns of a tile. Larger tiles fall out of the cache, smaller ones multiply slowly.
-DEFAULT_BLOCK_SIZE = 1024
-
-# Added to the similarities of rows that are not there: far below any similarity.
+# Far below any similarity.
 MASK_BIAS = -1e30
 
+# Nested tuples and lists of tensors and `None`.
+_Tree = TypeVar("_Tree")
+_Tile = TypeVar("_Tile")
 
-def are_two_sides(columns: Rows | None, itself: bool) -> bool:
-    """Tells whether columns are other rows than the anchors: a part of them may not be there."""
-    return columns is not None and not itself
+# The number of rows and columns of a tile. Larger tiles do not fit into the cache, smaller ones
+# multiply slowly.
+DEFAULT_BLOCK_SIZE = 1024
 
 
-def mask_bias(rows: Rows, look: bool) -> tf.Tensor:
-    """Returns what to add to the similarities of rows; those not there leave all log-sum-exps.
+class Block(NamedTuple):
+    """A block of rows, or all blocks of one side, stacked.
 
-    A constant, where nobody has to look at which are there, costs nothing.
+    Attributes:
+        rows: the rows. `z` is `[dim, rows]`, which makes the products of tiles fastest; the other
+            tensors are vectors.
+        anchor_data: a structure of vectors that a pass needs of the rows as anchors, or `None`.
+        bias: what to add to the similarities of the rows: 0, or `MASK_BIAS` for absent rows and
+            padding. `None` if nothing needs to be masked.
     """
-    zeros = tf.zeros_like(rows.z[:, 0])
-    if not look:
-        return zeros
-    return tf.where(rows.index == ABSENT, tf.constant(MASK_BIAS, zeros.dtype), zeros)
+
+    rows: Rows
+    anchor_data: Any
+    bias: tf.Tensor | None
 
 
-def cut_blocks(tree: tuple[Rows, Any], block_size: int, bias: tf.Tensor | None) -> Block:
-    """Cuts `[rows, ...]` into `[blocks, ..., rows of a block]`, padding as little as possible.
+def split_blocks(rows: Rows, anchor_data: Any, block_size: int, mask_padding: bool = True) -> Block:
+    """Splits rows into blocks of the same size, with as little padding as possible.
 
-    Padding has zero embeddings and belongs to no class. `bias`, which becomes the last member of
-    the tuple, hides padding too.
+    Padding has zero embeddings and belongs to no class.
+
+    Args:
+        rows: the rows, with tensors of shape `[rows, ...]`.
+        anchor_data: a structure of `[rows]` tensors and `None`.
+        block_size: the largest number of rows of a block.
+        mask_padding: whether to mask the similarities of padding.
+
+    Returns:
+        Tensors of shape `[blocks, ..., rows of a block]`.
     """
-    rows = tree[0].z
-    size = rows.shape[0] or tf.shape(rows)[0]
+    size = rows.z.shape[0] or tf.shape(rows.z)[0]
     count = tf.maximum(1, -(-size // block_size))
     length = tf.maximum(1, -(-size // count))
 
-    def cut(x: tf.Tensor, padding: float | None = None) -> tf.Tensor:
+    def split(x: tf.Tensor, padding: float | None = None) -> tf.Tensor:
         if padding is None:
             padding = -1 if x.dtype.is_integer else 0
         paddings = [[0, count * length - size]] + [[0, 0]] * (x.shape.rank - 1)
         x = tf.pad(x, paddings, constant_values=padding)
         x = tf.reshape(x, tf.concat([[count, length], tf.shape(x)[1:]], 0))
-        # Rows of a block come last: the products of the walk are fastest this way round.
         return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
 
-    blocks = _map(cut, tree)
-    return (*blocks, None if bias is None else cut(bias, MASK_BIAS))
+    zeros = tf.zeros_like(rows.z[:, 0])
+    if rows.present is not None:
+        bias = split(tf.where(rows.present, zeros, MASK_BIAS), MASK_BIAS)
+    else:
+        bias = split(zeros, MASK_BIAS) if mask_padding else None
+    return Block(_map(split, rows._replace(present=None)), _map(split, anchor_data), bias)
 
 
 def join_blocks(x: tf.Tensor, rows: Rows) -> tf.Tensor:
-    """Undoes `cut_blocks`."""
+    """Inverts `split_blocks` for one tensor.
+
+    Args:
+        x: `[blocks, ..., rows of a block]`.
+        rows: the rows that were split.
+
+    Returns:
+        `[rows, ...]`.
+    """
     x = x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
     return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))[: tf.shape(rows.z)[0]]
 
 
-def walk_tiles(
-    tile: Callable[[Block, Block, _Tree, _Tree | None], tuple[_Tree, _Tree | None]],
-    state: _Tree,
+def accumulate_tiles(
+    compute: Callable[[Block, Block], _Tile],
+    add: Callable[[_Tree, _Tile, int], _Tree],
+    states: _Tree,
     row_blocks: Block,
     column_blocks: Block | None,
 ) -> _Tree:
-    """Carries `state` through all tiles.
+    """Computes tile by tile, and adds each tile to the states of its rows.
+
+    If the columns are the rows, the matrix is symmetric: a tile above the diagonal is also added to
+    the states of its columns, and tiles below the diagonal are not computed.
 
     Args:
-        tile: called with the rows and the columns of a tile, the state of the rows, and that of
-            the columns or `None`; returns the two states.
-        state: tensors `[blocks, ..., rows of a block]`.
-        row_blocks: the rows.
-        column_blocks: the columns. `None` if they are the rows: the matrix is then symmetric, tiles
-            above the diagonal serve their rows and their columns, and those below are left out.
+        compute: computes a tile from a block of rows, with vectors of shape `[rows, 1]`, and a
+            block of columns, with vectors of shape `[1, columns]`.
+        add: `add(state, tile, axis)` reduces a tile over `axis` and returns the new state: over its
+            columns (1) for the state of its rows, over its rows (0) for that of its columns.
+        states: the initial states, tensors of shape `[blocks, ..., rows of a block]`.
+        row_blocks: the blocks of rows.
+        column_blocks: the blocks of columns. `None` if they are the rows.
+
+    Returns:
+        The states of the rows.
     """
+    if column_blocks is None:
+        return _accumulate_triangle(compute, add, states, row_blocks)
+    return _accumulate_rectangle(compute, add, states, row_blocks, column_blocks)
 
-    def loop(first: Any, stop: tf.Tensor, body: Callable[[tf.Tensor, Any], Any], state: Any) -> Any:
-        return tf.while_loop(
-            lambda k, _: k < stop, lambda k, state: (k + 1, body(k, state)), (first, state)
-        )[1]
 
-    def count(blocks: Block) -> tf.Tensor:
-        return tf.shape(tf.nest.flatten(blocks)[0])[0]
+def _accumulate_rectangle(
+    compute: Callable[[Block, Block], _Tile],
+    add: Callable[[_Tree, _Tile, int], _Tree],
+    states: _Tree,
+    row_blocks: Block,
+    column_blocks: Block,
+) -> _Tree:
+    """Loops over all tiles."""
 
-    # A row of tiles keeps its own state apart, so that XLA updates the others' in place.
-    def row(a: tf.Tensor, state: _Tree) -> _Tree:
-        i, own = _as_rows(_get(row_blocks, a)), _get(state, a)
-        if column_blocks is not None:
+    def all_columns(a: tf.Tensor, states: _Tree) -> _Tree:
+        i = along_rows(_get(row_blocks, a))
 
-            def one_sided(b: tf.Tensor, own: _Tree) -> _Tree:
-                return tile(i, _as_columns(_get(column_blocks, b)), own, None)[0]
+        def one_tile(b: tf.Tensor, state: _Tree) -> _Tree:
+            j = along_columns(_get(column_blocks, b))
+            return add(state, compute(i, j), 1)
 
-            return _put(state, a, loop(0, count(column_blocks), one_sided, own))
+        return _put(states, a, _loop(0, _count(column_blocks), one_tile, _get(states, a)))
 
-        def two_sided(b: tf.Tensor, states: tuple[_Tree, _Tree]) -> tuple[_Tree, _Tree]:
-            own, state = states
-            own, other = tile(i, _as_columns(_get(row_blocks, b)), own, _get(state, b))
-            return own, _put(state, b, other)
+    return _loop(0, _count(row_blocks), all_columns, states)
 
-        own, _ = tile(i, _as_columns(_get(row_blocks, a)), own, None)
-        own, state = loop(a + 1, count(row_blocks), two_sided, (own, state))
-        return _put(state, a, own)
 
-    return loop(0, count(row_blocks), row, state)
+def _accumulate_triangle(
+    compute: Callable[[Block, Block], _Tile],
+    add: Callable[[_Tree, _Tile, int], _Tree],
+    states: _Tree,
+    blocks: Block,
+) -> _Tree:
+    """Loops over the tiles on and above the diagonal."""
+
+    def columns_from_diagonal(a: tf.Tensor, states: _Tree) -> _Tree:
+        i = along_rows(_get(blocks, a))
+        diagonal = compute(i, along_columns(_get(blocks, a)))
+        # The state of the rows stays outside of `states` until the loop ends, so that XLA can
+        # update the states of the columns in place.
+        state = add(_get(states, a), diagonal, 1)
+        # The other tiles compare two blocks that have no row in common.
+        i = i._replace(rows=i.rows._replace(row_id=None))
+
+        def one_tile(b: tf.Tensor, both: tuple[_Tree, _Tree]) -> tuple[_Tree, _Tree]:
+            state, states = both
+            tile = compute(i, along_columns(_get(blocks, b)))
+            return add(state, tile, 1), _put(states, b, add(_get(states, b), tile, 0))
+
+        state, states = _loop(a + 1, _count(blocks), one_tile, (state, states))
+        return _put(states, a, state)
+
+    return _loop(0, _count(blocks), columns_from_diagonal, states)
+
+
+def along_rows(tree: _Tree) -> _Tree:
+    """Reshapes the vectors of a structure from `[rows]` to `[rows, 1]`."""
+    return _map(lambda x: x[:, None] if x.shape.rank == 1 else x, tree)
+
+
+def along_columns(tree: _Tree) -> _Tree:
+    """Reshapes the vectors of a structure from `[columns]` to `[1, columns]`."""
+    return _map(lambda x: x[None, :] if x.shape.rank == 1 else x, tree)
+
+
+def _loop(
+    first: int | tf.Tensor,
+    stop: tf.Tensor,
+    body: Callable[[tf.Tensor, Any], Any],
+    state: Any,
+) -> Any:
+    return tf.while_loop(
+        lambda k, _: k < stop, lambda k, state: (k + 1, body(k, state)), (first, state)
+    )[1]
+
+
+def _count(blocks: Block) -> tf.Tensor:
+    return tf.shape(blocks.rows.z)[0]
 
 
 def _get(tree: _Tree, k: tf.Tensor) -> _Tree:
     return _map(lambda x: tf.gather(x, k), tree)
 
 
-def _put(tree: _Tree, k: tf.Tensor, block: Any) -> _Tree:
+def _put(tree: _Tree, k: tf.Tensor, block: _Tree) -> _Tree:
     return tf.nest.map_structure(
         lambda x, value: tf.tensor_scatter_nd_update(x, [[k]], value[None]), tree, block
     )
-
-
-def _as_rows(block: Block) -> Block:
-    return _map(lambda x: x[:, None] if x.shape.rank == 1 else x, block)
-
-
-def _as_columns(block: Block) -> Block:
-    return _map(lambda x: x[None, :] if x.shape.rank == 1 else x, block)
 
 
 def _map(function: Callable[[tf.Tensor], tf.Tensor], tree: _Tree) -> _Tree:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import supcon_tf
 from supcon_tf import MaxMarginLoss, NPairsLoss, TripletLoss
-from supcon_tf.similarity import max_margin
+from supcon_tf.similarity.pair_losses import max_margin
 
 GOLDEN = np.load(pathlib.Path(__file__).parents[1] / "data" / "addons_metric_losses.npz")
 CASES = sorted({key.split("/")[0] for key in GOLDEN.files})

@@ -1,4 +1,4 @@
-"""The definitions, as loops over anchors in float64, to compare everything else with."""
+"""The definitions of the losses as loops over anchors in float64, for comparison."""
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +17,9 @@ def supcon(
     contrast_labels=None,
     contrast_samples=None,
 ):
-    """Losses of all rows and their gradients with respect to anchors and contrasts.
+    """Losses of all rows, their derivatives by the similarities, and the contrasts.
 
-    `cap` is the number of samples besides its own whose views an anchor keeps as positives.
+    `cap` is the number of samples, besides its own, whose views an anchor keeps as positives.
     """
     square = contrasts is None
     z = np.asarray(z, np.float64)
@@ -80,7 +80,7 @@ def gradients(slopes, upstream, z, c, tau, square):
 
 
 def label_weights(y, samples, other_y=None, other_samples=None):
-    """Cosines of label rows in float64, and 1 within samples that are zero in all views."""
+    """Cosines of label rows in float64, and 1 within samples whose label is zero in all views."""
     square = other_y is None
     if square:
         other_y, other_samples = y, samples

@@ -52,7 +52,7 @@ def test_positives_share_a_class_or_a_sample():
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
-def test_equal_rows_give_the_logarithm_of_the_other_rows(temperature):
+def test_collapsed_rows_have_the_loss_log_n_minus_1(temperature):
     z = tf.tile([[0.6, 0.8]], [12, 1])
     losses = supcon_dense(z, tf.zeros([12], tf.int64), tf.range(12), temperature)
     np.testing.assert_allclose(losses, np.full(12, math.log(11)), rtol=1e-6)
@@ -61,5 +61,5 @@ def test_equal_rows_give_the_logarithm_of_the_other_rows(temperature):
 def test_opposite_rows_at_a_low_temperature_do_not_underflow():
     z = tf.constant([[1.0, 0.0], [-1.0, 0.0]])
     losses = supcon_dense(z, tf.zeros([2], tf.int64), tf.range(2), 0.01)
-    # The positive is the only other row: the logarithm of 1, however far away it is.
+    # The positive is the only other row: its probability is 1 at any distance.
     np.testing.assert_allclose(losses, [0.0, 0.0], atol=1e-5)

@@ -1,4 +1,4 @@
-"""The streaming loss for label distributions against its definition."""
+"""Compares the streaming loss of label distributions with its definition."""
 
 import naive
 import numpy as np
@@ -54,7 +54,7 @@ def test_target_term_in_logits(kind):
     expected = np.divide((w * s).sum(1), total, out=np.zeros(BATCH), where=total > 1e-6)
     labels = Distributions(tf.constant(y))
     similar = weighted_similarities(tf.constant(z), labels, None, None, 0.01)
-    sums = weight_sums(labels, None).numpy()
+    sums = weight_sums(labels, None, exclude_self=True).numpy()
     np.testing.assert_allclose(sums, total, rtol=1e-6, atol=1e-12)
     actual = np.divide(similar, sums, out=np.zeros(BATCH), where=sums > 1e-6)
     np.testing.assert_allclose(actual, expected, atol=1e-5)
@@ -75,7 +75,7 @@ def dense(z, w, temperature):
 @pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
 @pytest.mark.parametrize("embeddings", ["random", "clustered"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradient_is_as_exact_as_that_of_the_dense_formula(kind, embeddings, temperature):
+def test_gradient_is_as_exact_as_the_dense_gradient(kind, embeddings, temperature):
     z, _, samples, upstream = rows(embeddings, BATCH, 1)
     y = tf.constant(distributions(kind))
     w = naive.label_weights(y.numpy(), samples)
@@ -90,7 +90,7 @@ def test_gradient_is_as_exact_as_that_of_the_dense_formula(kind, embeddings, tem
     )
     _, dense_gradient = value_and_gradient(dense, z, upstream, w, temperature)
     errors = [np.linalg.norm(x - expected) for x in (streamed, dense_gradient)]
-    # A few units in the last place are no difference.
+    # Ignore differences of a few units in the last place.
     assert errors[0] <= max(2 * errors[1], 3e-7 * np.linalg.norm(expected))
 
 

@@ -46,7 +46,7 @@ def test_equals_the_definition(function, compiled, dtype):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_not_finite_stays_so(compiled):
+def test_rows_that_are_not_finite_stay_so(compiled):
     x = tf.constant([[1.0, np.nan, 0.0], [1.0, np.inf, 0.0], [0.0, np.nan, 0.0], [1.0, 0.0, 0.0]])
     value = tf.function(l2_normalize, jit_compile=compiled)(x)
     finite = np.isfinite(value).all(axis=1)
@@ -54,7 +54,7 @@ def test_not_finite_stays_so(compiled):
 
 
 def test_blank_images_do_not_destroy_a_model():
-    """A normalized representation, a projection and the loss: three times the same function."""
+    """The representation, the projection and the loss all use `l2_normalize`."""
     encoder = keras.Sequential([keras.Input((20,)), keras.layers.Dense(16), L2Normalization()])
     model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((8,)))
     model.compile(keras.optimizers.SGD(0.1), loss=supcon_tf.SupConLoss(0.1))

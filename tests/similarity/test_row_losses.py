@@ -1,4 +1,4 @@
-"""The streaming SupCon losses against their definitions, over several tiles."""
+"""Compares the streaming SupCon losses, over several tiles, with their definitions."""
 
 import itertools
 import math
@@ -12,6 +12,7 @@ from naive import relative, rows, value_and_gradient
 
 from supcon_tf.similarity import make_anchor_and_contrast_rows, make_rows, streaming, supcon
 from supcon_tf.similarity.dense import supcon_dense
+from supcon_tf.similarity.reductions import Reduction
 
 SUMMATIONS = ["outside", "inside"]
 DENOMINATORS = ["all", "one_positive", "only_negatives"]
@@ -45,7 +46,7 @@ def test_equals_the_definition(summation, denominator, temperature):
             lambda z, *args: supcon_dense(z, *args, **mode), z, upstream, ids, samples, temperature
         )
         errors = [np.linalg.norm(x - expected_gradient) for x in (gradient, dense)]
-        # A few units in the last place are no difference.
+        # Ignore differences of a few units in the last place.
         assert errors[0] <= max(2 * errors[1], 3e-7 * np.linalg.norm(expected_gradient))
 
 
@@ -78,7 +79,7 @@ def test_other_contrasts_equal_the_definition(summation, denominator, temperatur
     z, ids, samples, upstream = rows("random", 9, 2)
     c, contrast_ids, _, _ = rows("random", 20, 1, seed=1)
     contrast_samples = np.arange(100, 120)
-    # The first contrasts are further views of some anchors' samples.
+    # The first contrasts are views of some anchors' samples.
     contrast_samples[:5], contrast_ids[:5] = [3, 0, 6, 8, 5], ids[[6, 0, 12, 16, 10]]
     mode = {"summation": summation, "denominator": denominator}
     expected, slopes, _ = naive.supcon(
@@ -138,7 +139,7 @@ def test_compiled_for_any_number_of_rows(compile_all, summation, denominator, ca
 
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("rows_per_tile", [5, 23, 25, None])
-def test_the_size_of_tiles_changes_nothing(rows_per_tile):
+def test_losses_do_not_depend_on_the_size_of_tiles(rows_per_tile):
     z, ids, samples, upstream = rows("random", 12, 2)
     whole = value_and_gradient(streamed(ids, samples, 0.1, block_size=24), z, upstream)
     tiles = value_and_gradient(streamed(ids, samples, 0.1, block_size=rows_per_tile), z, upstream)
@@ -149,7 +150,7 @@ def test_the_size_of_tiles_changes_nothing(rows_per_tile):
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("length", [0.5, 2.0, 6.0])
 def test_rows_of_any_length(length):
-    # s reaches 9 / 0.25 = 36 times more than for unit rows, beyond the range of exp in float32.
+    # Similarities reach 36 / 0.25 = 144, beyond the range of exp in float32.
     z, ids, samples, upstream = rows("random", 12, 2)
     z = z * np.linspace(0.5 * length, length, 24, dtype="float32")[:, None]
     for mode in ({}, {"summation": "inside"}, {"denominator": "one_positive"}):
@@ -162,7 +163,7 @@ def test_rows_of_any_length(length):
 
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
-def test_equal_rows_have_the_loss_of_a_collapse_and_no_gradient(temperature):
+def test_collapsed_rows_have_the_loss_log_n_minus_1_and_no_gradient(temperature):
     z = np.tile(np.float32([[0.6, 0.0, 0.8]]), [20, 1])
     ids, samples = np.arange(20) % 4, np.arange(20)
     function = streamed(ids, samples, temperature)
@@ -189,11 +190,28 @@ def test_equal_orthogonal_and_opposite_rows_at_a_low_temperature(summation, deno
 
 
 @pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("denominator", DENOMINATORS)
+def test_padding_does_not_overflow_if_all_negatives_are_opposite(denominator):
+    # Similarities of -100 to all negatives, and 0 to padding. 7 rows are padded to 2 tiles of 4.
+    z = np.float32([[1, 0]] * 4 + [[-1, 0]] * 3)
+    ids, samples, upstream = np.repeat([0, 1], [4, 3]), np.arange(7), np.ones(7, "float32")
+    whole, padded = (
+        value_and_gradient(
+            streamed(ids, samples, 0.01, block_size=block_size, denominator=denominator),
+            z, upstream,
+        )
+        for block_size in (7, 4)
+    )  # fmt: skip
+    for actual, expected in zip(padded, whole, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("cap", [None, 0])
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
 @pytest.mark.parametrize("temperature", [0.1, 0.01])
-def test_empty_sets_cost_nothing_and_pull_nowhere(summation, denominator, cap, temperature):
+def test_empty_sets_have_loss_0_and_gradient_0(summation, denominator, cap, temperature):
     def check(ids, zero):
         z = rows("random", len(ids), 1)[0]
         function = streamed(
@@ -222,7 +240,7 @@ def test_empty_sets_cost_nothing_and_pull_nowhere(summation, denominator, cap, t
 
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("mode", [{}, {"denominator": "one_positive"}])
-def test_second_order_gradients_are_refused(mode):
+def test_second_order_gradients_raise_an_error(mode):
     z, ids, samples, _ = rows("random", 6, 2)
     z = tf.constant(z)
     with tf.GradientTape() as outer:
@@ -237,7 +255,7 @@ def test_second_order_gradients_are_refused(mode):
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_half_of_the_tiles_for_rows_among_themselves(monkeypatch):
+def test_rows_contrasted_with_each_other_need_half_of_the_tiles(monkeypatch):
     products = []
 
     def counting(left, right, axes, product_dtype, dot=streaming.dot):
@@ -247,17 +265,17 @@ def test_half_of_the_tiles_for_rows_among_themselves(monkeypatch):
     monkeypatch.setattr(streaming, "dot", counting)
     z, ids, samples, upstream = rows("random", 20, 2)
     value_and_gradient(streamed(ids, samples, 0.1), z, upstream)
-    tiles = 5 * 6 // 2  # of 5 x 5, those on and above the diagonal
-    assert len(products) == 2 * tiles + 5 * 5  # similarities twice, gradients of 5 x 5
+    tiles = 5 * 6 // 2  # on and above the diagonal of 5 x 5
+    assert len(products) == 2 * tiles + 5 * 5  # similarities twice, and 5 x 5 gradients
 
 
 def test_no_tensor_grows_with_the_square_of_the_rows():
     z = tf.zeros([4096, 8])
     ids = tf.zeros([4096], tf.int64)
     rows = make_rows(z, ids, tf.range(4096))
-    settings = streaming.Settings(0.1, (streaming.Reduction("logsumexp", "others"),), block_size=64)
-    zeros = tf.zeros([1, 4096])
-    residuals = streaming.AnchorResiduals(zeros, zeros, None)
+    settings = streaming.Settings(0.1, (Reduction("logsumexp", "others"),), block_size=64)
+    zeros = tf.zeros([4096])
+    residuals = streaming.AnchorResiduals((zeros,), (zeros,), None)
     for compiled, arguments in (
         (streaming._forward, (rows, None, None, settings)),
         (streaming._backward, (rows, None, residuals, residuals, settings)),
@@ -289,10 +307,10 @@ def test_float64_rows():
 
 
 @pytest.mark.parametrize(
-    ("temperature", "mode"),  # a fixed shift, and a running maximum
+    ("temperature", "mode"),  # a fixed shift, then running maxima
     [(0.1, {}), (0.01, {}), (0.01, {"summation": "inside", "denominator": "only_negatives"})],
 )
-def test_nan_is_not_taken_for_an_anchor_without_positives(temperature, mode):
+def test_nan_is_not_mistaken_for_an_anchor_without_positives(temperature, mode):
     z, ids, samples, _ = rows("random", 12, 2)
     function = streamed(ids, samples, temperature, unit_length=True, **mode)
     assert np.isnan(function(np.full_like(z, np.nan))).all()
