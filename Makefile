@@ -10,7 +10,7 @@ help:
 	@echo "make test-newest        the same with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
 	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
-	@echo "make lint               check style, formatting (make format mends them) and types"
+	@echo "make lint               check style, formatting, types and imports (make format fixes the first two)"
 	@echo "make docs               build the documentation in build/site"
 	@echo "make notebook           write the Colab notebook from its script"
 	@echo "make dist               build and check the wheel and the source distribution"
@@ -48,6 +48,7 @@ lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix .

@@ -1,7 +1,7 @@
-"""Encoders: images to representations.
+"""Encoders, which map images to representations.
 
 - `resnet`: ResNet-10 to ResNet-200, for photos or for images of about 32 pixels.
-- `efficientnet_v2`: EfficientNetV2, the teacher of the generalized loss.
+- `efficientnet_v2`: EfficientNetV2, the teacher of the paper on the generalized loss.
 """
 
 from supcon_tf.encoders.efficientnet import efficientnet_v2

@@ -1,4 +1,4 @@
-"""EfficientNetV2 of keras.applications as an encoder, also for small images."""
+"""EfficientNetV2."""
 
 import keras
 
@@ -22,12 +22,13 @@ def efficientnet_v2(
     stem: str = "imagenet",
     input_shape: tuple[int, int, int] | None = None,
 ) -> keras.Model:
-    """Builds EfficientNetV2, of `keras.applications`, that ends with global average pooling.
+    """Builds an EfficientNetV2 encoder from `keras.applications`.
 
-    It begins with random weights and does not scale its input: standardize the images before.
+    The encoder has random weights and ends with global average pooling. It does not scale its
+    inputs, so the images must be standardized.
 
-    Reference: Tan and Le, "EfficientNetV2", 2021 (https://arxiv.org/abs/2104.00298); Kim et al.,
-    2022, whose code gives the teacher a stem of stride 1 for CIFAR.
+    References: Tan and Le, "EfficientNetV2", 2021 (https://arxiv.org/abs/2104.00298). The code of
+    Kim et al., 2022, gives the teacher a stem of stride 1 for CIFAR.
 
     Examples:
         >>> import supcon_tf
@@ -37,18 +38,18 @@ def efficientnet_v2(
 
     Args:
         variant: `"b0"` to `"b3"`, `"s"`, `"m"` or `"l"`.
-        stem: `"imagenet"`, whose first convolution has stride 2, or `"cifar"`, with stride 1, for
-            images of about 32 pixels.
-        input_shape: `(height, width, channels)`, with sides of at least 32 pixels. By default
+        stem: `"imagenet"`, a first convolution of stride 2, or `"cifar"`, a first convolution of
+            stride 1 for images of about 32 pixels.
+        input_shape: `(height, width, channels)`. Both sides are at least 32 pixels. Defaults to
             `(224, 224, 3)` for the ImageNet stem and `(32, 32, 3)` for the CIFAR stem.
 
     Returns:
-        A model from images `[batch, height, width, channels]` to representations `[batch, 1280]`,
-        1408 for `"b2"` and 1536 for `"b3"`.
+        A model from images `[batch, height, width, channels]` to representations `[batch, dim]`.
+        `dim` is 1408 for `"b2"`, 1536 for `"b3"`, and 1280 for all other variants.
 
     Raises:
-        ValueError: if `variant` or `stem` is not one of the above, or images are smaller than 32
-            pixels.
+        ValueError: if `variant` or `stem` is not one of the above, or a side of `input_shape` is
+            below 32 pixels.
     """
     check_choice("variant", variant, tuple(_VARIANTS))
     check_choice("stem", stem, tuple(_STEM_STRIDES))

@@ -1,4 +1,4 @@
-"""Residual networks, version 1, as the SupCon paper uses them."""
+"""Residual networks, version 1."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,7 +25,7 @@ _ARCHITECTURES = {
     200: _Architecture("bottleneck", (3, 24, 36, 3)),
 }
 _EXPANSION = {"basic": 1, "bottleneck": 4}
-# How much smaller than the image each stem's last feature map is, in each direction.
+# The ratio between the side of the image and the side of the last feature map, for each stem.
 _REDUCTIONS = {"imagenet": 32, "cifar": 8}
 # Arguments of keras.initializers.VarianceScaling.
 _INITIALIZERS = {
@@ -50,9 +50,9 @@ def resnet(
 ) -> keras.Model:
     """Builds a ResNet encoder that ends with global average pooling.
 
-    Convolutions have no biases; the stride of a bottleneck sits on its 3 x 3 convolution; padding
-    is symmetric, so that weights of other implementations fit. Batch normalization has momentum
-    0.9 and epsilon 1e-5. The official TensorFlow code has `zero_init_last_gamma=True`,
+    Convolutions have no biases. The 3 x 3 convolution of a bottleneck has the stride of the block.
+    Padding is symmetric, so weights of other implementations fit. Batch normalization has momentum
+    0.9 and epsilon 1e-5. The official TensorFlow code corresponds to `zero_init_last_gamma=True`,
     `kernel_initializer="lecun_normal"` and `pool_padding="same"`.
 
     Reference: He et al., "Deep Residual Learning for Image Recognition", 2015
@@ -68,29 +68,33 @@ def resnet(
         depth: 10, 18 or 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks).
         stem: `"imagenet"`, a 7 x 7 convolution of stride 2 and max-pooling of stride 2, or
             `"cifar"`, a 3 x 3 convolution of stride 1, for images of about 32 pixels.
-        width: multiplies the channels of every layer; fractions make a smaller network.
-        input_shape: `(height, width, channels)`; height and width may be `None`. By default
+        width: a factor of the number of channels of every layer. It can be a fraction.
+        input_shape: `(height, width, channels)`. Height and width can be `None`. Defaults to
             `(224, 224, 3)` for the ImageNet stem and `(32, 32, 3)` for the CIFAR stem.
-        synchronized_batch_norm: whether batch statistics are those of the global batch when
-            several replicas train (the paper's ImageNet recipes) or of the replica's part.
-        zero_init_last_gamma: whether each block's last batch normalization starts at scale 0, so
-            that the block starts as the identity.
-        kernel_initializer: how convolutions start: `"he_fan_out"`, normal with variance 2 / fan out
-            as He et al. propose, or `"lecun_normal"`, truncated normal with variance 1 / fan in,
-            TensorFlow's default of variance scaling.
-        pool_padding: of the ImageNet stem's max-pooling: `"symmetric"`, one pixel on every side, or
-            `"same"`, TensorFlow's, which pads even sides at their end only.
-        normalize: whether to divide representations by their length, in float32, as in the paper's
-            ImageNet recipes.
+        synchronized_batch_norm: whether several replicas normalize with the statistics of the
+            global batch, as in the ImageNet recipes of the paper. Otherwise every replica uses the
+            statistics of its own rows.
+        zero_init_last_gamma: whether the scale of the last batch normalization of each block is
+            initially 0. The block is then initially the identity.
+        kernel_initializer: initializer of the convolutions. `"he_fan_out"` is the normal
+            distribution with variance 2 / fan out of He et al. `"lecun_normal"` is the truncated
+            normal distribution with variance 1 / fan in, the default variance scaling of
+            TensorFlow.
+        pool_padding: padding of the max-pooling in the ImageNet stem. `"symmetric"` adds one pixel
+            on every side. `"same"` is the padding of TensorFlow, which pads even sides at their end
+            only.
+        normalize: whether to scale representations to unit length, in float32, as in the ImageNet
+            recipes of the paper.
         name: name of the model.
 
     Returns:
-        A model from images `[batch, height, width, channels]` to representations `[batch, dim]`,
-        dim = 512 x width for basic blocks and 2048 x width for bottlenecks.
+        A model from images `[batch, height, width, channels]` to representations `[batch, dim]`.
+        `dim` is 512 x `width` for basic blocks and 2048 x `width` for bottlenecks.
 
     Raises:
         ValueError: if `depth`, `stem`, `width`, `kernel_initializer` or `pool_padding` is not one
-            of the above, or images are smaller than 8 pixels (CIFAR stem) or 32 (ImageNet stem).
+            of the above, or a side of `input_shape` is below 8 pixels (CIFAR stem) or 32 pixels
+            (ImageNet stem).
     """
     check_choice("depth", depth, tuple(_ARCHITECTURES))
     check_choice("stem", stem, tuple(_REDUCTIONS))
@@ -99,7 +103,7 @@ def resnet(
     base = round(64 * width)
     if base < 1:
         raise ValueError(
-            f"`width` must leave at least one of 64 channels, 1/64 or more. Received: {width!r}"
+            f"`width` must be at least 1/64, which leaves one of 64 channels. Received: {width!r}"
         )
     if input_shape is None:
         input_shape = (224, 224, 3) if stem == "imagenet" else (32, 32, 3)
@@ -118,7 +122,7 @@ def resnet(
         x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str
     ) -> keras.KerasTensor:
         if stride > 1:
-            # "same" would pad a strided convolution on one side only.
+            # "same" pads a strided convolution on one side only.
             x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
         return layers.Conv2D(
             filters,
@@ -145,8 +149,8 @@ def resnet(
         x: keras.KerasTensor, channels: int, stride: int, name: str
     ) -> keras.KerasTensor:
         outputs = channels * _EXPANSION[block]
-        # The pixels that a 1 x 1 convolution of this stride reads. In the gradient of such a
-        # convolution of few channels oneDNN crashes.
+        # Slicing before a 1 x 1 convolution is equal to its stride. oneDNN crashes in the gradient
+        # of strided 1 x 1 convolutions with few channels.
         shortcut = x[:, ::stride, ::stride] if stride > 1 else x
         if stride > 1 or x.shape[-1] != outputs:
             shortcut = conv(shortcut, outputs, 1, 1, name=f"{name}_shortcut")
@@ -172,7 +176,7 @@ def resnet(
     x = layers.ReLU(name="stem_relu")(norm(x, "stem"))
     if stem == "imagenet":
         if pool_padding == "symmetric":
-            # The padding of 0 cannot win: the pooled values come out of a ReLU.
+            # Zeros do not change the maximum, because the pooled values are outputs of a ReLU.
             x = layers.ZeroPadding2D(1, name="stem_pad")(x)
         padding = "same" if pool_padding == "same" else "valid"
         x = layers.MaxPooling2D(3, 2, padding=padding, name="stem_pool")(x)

@@ -1,9 +1,9 @@
-"""The training loop that all models share, on one replica and on many.
+"""Training, evaluation and prediction on one or several replicas.
 
-Keras alone trains, evaluates and predicts wrongly or not at all with several workers, or with
-several steps in one execution on several replicas. Where XLA compiles the step, no check inside of
-it runs. This mends both in the places where Keras lets a model build its own step functions, and
-leaves everything else to Keras.
+Keras alone fails or computes wrong results with several workers, and with several steps per
+execution on several replicas. In steps that XLA compiles, checks of values do not run. This module
+overrides the methods in which Keras builds the functions that `fit`, `evaluate` and `predict` call.
+Everything else remains Keras's.
 """
 
 import functools
@@ -20,31 +20,29 @@ from supcon_tf._keras_internals import (
     symbolic_build,
 )
 from supcon_tf.models.arguments import require_no_accumulation
+from supcon_tf.models.batch_specs import DATASETS, global_batch_spec, rows_per_replica
 from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.views import first_array
 
 Logs = dict[str, Any]
 
-# Makes a step with a batch, and returns the logs.
+# Runs one step on a batch.
 _Step = Callable[[Any], Logs]
 
-# Draws the batches of one execution, makes their steps, and returns the logs.
+# Draws up to `steps_per_execution` batches from an iterator and runs a step on each.
 _Execution = Callable[[Any], Logs]
-
-# What says of which shape batches are before there are any.
-_DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
 
 
 class DistributedModel(keras.Model):
-    """A model whose `fit`, `evaluate` and `predict` are correct under every strategy.
+    """A model that trains, evaluates and predicts correctly under every strategy.
 
-    Under a strategy the model is created inside `strategy.scope()`, and a whole step cannot be
-    compiled by XLA (`jit_compile=True`); the similarity core is compiled all the same. With several
-    replicas the training batches have a static size that the replicas divide
-    (`dataset.batch(size, drop_remainder=True)`).
+    Create the model inside `strategy.scope()`. With several replicas, training batches must have a
+    static size that the number of replicas divides (`dataset.batch(size, drop_remainder=True)`).
+    Under a strategy XLA cannot compile whole steps (`jit_compile=True`), but it still compiles the
+    computation of similarities.
 
-    The logged loss is NaN as soon as the images of a batch or the weights after its step hold NaN
-    or infinite numbers, whatever the loss function makes of them.
+    The logged loss is NaN if the images of a batch or the weights after its step are not finite,
+    even if the loss function hides this.
     """
 
     train_function: _Execution | None
@@ -54,98 +52,156 @@ class DistributedModel(keras.Model):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._created_under = tf.distribute.get_strategy()
-        self._created_under_scope = tf.distribute.has_strategy()
-        self._train_rows: int | None = None
+        self._is_distributed = tf.distribute.has_strategy()
+        self._train_rows: int | None = None  # of a batch, on every replica
         self._test_rows: int | None = None
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Trains, as `keras.Model.fit` does.
+        """Trains the model, see `keras.Model.fit`.
 
         Raises:
-            ValueError: on several replicas, if `x` is neither a `tf.data.Dataset` with batches of a
-                static size that the number of replicas divides, nor a
-                `tf.distribute.DistributedDataset` with batches of a static size; under a strategy
-                that mirrors variables, if the optimizer accumulates gradients.
+            ValueError: if the model was not created inside the scope of the strategy. On several
+                replicas, if `x` is neither a `tf.data.Dataset` nor a
+                `tf.distribute.DistributedDataset`, or if its batches have no static size that the
+                number of replicas divides. Under a strategy that mirrors variables, if the
+                optimizer accumulates gradients.
         """
-        if self._is_distributed():
-            rows = self._rows_per_replica(x)
+        self._require_own_strategy()
+        if self._is_distributed:
             replicas = self.distribute_strategy.num_replicas_in_sync
+            rows = rows_per_replica(x, replicas)
             if rows is None and replicas > 1:
                 raise ValueError(
-                    "On several replicas all training batches must have the same size, and the "
-                    "number of replicas must divide it: use `tf.data.Dataset.batch(size, "
-                    "drop_remainder=True)`. With several workers, what "
-                    "`distribute_datasets_from_function` makes must also be endless "
-                    "(`tf.data.Dataset.repeat()`): TensorFlow forgets the size of other batches. "
-                    f"Received: {getattr(x, 'element_spec', type(x))} for {replicas} replicas"
+                    "On several replicas all training batches must have the same static size, and "
+                    "the number of replicas must divide it: use `tf.data.Dataset.batch(size, "
+                    "drop_remainder=True)`. With several workers, the datasets of "
+                    "`distribute_datasets_from_function` must also be infinite "
+                    "(`tf.data.Dataset.repeat()`), because TensorFlow drops the static size of "
+                    f"finite ones. Received: {getattr(x, 'element_spec', type(x))} for {replicas} "
+                    "replicas"
                 )
             if rows != self._train_rows:
                 self._train_rows, self.train_function = rows, None
-        if isinstance(x, _DATASETS):
+        if isinstance(x, DATASETS):
             self.build_from(x)
-            kwargs.setdefault("shuffle", False)  # Keras cannot, and says so if it is asked
+            kwargs.setdefault("shuffle", False)  # Keras warns that it cannot shuffle a dataset.
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates, as `keras.Model.evaluate` does."""
-        if self._is_distributed() and self._rows_per_replica(x) != self._test_rows:
-            self._test_rows, self.test_function = self._rows_per_replica(x), None
-        if isinstance(x, _DATASETS):
+        """Evaluates the model, see `keras.Model.evaluate`."""
+        self._require_own_strategy()
+        if self._is_distributed:
+            rows = rows_per_replica(x, self.distribute_strategy.num_replicas_in_sync)
+            if rows != self._test_rows:
+                self._test_rows, self.test_function = rows, None
+        if isinstance(x, DATASETS):
             self.build_from(x, training=False)
         return super().evaluate(x, *args, **kwargs)
+
+    def build_from(
+        self,
+        dataset: tf.data.Dataset | tf.distribute.DistributedDataset,
+        *,
+        training: bool = True,
+    ) -> None:
+        """Builds the optimizer and the metrics from the shapes of the batches of a dataset.
+
+        `fit` and `evaluate` call this method first, so that callbacks find the complete state when
+        training begins. Keras alone builds the optimizer and the metrics in the first step, or
+        under a strategy from the average of the first batches of all replicas, in which class ids
+        have no meaning.
+
+        Args:
+            dataset: a dataset to train or evaluate on. No batch is drawn from it.
+            training: whether the dataset is for training, for which subclasses can have further
+                requirements.
+
+        Raises:
+            ValueError: if the model is not compiled, or cannot train on batches of these shapes.
+        """
+        if not self.compiled:
+            raise ValueError(
+                "The model must be compiled first: `model.compile(optimizer, loss=...)`. "
+                f"Received: {self.name}, which is not compiled"
+            )
+        with self.distribute_strategy.scope():
+            symbolic_build(self, self._symbolic_batch(self.batch_spec(dataset)))
+
+    def batch_spec(self, dataset: tf.data.Dataset | tf.distribute.DistributedDataset) -> Any:
+        """Returns the specs of the global batches of a dataset."""
+        return global_batch_spec(dataset, self.distribute_strategy.num_replicas_in_sync)
+
+    def compute_loss(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Computes the loss, which is 0 on a replica without rows of an incomplete batch."""
+        loss = super().compute_loss(x, *args, **kwargs)
+        rows = tf.shape(first_array(x))[0]
+        return tf.where(rows > 0, loss, tf.zeros_like(loss))
+
+    # Extension points of subclasses.
+
+    def _check_batch(self, data: Any) -> list[tf.Tensor]:
+        """Checks the values of a batch before its step, outside of what XLA compiles.
+
+        Args:
+            data: the argument of `train_step` and `test_step`.
+
+        Returns:
+            Tensors that can be computed only if the batch is valid. The step waits for them.
+        """
+        return []
+
+    def _as_seen_by_metrics(self, specs: Any) -> Any:
+        """Returns the specs of the images, labels and weights that a step passes to the model."""
+        return specs
+
+    # Methods that Keras calls.
 
     @keras_hook
     def make_train_function(self, force: bool = False) -> None:
         """Builds the function that `fit` calls for every execution."""
         require_no_accumulation(self.optimizer, self.distribute_strategy)
         if self.train_function is None or force:
-            self.train_function = self._execution(self.train_step, self._train_rows)
+            self.train_function = self._build_execution(self.train_step, self._train_rows)
 
     @keras_hook
     def make_test_function(self, force: bool = False) -> None:
         """Builds the function that `evaluate` calls for every execution."""
         if self.test_function is None or force:
-            self.test_function = self._execution(self.test_step, self._test_rows)
+            self.test_function = self._build_execution(self.test_step, self._test_rows)
 
     @keras_hook
     def make_predict_function(self, force: bool = False) -> None:
         """Builds the function that `predict` calls for every execution."""
-        distributed = self._is_distributed()  # or in a wrong scope, which is an error
-        if self.predict_function is None or force:
-            self.predict_function = (
-                self._predict_on_replicas()
-                if distributed
-                else _for_each_rank(self._predict_function_of_keras)
+        self._require_own_strategy()
+        if self.predict_function is not None and not force:
+            return
+        if self._is_distributed:
+            self.predict_function = self._build_distributed_prediction()
+        else:
+            self.predict_function = _for_each_rank(self._build_prediction)
+
+    @keras_hook
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        if has_built_metrics(self):
+            return  # by `build_from`, which draws no batch
+        if iterator is not None and self._is_distributed:
+            # The batch of one replica has the right shapes.
+            strategy = self.distribute_strategy
+            batch = tf.nest.map_structure(
+                lambda x: strategy.experimental_local_results(x)[0], first_batch(iterator)
             )
+            iterator, data_batch = None, self._symbolic_batch(batch)
+        super()._maybe_symbolic_build(iterator, data_batch)
 
     def _recompile(self) -> None:
-        """Builds the step functions again, where they hold constants that have changed."""
+        """Builds the train and test functions again, after a constant in them has changed."""
         if self.train_function is not None:
             self.make_train_function(force=True)
         if self.test_function is not None:
             self.make_test_function(force=True)
 
-    def _check_batch(self, data: Any) -> list[tf.Tensor]:
-        """Checks the values of a batch before anything is written, where XLA compiles nothing.
-
-        Inside a compiled step no check runs. Inside a graph the checks of a loss run beside the
-        step.
-
-        Args:
-            data: what `train_step` and `test_step` take.
-
-        Returns:
-            Tensors that come to be only if the batch is valid. The step waits for them.
-        """
-        return []
-
-    def compute_loss(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
-        """Computes the loss; 0 on a replica that got nothing of an incomplete batch."""
-        loss = super().compute_loss(x, *args, **kwargs)
-        rows = tf.shape(first_array(x))[0]
-        return tf.where(rows > 0, loss, tf.zeros_like(loss))
-
-    def _is_distributed(self) -> bool:
+    def _require_own_strategy(self) -> None:
+        """Raises `ValueError` inside the scope of a strategy that the model was not created in."""
         strategy = tf.distribute.get_strategy()
         if tf.distribute.has_strategy() and strategy is not self._created_under:
             raise ValueError(
@@ -154,73 +210,66 @@ class DistributedModel(keras.Model):
                 f"Received: a model created under {type(self._created_under).__name__}, used under "
                 f"{type(strategy).__name__}"
             )
-        return self._created_under_scope
 
-    def _rows_per_replica(self, data: Any) -> int | None:
-        """Returns how many rows of every batch a replica gets, or `None` if that may vary."""
-        if not isinstance(data, _DATASETS):
-            return None
-        specs = tf.nest.flatten(self.batch_spec(data))
-        sizes = {spec.shape[0] if spec.shape.rank else None for spec in specs}
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if len(sizes) > 1 or None in sizes or next(iter(sizes)) % replicas:
-            return None
-        return sizes.pop() // replicas
+    def _symbolic_batch(self, batch: Any) -> Any:
+        """Returns symbolic tensors of the shapes that a step passes to the model."""
+        return self._as_seen_by_metrics(
+            tf.nest.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype.name), batch)
+        )
 
-    def batch_spec(self, dataset: tf.data.Dataset | tf.distribute.DistributedDataset) -> Any:
-        """Returns the specs of a global batch."""
-        if isinstance(dataset, tf.data.Dataset):
-            return dataset.element_spec
-        replicas = self.distribute_strategy.num_replicas_in_sync
+    # The loop over the steps of an execution.
 
-        def of_all_replicas(spec: tf.TypeSpec) -> tf.TensorSpec:
-            one, *_ = tf.nest.flatten(spec, expand_composites=True)
-            rows = one.shape[0] and one.shape[0] * replicas
-            return tf.TensorSpec(tf.TensorShape([rows]).concatenate(one.shape[1:]), one.dtype)
+    def _build_execution(self, step: _Step, rows: int | None) -> _Execution:
+        """Builds a function that runs a step on up to `steps_per_execution` batches.
 
-        return tf.nest.map_structure(of_all_replicas, dataset.element_spec)
+        Args:
+            step: `train_step` or `test_step`.
+            rows: the rows of a batch on every replica, if they are static.
+        """
+        self._require_own_strategy()
+        step = self._with_nan_loss(step)
+        if self._is_distributed:
+            run_step = self._run_on_replicas(step, rows)
+        else:
+            run_step = self._run_on_one_device(step)
 
-    def _execution(self, step: _Step, rows: int | None) -> _Execution:
-        """Makes up to `steps_per_execution` steps for each call."""
-        step = self._reporting(step)
-        on_devices = self._on_replicas(step, rows) if self._is_distributed() else self._alone(step)
+        def run(batch: Any) -> Logs:
+            return run_step(tf.nest.map_structure(_none_if_optional, batch))
 
-        def make_step(batch: Any) -> Logs:
-            return on_devices(tf.nest.map_structure(_or_none, batch))
+        def final_logs(logs: Logs) -> Logs:
+            # Outside of the replicas, the results of metrics are sums over all replicas.
+            return self.get_metrics_result() if self._is_distributed else logs
 
-        def logs_after(logs: Logs) -> Logs:
-            # Out here metrics are added up over the replicas.
-            return self.get_metrics_result() if self._is_distributed() else logs
+        def run_one(batch: Any) -> Logs:
+            return final_logs(run(batch))
 
-        def one_step(batch: Any) -> Logs:
-            return logs_after(make_step(batch))
-
-        def steps(iterator: tf.data.Iterator | tf.distribute.DistributedIterator) -> Logs:
-            logs = make_step(next(iterator))
-            if self.steps_per_execution > 1:  # the body of a loop takes time to trace
+        def run_several(iterator: tf.data.Iterator | tf.distribute.DistributedIterator) -> Logs:
+            logs = run(next(iterator))
+            if self.steps_per_execution > 1:  # otherwise tracing the loop would waste time
                 for _ in tf.range(self.steps_per_execution - 1):
-                    batch = iterator.get_next_as_optional()  # the data may end in between
+                    batch = iterator.get_next_as_optional()  # empty at the end of the data
                     if batch.has_value():
-                        logs = make_step(batch.get_value())
-            return logs_after(logs)
+                        logs = run(batch.get_value())
+            return final_logs(logs)
 
-        execute_one: _Execution = one_step
-        execute: _Execution = steps
+        execute_one: _Execution = run_one
+        execute_several: _Execution = run_several
         if not self.run_eagerly:
-            execute_one = _for_each_rank(functools.partial(_compiled, one_step))
-            execute = _for_each_rank(functools.partial(_compiled, steps))
+            execute_one = _compile_for_each_rank(run_one)
+            execute_several = _compile_for_each_rank(run_several)
 
-        def execute_next(batches: Any) -> Logs:
+        def execute(batches: Any) -> Logs:
             if isinstance(batches, (tf.data.Iterator, tf.distribute.DistributedIterator)):
-                return execute(batches)
-            return execute_one(next(batches))  # of train_on_batch and test_on_batch
+                return execute_several(batches)
+            # `train_on_batch` and `test_on_batch` pass an iterator over one batch.
+            return execute_one(next(batches))
 
-        return execute_next
+        return execute
 
-    def _reporting(self, step: _Step) -> _Step:
-        """Makes the loss NaN where images, or weights after the step, are not finite."""
+    def _with_nan_loss(self, step: _Step) -> _Step:
+        """Sets the logged loss to NaN if images, or weights after the step, are not finite."""
 
-        def reporting_step(batch: Any) -> Logs:
+        def step_with_nan_loss(batch: Any) -> Logs:
             logs = step(batch)
             images, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
             nan_or_0 = nan_unless_finite(images, [weight.value for weight in self.weights])
@@ -232,158 +281,111 @@ class DistributedModel(keras.Model):
                 logs = {**logs, "loss": loss + tf.cast(nan_or_0, loss.dtype)}
             return logs
 
-        return reporting_step
+        return step_with_nan_loss
 
-    def _alone(self, step: _Step) -> _Step:
-        """Makes a step on one device, compiled if `jit_compile` says so, once its batch is checked.
+    def _with_checks(self, step: _Step) -> _Step:
+        """Delays a step until its batch is checked."""
 
-        As in Keras, AutoGraph does not convert it.
-        """
-        step = tf.autograph.experimental.do_not_convert(step)
-        if not self.run_eagerly:
-            step = _for_each_rank(functools.partial(_compiled, step, self.jit_compile))
-        return tf.autograph.experimental.do_not_convert(self._checked(step))
-
-    def _checked(self, step: _Step) -> _Step:
-        """Makes a step that waits for the checks of its batch."""
-
-        def checked_step(batch: Any) -> Logs:
+        def step_with_checks(batch: Any) -> Logs:
             with tf.control_dependencies(self._check_batch(batch)):
                 return step(batch)
 
-        return checked_step
+        return step_with_checks
 
-    def _on_replicas(self, step: _Step, rows: int | None) -> _Step:
-        """Makes a step on every replica."""
+    def _run_on_one_device(self, step: _Step) -> _Step:
+        """Checks a batch, and then runs a step that XLA compiles if `jit_compile` is true."""
+        # Keras does not apply AutoGraph to steps either.
+        step = tf.autograph.experimental.do_not_convert(step)
+        if not self.run_eagerly:
+            step = _compile_for_each_rank(step, self.jit_compile)
+        return tf.autograph.experimental.do_not_convert(self._with_checks(step))
+
+    def _run_on_replicas(self, step: _Step, rows: int | None) -> _Step:
+        """Checks a batch and runs a step on every replica, without logs."""
+        strategy = self.distribute_strategy
         if self.jit_compile is True:
             raise ValueError(
-                "`jit_compile=True` cannot compile a whole step under a strategy; leave it at "
-                '"auto": the similarity core is compiled all the same. Received: jit_compile=True '
-                f"under {type(self.distribute_strategy).__name__}"
+                "`jit_compile=True` cannot compile a whole step under a strategy. Leave it at "
+                '"auto": XLA still compiles the computation of similarities. Received: '
+                f"jit_compile=True under {type(strategy).__name__}"
             )
-        strategy = self.distribute_strategy
-        step = self._checked(step)
+        step = self._with_checks(step)
 
         def replica_step(batch: Any) -> None:
-            # Distribution forgets static sizes, with several workers and with optional batches.
+            # Distribution drops static sizes with several workers and with optional batches.
             step(tf.nest.map_structure(lambda x: tf.ensure_shape(x, [rows, *x.shape[1:]]), batch))
 
-        def step_on_all(batch: Any) -> Logs:
+        def run(batch: Any) -> Logs:
             strategy.run(replica_step, (batch,))
             return {}
 
-        return step_on_all
+        return run
 
-    def _predict_function_of_keras(self) -> Any:
-        ours = self.predict_function
+    def _build_prediction(self) -> Any:
+        """Builds Keras's own function for `predict`."""
+        current = self.predict_function
         super().make_predict_function(force=True)
-        made, self.predict_function = self.predict_function, ours
-        return made
+        built, self.predict_function = self.predict_function, current
+        return built
 
-    def _predict_on_replicas(self) -> Callable[[list[Any]], Any]:
+    def _build_distributed_prediction(self) -> Callable[[list[Any]], Any]:
+        """Builds a function for `predict` that gathers the outputs of all replicas."""
         strategy = self.distribute_strategy
 
-        def step(batch: Any) -> Any:
+        def replica_step(batch: Any) -> Any:
             replica = tf.distribute.get_replica_context()
             outputs = self.predict_step(batch)
             return tf.nest.map_structure(lambda x: replica.all_gather(x, axis=0), outputs)
 
-        def predict_one(batch: Any) -> Any:
-            outputs = strategy.run(step, (batch,))
+        def predict_batch(batch: Any) -> Any:
+            outputs = strategy.run(replica_step, (batch,))
             return tf.nest.map_structure(
                 lambda x: strategy.experimental_local_results(x)[0], outputs
             )
 
         if not self.run_eagerly:
-            predict_one = tf.function(predict_one)
+            predict_batch = tf.function(predict_batch)
 
         def predict(batches: list[Any]) -> Any:
-            outputs = [predict_one(batch) for batch in batches]
+            outputs = [predict_batch(batch) for batch in batches]
             return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *outputs)
 
         return predict
 
-    def build_from(
-        self,
-        dataset: tf.data.Dataset | tf.distribute.DistributedDataset,
-        *,
-        training: bool = True,
-    ) -> None:
-        """Builds metrics and optimizer before the first step, from the shapes of the batches.
 
-        Callbacks find them complete when a training begins. Keras builds them in the first step, or
-        under a strategy from the average of the replicas' first batches, whose labels mean nothing.
-        `fit` and `evaluate` do this first.
-
-        Args:
-            dataset: what to train or to evaluate on; nothing is read from it.
-            training: whether to train on it, for which batches may have to meet more conditions.
-
-        Raises:
-            ValueError: if the model is not compiled, or cannot train on batches of these shapes.
-        """
-        if not self.compiled:
-            raise ValueError(
-                "The model must be compiled first: `model.compile(optimizer, loss=...)`. "
-                f"Received: {self.name}, which is not"
-            )
-        with self.distribute_strategy.scope():
-            symbolic_build(self, self._symbols(self.batch_spec(dataset)))
-
-    def _symbols(self, batch: Any) -> Any:
-        """Returns what a step makes of a batch of these shapes before it calls the model."""
-        return self._as_seen_by_metrics(
-            tf.nest.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype.name), batch)
-        )
-
-    def _as_seen_by_metrics(self, specs: Any) -> Any:
-        """Returns what a step makes of a batch before it calls the model."""
-        return specs
-
-    @keras_hook
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        if has_built_metrics(self):
-            return  # from a dataset, and a batch is not drawn for its shape alone
-        # One replica's part is all that it takes.
-        if iterator is not None and self._is_distributed():
-            strategy = self.distribute_strategy
-            data_batch = self._symbols(
-                tf.nest.map_structure(
-                    lambda x: strategy.experimental_local_results(x)[0], first_batch(iterator)
-                )
-            )
-            iterator = None
-        super()._maybe_symbolic_build(iterator, data_batch)
-
-
-def _or_none(x: Any) -> Any:
-    """Gives back the None of a generator, which Keras hands over as an optional tensor."""
+def _none_if_optional(x: Any) -> Any:
+    """Restores the `None` of a generator, which Keras represents by an optional tensor."""
     return None if isinstance(x, tf.experimental.Optional) else x
 
 
-def _compiled(function: Callable[[Any], Any], jit_compile: Any = None) -> Callable[[Any], Any]:
-    return tf.function(function, reduce_retracing=True, jit_compile=jit_compile)
+def _compile_for_each_rank(
+    function: Callable[[Any], Any], jit_compile: bool | str | None = None
+) -> Callable[[Any], Any]:
+    """Compiles a function to one graph for each combination of the ranks of its tensors."""
+    return _for_each_rank(
+        functools.partial(tf.function, function, reduce_retracing=True, jit_compile=jit_compile)
+    )
 
 
-def _for_each_rank(make: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    """Makes a function for batches of images and another for batches of views.
+def _for_each_rank(build: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Builds separate functions for batches of different ranks, such as images and views.
 
-    Given both, a function that TensorFlow retraces as little as it can takes tensors of unknown
-    rank, which no encoder does.
+    With `reduce_retracing` TensorFlow otherwise traces the second of them with tensors of unknown
+    rank, which encoders do not accept.
 
     Args:
-        make: makes the function.
+        build: builds a function of a batch, of several batches, or of an iterator.
 
     Returns:
-        A function of a batch, of several batches, or of an iterator.
+        A function with the same argument.
     """
-    made: dict[Any, Callable[[Any], Any]] = {}
+    built: dict[Any, Callable[[Any], Any]] = {}
 
     def call(batches: Any) -> Any:
         tensors = tf.nest.flatten(getattr(batches, "element_spec", batches), expand_composites=True)
         ranks = tuple(tf.TensorShape(getattr(x, "shape", None)).rank for x in tensors)
-        if ranks not in made:
-            made[ranks] = make()
-        return made[ranks](batches)
+        if ranks not in built:
+            built[ranks] = build()
+        return built[ranks](batches)
 
     return call

@@ -1,4 +1,4 @@
-"""Copies of layers whose weights follow those of the trained ones."""
+"""Exponential moving averages of the weights of layers."""
 
 from typing import Any
 
@@ -7,20 +7,21 @@ import tensorflow as tf
 
 from supcon_tf._keras_internals import flatten_layers
 
+# Weights and their copies.
 Pairs = list[tuple[keras.Variable, keras.Variable]]
 
 
 def clone(layer: keras.Layer, inputs: Any) -> keras.Layer:
-    """Copies a layer, with weights that no optimizer touches.
+    """Copies a layer and its weights, and hides the new weights from optimizers.
 
     Args:
         layer: a built layer or model.
-        inputs: symbolic inputs to build the copy with, where its configuration does not tell.
+        inputs: symbolic inputs to build the copy with, if its configuration holds no shapes.
 
     Returns:
-        A layer of the same weights.
+        A layer with equal weights.
     """
-    copy = _rebuilt(layer)
+    copy = _rebuild(layer)
     if not copy.built:
         copy(inputs)
     copy.set_weights(layer.get_weights())
@@ -29,54 +30,54 @@ def clone(layer: keras.Layer, inputs: Any) -> keras.Layer:
 
 
 def sync_trainable(layer: keras.Layer, copy: keras.Layer) -> Pairs:
-    """Makes a copy compute in training what its original does, where that is frozen too.
+    """Gives every layer within a copy the attribute `trainable` of its original.
 
-    A frozen layer normalizes by its moving statistics. The original may be frozen, or no longer be,
-    since the copy was made.
+    A frozen batch normalization uses its moving statistics in training mode too. The original can
+    be frozen or unfrozen after the copy was created.
 
     Args:
         layer: the original.
-        copy: its copy.
+        copy: the copy of `clone`.
 
     Returns:
-        The weights that gradients change, frozen now or not, and their copies; moving statistics
-        are none.
+        The weights that gradients update when no layer is frozen, and their copies. Moving
+        statistics are not among them.
     """
     trainable = [original.trainable for original in flatten_layers(layer)]
-    copy.trainable = False  # Keras ignores an assignment that changes nothing
+    copy.trainable = False  # Keras ignores an assignment of the same value
     copy.trainable = True
-    learned = [weight.trainable for weight in copy.weights]
-    for its_copy, value in zip(flatten_layers(copy), trainable, strict=True):
-        its_copy.trainable = value
-    # Not trainable themselves, the weights are hidden from optimizers.
+    updated = [weight.trainable for weight in copy.weights]
+    for inner_copy, value in zip(flatten_layers(copy), trainable, strict=True):
+        inner_copy.trainable = value
+    # Optimizers skip weights that are not trainable, even in trainable layers.
     for weight in copy.weights:
         weight.trainable = False
     pairs = zip(layer.weights, copy.weights, strict=True)
-    return [pair for pair, is_learned in zip(pairs, learned, strict=True) if is_learned]
+    return [pair for pair, is_updated in zip(pairs, updated, strict=True) if is_updated]
 
 
 def update_ema(pairs: Pairs, momentum: float | tf.Tensor) -> None:
-    r"""Moves copies towards weights: $\theta_k \leftarrow m \theta_k + (1 - m) \theta$.
+    r"""Updates averages: $\bar\theta \leftarrow m \bar\theta + (1 - m) \theta$.
 
     Args:
-        pairs: the weight $\theta$ and its copy $\theta_k$.
-        momentum: m.
+        pairs: the weights $\theta$ and their averages $\bar\theta$.
+        momentum: the momentum m.
     """
-    for weight, copy in pairs:
-        # In half precision 0.999 would be 1.
-        dtype = tf.float64 if copy.dtype == "float64" else tf.float32
-        m, kept, new = (tf.cast(x, dtype) for x in (momentum, copy.value, weight.value))
-        copy.assign(tf.cast(m * kept + (1 - m) * new, copy.dtype))
+    for weight, average in pairs:
+        # In half precision a momentum of 0.999 would be 1.
+        dtype = tf.float64 if average.dtype == "float64" else tf.float32
+        m, old, new = (tf.cast(x, dtype) for x in (momentum, average.value, weight.value))
+        average.assign(tf.cast(m * old + (1 - m) * new, average.dtype))
 
 
-def _rebuilt(layer: keras.Layer) -> keras.Layer:
-    """Builds a layer of the same kind anew, with weights of its own.
+def _rebuild(layer: keras.Layer) -> keras.Layer:
+    """Creates a layer of the same kind with new weights.
 
-    Nothing is serialized where the graph of layers is known: a function within a `Lambda` has no
-    configuration to trust, and a class needs no name that Keras could find it by.
+    A functional or Sequential model is cloned layer by layer, without serialization. `Lambda`
+    layers and classes that Keras cannot find by name need no configuration that way.
     """
     if isinstance(layer, keras.Model) and hasattr(layer, "outputs"):
-        return keras.models.clone_model(layer, clone_function=_rebuilt, recursive=True)
+        return keras.models.clone_model(layer, clone_function=_rebuild, recursive=True)
     if not isinstance(layer, keras.Layer) or not layer.variables:
-        return layer  # what has no state serves both, and so do operations as `x[:, 0]`
+        return layer  # Layers without state and operations such as `x[:, 0]` can be shared.
     return type(layer).from_config(layer.get_config())

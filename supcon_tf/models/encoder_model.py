@@ -1,4 +1,4 @@
-"""What all models on an encoder share: inputs, export, and parts that stay frozen."""
+"""The base of all models that contain an encoder."""
 
 import warnings
 from typing import Any
@@ -11,22 +11,22 @@ from supcon_tf.models.distributed_model import DistributedModel
 
 
 class EncoderModel(DistributedModel):
-    """A model that takes what its encoder takes.
+    """A model that takes the inputs of its encoder.
 
     Attributes:
-        encoder: the encoder, set by the constructors of subclasses.
+        encoder: the encoder, which the constructors of subclasses set.
     """
 
     encoder: keras.Model
 
     @property
     def inputs(self) -> Any:
-        """The encoder's symbolic inputs, in the structure that the model is called with."""
+        """The symbolic inputs of the encoder, in the structure that the model takes."""
         return symbolic_inputs(self.encoder)
 
     @property
     def trainable(self) -> bool:
-        """Whether a training may change the model."""
+        """Whether training can change the model."""
         return bool(keras.Model.trainable.fget(self))
 
     @trainable.setter
@@ -35,10 +35,13 @@ class EncoderModel(DistributedModel):
         self._freeze_parts()
 
     def _freeze_parts(self) -> None:
-        """Freezes parts that no training of this model may change; Keras sets all of them alike."""
+        """Freezes the layers that this model never trains.
+
+        Keras assigns `trainable` to all layers of a model.
+        """
 
     def _apply_gradients(self, gradients: list[tf.Tensor]) -> None:
-        """Updates the trainable variables; where there are none, warns as Keras does."""
+        """Updates the trainable variables. Warns, like Keras, if the model has none."""
         if gradients:
             self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         else:
@@ -52,21 +55,24 @@ class EncoderModel(DistributedModel):
         input_signature: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Exports the model for inference, as `keras.Model.export` does.
+        """Exports the model for inference, see `keras.Model.export`.
 
         Args:
-            filepath: where to save the artifact.
+            filepath: path of the artifact.
             format: `"tf_saved_model"`, `"onnx"`, or another format of the installed Keras.
             verbose: whether to print a message.
-            input_signature: a list with the spec of the inputs; by default those of the encoder,
-                for any batch size.
-            **kwargs: as in `keras.Model.export`.
+            input_signature: a list with the spec of the inputs. By default the inputs of the
+                encoder with any batch size.
+            **kwargs: other arguments of `keras.Model.export`.
         """
         if input_signature is None:
             input_signature = [self.inputs]
         super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a loaded model as it was before; Keras leaves that to models with `compile`."""
+        """Compiles a loaded model with the saved arguments.
+
+        Keras does not do this for models that override `compile`.
+        """
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)

@@ -1,4 +1,4 @@
-"""Non-finite numbers that a loss cannot see."""
+"""Detection of non-finite numbers that a loss cannot see."""
 
 from typing import Any
 
@@ -6,21 +6,23 @@ import tensorflow as tf
 
 
 def nan_unless_finite(*structures: Any) -> tf.Tensor:
-    """Tells whether all floating point tensors are finite, as a number to add to a loss.
+    """Returns a term of a loss that is 0 if all tensors are finite, and otherwise NaN.
 
-    Where TensorFlow fuses a matrix product or a convolution with ReLU, on CPU and in plain graphs,
-    ReLU turns NaN into 0. Embeddings of NaN images or of NaN weights are then finite.
+    The embeddings of NaN images, or by NaN weights, can be finite. TensorFlow fuses a matrix
+    product or a convolution with a ReLU, on CPU in graphs without XLA, and this ReLU converts NaN
+    to 0.
 
     Args:
-        *structures: nested structures of tensors or variables. What is absent or not
-            floating point counts as finite.
+        *structures: nested structures of tensors or variables. `None` and tensors that are not
+            floating-point count as finite.
 
     Returns:
-        A float32 scalar: 0, or NaN if a number of the structures is NaN or infinite.
+        A float32 scalar.
     """
-    # A sum is as finite as its terms, and takes no memory. Half precision overflows in it.
     parts = tf.nest.flatten(structures, expand_composites=True)
     tensors = [tf.convert_to_tensor(part) for part in parts if part is not None]
+    # The sum of a tensor is finite if its elements are, and needs no memory. Half precision would
+    # overflow.
     finite = [
         tf.math.is_finite(tf.reduce_sum(tf.cast(x, tf.float32) if x.dtype.size < 4 else x))
         for x in tensors

@@ -1,4 +1,4 @@
-"""Projection heads: representations to the space that the contrastive loss compares in."""
+"""The projection head."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,16 @@ def projection_head(
     synchronized_batch_norm: bool = False,
     name: str | None = None,
 ) -> keras.Sequential:
-    """Builds a projection head.
+    """Builds a multi-layer perceptron that maps representations to projections.
 
-    The forms in use: `(2048, 128)`, the paper's multi-layer perceptron for a representation of 2048
-    numbers; `(128,)`, the single linear layer of its published ImageNet recipes; `(2048, 2048,
-    128)` with `batch_norm=True`, SimCLR's. The last layer is linear, without bias, and computes in
-    float32 under every dtype policy, because unit vectors in bfloat16 would cost 0.1 in the
-    logits at a temperature of 0.01.
+    Common values of `widths`:
+
+    - `(2048, 128)`: the perceptron of the paper for a representation of 2048 numbers;
+    - `(128,)`: the linear layer of the published ImageNet recipes;
+    - `(2048, 2048, 128)` with `batch_norm=True`: the head of SimCLR.
+
+    The last layer is linear and has no bias. It computes in float32 under every dtype policy,
+    because unit vectors in bfloat16 change the logits by 0.1 at a temperature of 0.01.
 
     Reference: Khosla et al., 2020, section 3.1 (https://arxiv.org/abs/2004.11362).
 
@@ -32,18 +35,18 @@ def projection_head(
         (None, 128)
 
     Args:
-        widths: output width of every layer, the last one being the projection's.
-        batch_norm: whether hidden layers are followed by batch normalization.
-        synchronized_batch_norm: whether its statistics are those of the global batch when several
-            replicas train.
+        widths: the output width of every layer. The last one is the width of the projections.
+        batch_norm: whether batch normalization follows every hidden layer.
+        synchronized_batch_norm: whether several replicas normalize with the statistics of the
+            global batch.
         name: name of the head.
 
     Returns:
-        A model from representations `[batch, dim]` to projections `[batch, widths[-1]]`, not
-        normalized: the model that owns the head does that.
+        A model from representations `[batch, dim]` to projections `[batch, widths[-1]]`. The
+        projections are not normalized: `SupConModel` does this.
 
     Raises:
-        ValueError: if there are no widths or one is not a positive integer.
+        ValueError: if `widths` is not a sequence of positive integers or is empty.
     """
     if not isinstance(widths, Sequence) or not widths:
         raise ValueError(

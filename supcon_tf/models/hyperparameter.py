@@ -1,4 +1,4 @@
-"""Numbers that the steps of a model are compiled with."""
+"""Numbers that can change between training steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,17 +7,17 @@ import keras
 
 
 class Hyperparameter:
-    """A number that can change between steps, for example set by a callback.
+    """A descriptor of a number that can change between steps, for example in a callback.
 
-    A compiled step holds the value as a constant. A new value therefore calls `_recompile` of the
-    owner, a model or a part of models.
+    A compiled step holds the value as a constant. Setting a new value therefore calls `_recompile`
+    of the owner, which is a model or a part of models.
 
     Args:
-        require: raises `ValueError` for a value that the attribute may not have.
+        check: a function that raises `ValueError` for an invalid value.
     """
 
-    def __init__(self, require: Callable[[Any], object]):
-        self._require = require
+    def __init__(self, check: Callable[[Any], object]):
+        self._check = check
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._attribute = f"_{name}"
@@ -27,6 +27,6 @@ class Hyperparameter:
         return value
 
     def __set__(self, owner: keras.Layer, value: float) -> None:
-        self._require(value)
+        self._check(value)
         setattr(owner, self._attribute, float(value))
         owner._recompile()
