@@ -18,8 +18,8 @@ class RandomResizedCrop:
     A window that exceeds the image is drawn again. Two definitions exist:
 
     - `"torchvision"`: the area and the logarithm of the aspect ratio are uniform. After ten failed
-      attempts, the crop is the central window whose aspect ratio is the allowed one nearest to that
-      of the image.
+      attempts, the crop is the central window with the allowed aspect ratio that is nearest to the
+      image's.
     - `"tensorflow"`: `tf.image.sample_distorted_bounding_box`, as the official SupCon and SimCLR
       codes call it. The aspect ratio is uniform, and the height is uniform within the limits that
       `scale` sets. A crop covers at least a tenth of the image. After a hundred failed attempts,

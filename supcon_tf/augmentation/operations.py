@@ -38,7 +38,7 @@ class Operation:
 def operations(translation: float) -> dict[str, Operation]:
     """Returns the operations that AutoAugment and RandAugment share.
 
-    The levels are those of the TF Model Garden's `augment.py`.
+    The levels follow the TF Model Garden's `augment.py`.
 
     Args:
         translation: shift in pixels at level 10.

@@ -1,7 +1,7 @@
 """The augmentation policies of the papers, each a composition of transforms.
 
-All policies start with a crop and a flip. All of them take gray images with one channel as well as
-RGB images. Changes of color have no effect on gray images.
+All policies start with a crop and a flip. They take RGB images, and gray images with one channel.
+Changes of color have no effect on gray images.
 """
 
 import tensorflow as tf
@@ -188,7 +188,7 @@ def stacked_rand_augment(
 ) -> Compose:
     """Stacked RandAugment: SimAugment with blur, and with RandAugment after the jitter.
 
-    The default strength is that of the reference code for ResNet-200.
+    The reference code for ResNet-200 uses the default strength.
 
     Reference: Khosla et al., 2020, section 14.2 (https://arxiv.org/abs/2004.11362); Tian et al.,
     2020 (https://arxiv.org/abs/2005.10243).

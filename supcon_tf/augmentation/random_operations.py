@@ -15,8 +15,8 @@ from supcon_tf.augmentation.operations import operations, to_float, to_uint8
 class RandomOperations(ImageTransform):
     """Applies random operations of RandAugment: 17, one of which is the identity.
 
-    Operations, levels and defaults are those of the TF Model Garden's `RandAugment()`. Pixels are
-    first rounded to uint8.
+    Operations, levels and defaults follow the TF Model Garden's `RandAugment()`. Pixels are first
+    rounded to uint8.
 
     Reference: Cubuk et al., 2020 (https://arxiv.org/abs/1909.13719).
 

@@ -43,8 +43,8 @@ _SUB_POLICIES = (
 class RandomSubPolicy(ImageTransform):
     """Applies one of the 25 sub-policies of AutoAugment, each operation with its own probability.
 
-    The policy and the levels are those of the TF Model Garden's `AutoAugment()`, which the
-    reference code uses on ImageNet. Pixels are first rounded to uint8.
+    The policy and the levels follow the TF Model Garden's `AutoAugment()`, which the reference code
+    uses on ImageNet. Pixels are first rounded to uint8.
 
     Reference: Cubuk et al., 2019 (https://arxiv.org/abs/1805.09501).
 

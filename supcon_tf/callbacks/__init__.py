@@ -1,6 +1,6 @@
-"""Keras callbacks for long trainings.
+"""Keras callbacks for contrastive training.
 
-- `Checkpoints`: saves all of a training, which goes on at the exact step when started again.
+- `Checkpoints`: saves the complete training state, from which training resumes at the exact step.
 - `CollapseWarning`: warns if all projections have become equal.
 """
 

@@ -30,10 +30,11 @@ class CollapseWarning(keras.callbacks.Callback):
     For a model with a teacher, the callback watches `distillation_loss`, since `loss` is a weighted
     sum of two contrastive losses.
 
-    The value $\log n$ requires that every anchor has a positive, and that the denominator of the
-    loss holds all $n$ rows. With `positives_cap` or another `denominator` than `"all"` it holds
-    fewer rows, and with `weighting="contrast_count"` the loss is scaled. The loss at collapse is
-    then lower. The difference is small in batches of many classes.
+    The value is exact if every anchor has a positive and the denominator of the loss contains all
+    $n$ rows. With `positives_cap`, a `denominator` other than `"all"` or
+    `weighting="contrast_count"`, the loss at collapse is lower, and the callback can miss a
+    collapse. With `positives_cap` or `denominator`, the difference is small if a batch has many
+    classes.
 
     Examples:
         >>> import numpy as np, supcon_tf

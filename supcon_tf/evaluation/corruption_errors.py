@@ -1,4 +1,4 @@
-"""Errors on corrupted images, relative to those of a reference classifier."""
+"""Errors on corrupted images, relative to a reference classifier."""
 
 from collections.abc import Mapping, Sequence
 
@@ -47,8 +47,8 @@ def mean_corruption_error(errors: Errors, reference: Errors = ALEXNET_ERRORS) ->
 
     Args:
         errors: error rates from 0 to 1 of each corruption, one per severity, or their mean.
-        reference: error rates of a reference classifier for the same corruptions. By default those
-            of AlexNet for the 15 corruptions of ImageNet-C, means over its five severities.
+        reference: error rates of a reference classifier for the same corruptions; by default
+            AlexNet's for the 15 corruptions of ImageNet-C, as means over its five severities.
 
     Returns:
         The mCE; the reference classifier has an mCE of 1.
@@ -86,7 +86,7 @@ def relative_mean_corruption_error(
         clean: error rate on images without corruption.
         reference: as in `mean_corruption_error`.
         reference_clean: error rate of the reference classifier on images without corruption; by
-            default that of AlexNet.
+            default AlexNet's.
 
     Returns:
         The relative mCE; the reference classifier has a relative mCE of 1.

@@ -1,4 +1,4 @@
-"""Search for nearest neighbors that never holds all similarities in memory."""
+"""Search for nearest neighbors in tiles, without all similarities in memory."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -91,7 +91,7 @@ def voc_mean_average_precision(
     empty = np.flatnonzero(~np.any((targets == 1) & counted, axis=0))
     if len(empty):
         raise ValueError(
-            "`targets` must hold at least one row of every class that is not difficult. "
+            "`targets` must hold at least one row of every class, not counting difficult rows. "
             f"Received: no such row of the classes {empty.tolist()}"
         )
     return float(

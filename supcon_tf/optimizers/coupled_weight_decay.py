@@ -20,7 +20,7 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
 
     This term is the gradient of the L2 penalty `weight_decay / 2 * |w|^2`. Momentum and adaptive
     scaling therefore apply to it as well. Keras's own `weight_decay` is decoupled: it shrinks the
-    weights after the step. At a momentum of 0.9 its effect is a tenth of that of coupled decay.
+    weights after the step. At a momentum of 0.9, its effect is a tenth as large.
 
     Raises:
         ValueError: if `weight_decay` is neither `None` nor a finite non-negative number, or
@@ -149,7 +149,7 @@ def _matches(variable: keras.Variable | tf.Variable, patterns: Sequence[str]) ->
 class SGDWithL2(CoupledWeightDecay, keras.optimizers.SGD):
     """`keras.optimizers.SGD` with coupled (L2) weight decay.
 
-    With `exclude=()`, the default, the step is that of PyTorch's SGD, except that the learning rate
+    With the default `exclude=()`, a step equals one of PyTorch's SGD, except that the learning rate
     is inside the momentum buffer. The two differ only while the learning rate changes.
 
     Examples:

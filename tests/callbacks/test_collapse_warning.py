@@ -103,7 +103,10 @@ def test_contrasts_are_the_keys_of_the_batch_and_of_the_full_queue():
 
 def test_a_teacher_adds_a_second_contrastive_loss():
     teacher = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "softmax")])
-    model = supcon_tf.SupConModel(make_encoder(), keras.layers.Identity(), teacher=teacher)
+    distillation = supcon_tf.Distillation(teacher)
+    model = supcon_tf.SupConModel(
+        make_encoder(), keras.layers.Identity(), distillation=distillation
+    )
     model.compile(keras.optimizers.SGD(0.0), supcon_tf.GeneralizedSupConLoss(0.1))
     views, _ = equal_views(4)
     with pytest.warns(UserWarning, match=f"has stayed at {math.log(7):.4g}"):
