@@ -13,25 +13,25 @@
 # %% [markdown]
 # # Supervised contrastive learning on a Colab TPU
 #
-# Trains a ResNet with the SupCon loss on CIFAR-10, then a linear classifier on the frozen encoder,
-# and draws what the encoder has learnt. Choose *Runtime > Change runtime type > TPU* first. On a
-# GPU or a CPU, leave the installation of tensorflow-tpu out and set `STRATEGY = "auto"`.
+# This notebook trains a ResNet with the SupCon loss on CIFAR-10, trains a linear classifier on the
+# frozen encoder, and draws the embeddings. First select *Runtime > Change runtime type > TPU*. On a
+# GPU or a CPU, skip the installation of tensorflow-tpu and set `STRATEGY = "auto"`.
 #
 # ## Installation
 #
-# A TPU runtime comes without TensorFlow, and needs `tensorflow-tpu`, which provides the same
-# modules as `tensorflow`. `--no-deps` keeps the second command from putting `tensorflow` on top.
+# A TPU runtime has no TensorFlow. It requires `tensorflow-tpu`, which provides the same modules as
+# `tensorflow`. `--no-deps` prevents the second command from installing `tensorflow`.
 
 # %% tags=["install"]
-SUPCON_TF = "supcon-tf"  # a name, a directory or a git+https address that pip can install
+SUPCON_TF = "supcon-tf"  # a name, a directory or a git+https URL that pip can install
 # %pip install --quiet tensorflow-tpu==2.19.1 "keras>=3.10" scikit-learn matplotlib
 # %pip install --quiet --no-deps {SUPCON_TF}
 
 # %% [markdown]
 # ## Settings
 #
-# The paper trains ResNet-50 (`DEPTH = 50`, `WIDTH = 1`) for 1000 epochs; these settings are for a
-# look.
+# The paper trains a ResNet-50 (`DEPTH = 50`, `WIDTH = 1`) for 1000 epochs. These settings are for a
+# first impression.
 
 # %% tags=["parameters"]
 STRATEGY = "tpu"
@@ -57,7 +57,7 @@ print(strategy.num_replicas_in_sync, "replicas")
 # %% [markdown]
 # ## Data
 #
-# Two random views of every image, made on the host.
+# The host creates two random views of every image.
 
 # %%
 if DATASET == "cifar10":
@@ -87,7 +87,7 @@ plt.show()
 # %% [markdown]
 # ## Contrastive training
 #
-# The loss is compiled by XLA, and every replica compares its rows with those of all replicas.
+# XLA compiles the loss. Every replica compares its embeddings with the embeddings of all replicas.
 
 # %%
 keras.utils.set_random_seed(0)
@@ -122,7 +122,7 @@ plt.show()
 # %% [markdown]
 # ## Linear classifier
 #
-# The encoder is frozen; only the last layer is trained.
+# The encoder is frozen; only the linear layer is trained.
 
 # %%
 images = {
@@ -144,7 +144,7 @@ print(f"test accuracy: {accuracy:.4f}")
 # %% [markdown]
 # ## Pictures
 #
-# The projections of the test images, in the two directions of the largest variance.
+# The projections of the test images onto the first two principal components.
 
 # %%
 projections = model.predict(images["test"].map(lambda x, y: x), verbose=0)

@@ -46,7 +46,7 @@ GRIDS = {
     "temperatures": "imagenet_resnet50",
     "batch_sizes": "imagenet_resnet50",
     "epochs": "imagenet_resnet50",
-    "positives": "imagenet_resnet50",
+    "positives_per_anchor": "imagenet_resnet50",
     "optimizers": "imagenet_resnet50",
     "augmentations": "imagenet_resnet50",
 }

@@ -1,1 +1,1 @@
-"""Scripts that measure time and memory."""
+"""Scripts that measure time, memory, communication and compilation. One measurement per file."""

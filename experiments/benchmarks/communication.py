@@ -1,12 +1,12 @@
-"""What replicas send each other for the loss: bytes per step, counted in the traced graph.
+"""Counts the bytes that replicas exchange per step for the loss, from the traced graph.
 
     python -m experiments.benchmarks.communication
 
 traces the loss and its gradient on two replicas (logical CPUs), lists every collective operation of
-one replica with what it sends per row or per class, and prints what that makes for more replicas
-and rows. Expected: one gather of the embeddings and gathers of a few numbers per row; with label
-distributions in addition two sums of (classes x dim) moments, or a gather of the labels. Half a
-minute; the tables stand in docs/scaling.md.
+a replica with the shape that it contributes, and prints the bytes for more replicas and rows.
+Expected: one gather of the embeddings and gathers of a few numbers per row. Label distributions add
+two sums of moments (classes x dim), or a gather of the labels. Takes half a minute. The tables are
+in docs/scaling.md.
 """
 
 import math
@@ -14,19 +14,19 @@ from typing import NamedTuple
 
 from absl import app, flags
 
-_DIM = flags.DEFINE_integer("dim", 128, "Size of an embedding.")
+_DIM = flags.DEFINE_integer("dim", 128, "Dimension of an embedding.")
 _CLASSES = flags.DEFINE_integer("classes", 1000, "Number of classes of label distributions.")
 _ROWS = [4096, 8192, 16384, 32768, 65536]
 _REPLICAS = [8, 64, 512]
 
 
 class Collective(NamedTuple):
-    """A collective operation of one replica.
+    """A collective operation of a replica.
 
     Attributes:
         kind: `"gather"` or `"sum"`.
-        dtype: name of the dtype.
-        shape: of what the replica contributes.
+        dtype: the name of the dtype.
+        shape: the shape of the tensor that the replica contributes.
     """
 
     kind: str
@@ -40,13 +40,13 @@ def collectives(loss, labels: str, rows: int, dim: int, classes: int, strategy):
     Args:
         loss: a loss of supcon_tf.
         labels: `"ids"` or `"distributions"`.
-        rows: on each replica.
-        dim: size of an embedding.
+        rows: number of rows on each replica.
+        dim: dimension of an embedding.
         classes: number of classes.
         strategy: a MirroredStrategy of two logical CPUs.
 
     Returns:
-        The `Collective`s of the forward pass, and those of the backward pass.
+        The `Collective`s of the forward pass and of the backward pass.
     """
     import tensorflow as tf
 
@@ -68,26 +68,23 @@ def collectives(loss, labels: str, rows: int, dim: int, classes: int, strategy):
         if kind is None or not op.device.endswith(("CPU:0", "cpu:0")):
             continue
         sent = op.inputs[0]
-        while sent.shape.num_elements() is None:  # TensorFlow pads what it gathers
+        while sent.shape.num_elements() is None:  # The tensor that TensorFlow pads to gather it.
             sent = sent.op.inputs[0]
         shape = tuple(sent.shape)
         if sent.dtype == tf.int32 and shape[0] == 1:
-            continue  # the sizes that TensorFlow exchanges before it pads: a few bytes
+            continue  # TensorFlow exchanges the sizes before it pads: a few bytes.
         passes[op.name not in before_gradient].append(Collective(kind, sent.dtype.name, shape))
     return passes
 
 
 def received_bytes(collective: Collective, traced_rows: int, rows: int, replicas: int) -> float:
-    """Computes what a replica receives in a collective, in a ring.
+    """Returns the number of bytes that a replica receives in a ring, and also sends.
 
     Args:
-        collective: as traced.
-        traced_rows: rows on each replica when it was traced.
-        rows: rows on all replicas together.
+        collective: the traced collective.
+        traced_rows: number of rows on each replica in the traced graph.
+        rows: number of rows on all replicas together.
         replicas: number of replicas.
-
-    Returns:
-        Bytes; a replica sends as many.
     """
     import tensorflow as tf
 
@@ -99,7 +96,7 @@ def received_bytes(collective: Collective, traced_rows: int, rows: int, replicas
 
 
 def main(_) -> None:
-    """Prints the collectives and the bytes for more replicas."""
+    """Prints the collectives, and the bytes for more replicas."""
     import tensorflow as tf
 
     devices = [tf.config.LogicalDeviceConfiguration()] * 2
@@ -113,7 +110,7 @@ def main(_) -> None:
         ("GeneralizedSupConLoss", supcon_tf.GeneralizedSupConLoss(), "distributions"),
     ):
         passes = collectives(loss, labels, traced_rows, _DIM.value, _CLASSES.value, strategy)
-        print(f"\n{title}: what a replica with {traced_rows} rows contributes")
+        print(f"\n{title}: tensors that a replica with {traced_rows} rows contributes")
         for name, operations in zip(("forward", "backward"), passes, strict=True):
             for operation in operations:
                 print(f"  {name:8s}  {operation.kind:6s}  {operation.dtype} {operation.shape}")

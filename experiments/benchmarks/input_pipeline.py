@@ -1,19 +1,19 @@
-"""Views per second on one processor core, for each augmentation policy.
+"""Measures views per second on one processor core for each augmentation policy.
 
     python -m experiments.benchmarks.input_pipeline
 
-compares this library's pipeline with Keras's image layers on batches in tf.data and, where it is
-installed, with torchvision on Pillow images and on tensors; from images in memory, of the size of
-the views at 32 pixels and of 8/7 of it at 224, and from JPEGs of 500 x 375 pixels. Every way yields
-float32 in [0, 1], two views of an image. Prints a table of views per second of processor time,
-medians over rounds in which the ways take turns, and the ways' differences:
+compares the pipeline of this library with the image layers of Keras on batches in tf.data and, if
+it is installed, with torchvision on Pillow images and on tensors. The sources are images in memory
+(32 pixels for views of 32, 256 pixels for views of 224) and JPEGs of 500 x 375 pixels. Every
+pipeline returns two views of an image as float32 in [0, 1]. Prints a table of views per second of
+processor time: medians over rounds in which the pipelines alternate. The pipelines differ:
 
-- Keras has no crop that resizes, so its layers cut out views in their own size, and no AutoAugment.
-- torchvision has another table of 25 sub-policies as AutoAugment, and fewer operations in
-  RandAugment; where it reads JPEGs it decodes an image for each view.
+- Keras has no crop that resizes, so its layers crop views in their own size. It has no AutoAugment.
+- torchvision has another table of 25 sub-policies in AutoAugment and fewer operations in
+  RandAugment. It decodes a JPEG once for each view.
 
-Expected: more than 10,000 views of 32 pixels per second with SimAugment, several times what Keras
-and torchvision reach, and AutoAugment at 224 pixels no slower than theirs. About ten minutes.
+Expected: more than 10,000 views of 32 pixels per second with SimAugment, several times the rate of
+Keras and torchvision; AutoAugment at 224 pixels is not slower than theirs. Takes about ten minutes.
 """
 
 import collections
@@ -36,19 +36,19 @@ POLICIES = ("crop_flip", "sim_augment", "auto_augment", "rand_augment", "stacked
 
 _SIZES = flags.DEFINE_multi_integer("size", [32, 224], "Sides of the views in pixels.")
 _POLICIES = flags.DEFINE_multi_enum("policy", list(POLICIES), POLICIES, "Policies to measure.")
-_JPEG = flags.DEFINE_bool("jpeg", True, "Whether to measure views of JPEGs too, of 224 pixels.")
+_JPEG = flags.DEFINE_bool("jpeg", True, "Whether to also measure views of 224 pixels from JPEGs.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images in a batch.", lower_bound=1)
-_SECONDS = flags.DEFINE_float("seconds", 2, "Processor time to spend on a way in each round.")
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "How many rounds.", lower_bound=1)
-_PIN = flags.DEFINE_bool("pin", True, "Whether to stay on one core, the last that is allowed.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where input_pipeline.json goes.")
+_SECONDS = flags.DEFINE_float("seconds", 2, "Processor time of a pipeline in each round.")
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Number of rounds.", lower_bound=1)
+_PIN = flags.DEFINE_bool("pin", True, "Whether to pin the process to one core.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The directory for input_pipeline.json.")
 
-# Yields batches: float32 views, the first axis or the first two of which count them.
+# Yields batches of float32 views, with one or two leading axes.
 Batches = Iterator
 
 
 def _photos(count: int, height: int, width: int):
-    """Makes smooth random uint8 images with a little noise."""
+    """Creates smooth random uint8 images with a little noise."""
     import numpy as np
     import tensorflow as tf
 
@@ -179,7 +179,7 @@ def _torchvision(tensors: bool) -> Callable:
     return batches
 
 
-WAYS: dict[str, Callable] = {
+PIPELINES: dict[str, Callable] = {
     "supcon_tf": _ours,
     "Keras layers": _keras,
     "torchvision, Pillow": _torchvision(tensors=False),
@@ -187,15 +187,15 @@ WAYS: dict[str, Callable] = {
 }
 
 
-def _can(way: str, policy: str, jpeg: bool) -> bool:
-    if "torchvision" in way:
+def _can(pipeline: str, policy: str, jpeg: bool) -> bool:
+    if "torchvision" in pipeline:
         available = importlib.util.find_spec("torchvision") is not None
-        return available and not (jpeg and "tensors" in way)
-    return not (way.startswith("Keras") and policy == "auto_augment")
+        return available and not (jpeg and "tensors" in pipeline)
+    return not (pipeline.startswith("Keras") and policy == "auto_augment")
 
 
 def _rate(batches: Batches) -> float:
-    """Views per second of processor time, of all threads together."""
+    """Returns views per second of processor time, summed over all threads."""
     views_of = lambda batch: batch.size // batch.shape[-1] // (batch.shape[-2] * batch.shape[-3])  # noqa: E731
     for _ in range(2):
         views = views_of(next(batches))
@@ -207,7 +207,7 @@ def _rate(batches: Batches) -> float:
 
 
 def measure() -> list[dict]:
-    """Measures every policy; returns one record per policy, size and way."""
+    """Measures every policy and returns one record per policy, size and pipeline."""
     count = 2 * _BATCH_SIZE.value
     sources = [(size, False) for size in _SIZES.value] + [(224, True)] * _JPEG.value
     records = []
@@ -215,23 +215,24 @@ def measure() -> list[dict]:
         side = size if size <= 32 else size * 8 // 7
         images = _jpegs(count) if jpeg else _photos(count, side, side)
         for policy in _POLICIES.value:
-            ways = [way for way in WAYS if _can(way, policy, jpeg)]
+            pipelines = [pipeline for pipeline in PIPELINES if _can(pipeline, policy, jpeg)]
             rates = collections.defaultdict(list)
             for _ in range(_ROUNDS.value):
-                for way in ways:
-                    rates[way].append(_rate(WAYS[way](policy, size, images, jpeg)))
-            for way in ways:
-                record = {"policy": policy, "size": size, "jpeg": jpeg, "way": way}
-                records.append({**record, "views_per_second": statistics.median(rates[way])})
-            _print_row(records[-len(ways) :])
+                for pipeline in pipelines:
+                    rates[pipeline].append(_rate(PIPELINES[pipeline](policy, size, images, jpeg)))
+            for pipeline in pipelines:
+                record = {"policy": policy, "size": size, "jpeg": jpeg, "pipeline": pipeline}
+                records.append({**record, "views_per_second": statistics.median(rates[pipeline])})
+            _print_row(records[-len(pipelines) :])
     return records
 
 
 def _print_row(records: list[dict]) -> None:
     first = records[0]
-    by_way = {record["way"]: f"{record['views_per_second']:,.0f}" for record in records}
+    by_pipeline = {record["pipeline"]: f"{record['views_per_second']:,.0f}" for record in records}
     name = f"{first['policy']}, {first['size']} pixels" + ", JPEG" * first["jpeg"]
-    print(f"| {name} | " + " | ".join(by_way.get(way, "-") for way in WAYS) + " |", flush=True)
+    cells = " | ".join(by_pipeline.get(pipeline, "-") for pipeline in PIPELINES)
+    print(f"| {name} | {cells} |", flush=True)
 
 
 def main(_) -> None:
@@ -242,7 +243,7 @@ def main(_) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    print("| views per second | " + " | ".join(WAYS) + " |\n" + "|---" * (len(WAYS) + 1) + "|")
+    print(f"| views per second | {' | '.join(PIPELINES)} |\n|{'---|' * (1 + len(PIPELINES))}")
     records = measure()
     if _OUTPUT_DIR.value:
         directory = pathlib.Path(_OUTPUT_DIR.value)

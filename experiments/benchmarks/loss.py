@@ -1,15 +1,15 @@
-"""Time and memory of the SupCon loss and its gradient, against the dense formula.
+"""Measures time and memory of the SupCon loss and its gradient, and of the dense formula.
 
     python -m experiments.benchmarks.loss --output_dir=docs/benchmarks
 
-compares, for several numbers of rows and embedding sizes, this library with the formula that keeps
-the whole similarity matrix: as a TensorFlow graph, compiled by XLA, and in PyTorch where it is
-installed (extra `bench`). The three bare matrix products that a dense gradient needs are the floor
-of the dense forms. Writes loss.json and a log-log plot, loss.png, and prints a table.
+compares this library with the formula that keeps the whole similarity matrix: as a TensorFlow
+graph, compiled by XLA, and in PyTorch if it is installed (extra `bench`). The three matrix products
+of a dense gradient are the lower bound of the dense forms. Writes loss.json and a log-log plot,
+loss.png, for several numbers of rows and dimensions, and prints a table.
 
-Expected: at 8192 rows of 128 numbers about 0.35 times the dense graph's time, and some 50 MB where
-the dense forms take gigabytes; at 65,536 rows only this library still runs. About 20 minutes on two
-cores, most of it for 65,536 rows.
+Expected: with 8192 rows of 128 numbers about 0.35 times the time of the dense graph, and 50 MB
+instead of gigabytes; with 65,536 rows only this library runs. Takes about 20 minutes on two cores,
+most of it for 65,536 rows.
 """
 
 import collections
@@ -30,24 +30,28 @@ from absl import app, flags
 from experiments.lib import files
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads would slow the others
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # Idle threads of PyTorch slow the others.
 
 _ROWS = flags.DEFINE_multi_integer(
     "rows", [256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536], "Numbers of rows."
 )
-_DIMS = flags.DEFINE_multi_integer("dim", [128, 512], "Sizes of an embedding.")
+_DIMS = flags.DEFINE_multi_integer("dim", [128, 512], "Dimensions of an embedding.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.1, "Temperature.")
 _CLASSES = flags.DEFINE_integer("classes", 10, "Number of classes.")
-_METHODS = flags.DEFINE_multi_string("method", None, "Which methods to compare; all by default.")
-_SECONDS = flags.DEFINE_float("seconds", 20, "Time to spend on the repetitions of one size.")
-_MEMORY_LIMIT = flags.DEFINE_float("memory_limit", 8e9, "Bytes above which a form is not run.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where loss.json and loss.png go.")
+_METHODS = flags.DEFINE_multi_string(
+    "method", None, "A method to compare, repeatable; all by default."
+)
+_SECONDS = flags.DEFINE_float("seconds", 20, "Time for the repetitions of one size.")
+_MEMORY_LIMIT = flags.DEFINE_float(
+    "memory_limit", 8e9, "Predicted bytes above which a method is not run."
+)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The directory for loss.json and loss.png.")
 _MEASURE_MEMORY = flags.DEFINE_string(
-    "measure_memory", None, "Internal: METHOD,ROWS,DIM of which to print the growth of memory."
+    "measure_memory", None, "Internal: METHOD;ROWS;DIM whose growth of memory is printed."
 )
 
-# The process whose memory is measured has run this size before: what the libraries themselves
-# allocate is then there, and what grows is due to the rows.
+# The process that measures memory first runs this size: the libraries then have allocated what they
+# need themselves, and the growth is due to the rows.
 _WARM_UP_ROWS = 4096
 
 
@@ -61,7 +65,7 @@ def _embeddings(rows: int, dim: int):
 
 
 def _tensorflow(losses: Callable, jit_compile: bool = False) -> Callable:
-    """Makes a function of rows and dim that returns a function to be timed."""
+    """Returns a function of rows and dim that returns the function to measure."""
     import tensorflow as tf
 
     def prepare(rows, dim):
@@ -178,7 +182,7 @@ def _memory_growth(method: str, rows: int, dim: int) -> int:
 
 
 def _times(steps: dict[str, Callable], seconds: float) -> dict[str, float]:
-    """Takes the median time of each, in turns so that a busy moment hits all of them."""
+    """Returns the median time of each step. The steps alternate, so that load affects all."""
     times = collections.defaultdict(list)
     for step in steps.values():
         step()
@@ -192,9 +196,9 @@ def _times(steps: dict[str, Callable], seconds: float) -> dict[str, float]:
 
 
 def _memory(methods: list[str]) -> list[dict]:
-    """Makes one record per method and size, with its memory or the prediction of it.
+    """Returns one record per method and size, with the measured or the predicted memory.
 
-    Comes before anything large runs in this process, whose peak a new process would inherit.
+    Call it before this process runs anything large: a new process inherits its peak memory.
     """
     records = []
     for dim in _DIMS.value:
@@ -202,7 +206,7 @@ def _memory(methods: list[str]) -> list[dict]:
         for rows in sorted(_ROWS.value):
             for name in methods:
                 record = {"method": name, "rows": rows, "dim": dim}
-                # Nothing grows faster than the square of the rows.
+                # The memory of no method grows faster than the square of the rows.
                 last_rows, last_bytes = last.get(name, (rows, 0))
                 predicted = last_bytes * (rows / last_rows) ** 2
                 if predicted > _MEMORY_LIMIT.value:
@@ -215,7 +219,7 @@ def _memory(methods: list[str]) -> list[dict]:
 
 
 def measure(methods: list[str]) -> list[dict]:
-    """Measures every size; returns one record per method and size."""
+    """Measures every size and returns one record per method and size."""
     records = _memory(methods)
     by_size = collections.defaultdict(list)
     for record in records:
@@ -242,7 +246,7 @@ def _describe(cell: dict) -> str:
 
 
 def plot(records: list[dict], path: pathlib.Path) -> None:
-    """Draws time and memory over the number of rows, both axes logarithmic."""
+    """Draws time and memory against the number of rows on logarithmic axes."""
     from supcon_tf._requirements import require_extra
 
     with require_extra("The picture", "matplotlib", "bench"):

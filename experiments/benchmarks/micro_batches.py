@@ -1,11 +1,11 @@
-"""Memory and time of a training step with and without micro-batches.
+"""Measures memory and time of a training step with and without micro-batches.
 
     python -m experiments.benchmarks.micro_batches
 
-trains one step of a SupConModel on one device, in a process of its own for every size of
-micro-batches, and prints the growth of its peak memory beyond that of a tiny step, and the time of
-a second step. Expected: with micro-batches of an eighth of the batch less than a quarter of the
-memory and about 4/3 of the time. Two minutes on two cores.
+trains a SupConModel on one device, in a separate process for every size of micro-batches, and
+prints the growth of the peak memory in the first step, relative to a tiny step, and the time of the
+second step. Expected: micro-batches of an eighth of the batch need less than a quarter of the
+memory and about 4/3 of the time. Takes two minutes on two cores.
 """
 
 import json
@@ -19,13 +19,13 @@ from absl import app, flags
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 512, "Images in a batch.", lower_bound=8)
 _DEPTH = flags.DEFINE_integer("depth", 18, "Depth of the ResNet.")
 _WIDTH = flags.DEFINE_float("width", 0.5, "Width of the ResNet.")
-_FRACTIONS = flags.DEFINE_multi_integer(
-    "pieces", [1, 2, 4, 8], "Into how many micro-batches to cut the batch; repeatable."
+_COUNTS = flags.DEFINE_multi_integer(
+    "micro_batches", [1, 2, 4, 8], "Number of micro-batches of a batch; repeatable."
 )
-_MEASURE = flags.DEFINE_integer("measure", None, "Internal: the number of pieces to measure.")
+_MEASURE = flags.DEFINE_integer("measure", None, "Internal: the number of micro-batches.")
 
 
-def _print_growth_and_time(pieces: int) -> None:
+def _print_growth_and_time(count: int) -> None:
     import keras
     import numpy as np
 
@@ -46,7 +46,7 @@ def _print_growth_and_time(pieces: int) -> None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     model_and_step(2, None)()
-    size = None if pieces == 1 else _BATCH_SIZE.value // pieces
+    size = None if count == 1 else _BATCH_SIZE.value // count
     step = model_and_step(_BATCH_SIZE.value, size)
     before = peak()
     step()
@@ -61,9 +61,9 @@ def main(_) -> None:
     if _MEASURE.value is not None:
         return _print_growth_and_time(_MEASURE.value)
     print("| images in a micro-batch | memory | time of a step |\n|---|---|---|")
-    for pieces in _FRACTIONS.value:
+    for count in _COUNTS.value:
         arguments = [
-            f"--measure={pieces}",
+            f"--measure={count}",
             f"--batch_size={_BATCH_SIZE.value}",
             f"--depth={_DEPTH.value}",
             f"--width={_WIDTH.value}",
@@ -73,7 +73,7 @@ def main(_) -> None:
             stdout=subprocess.PIPE, check=True, text=True,
         )  # fmt: skip
         growth, seconds = json.loads(process.stdout.splitlines()[-1])
-        name = f"{_BATCH_SIZE.value // pieces}" + (" (the whole batch)" if pieces == 1 else "")
+        name = f"{_BATCH_SIZE.value // count}" + (" (the whole batch)" if count == 1 else "")
         print(f"| {name} | {growth / 1e6:.0f} MB | {seconds:.1f} s |", flush=True)
 
 

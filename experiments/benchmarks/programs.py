@@ -1,12 +1,12 @@
-"""Memory and time of every further model, temperature and batch size in one process.
+"""Measures memory and time of each additional model, temperature and batch size in a process.
 
     python -m experiments.benchmarks.programs
 
-makes several of a kind, one after the other, in a process of its own for every kind, forgets each,
-and prints by how much the memory of the process grew and how long one took, without the first.
-Expected: a loss that is called eagerly shares its programs with all others; a model in `fit` costs
-what a compiled model of Keras costs, and the same after `keras.backend.clear_session`, since
-TensorFlow frees no program that XLA compiled. Three minutes on two cores.
+creates several objects of a kind one after the other, each of which is deleted, in a separate
+process for every kind. Prints the growth of the memory of the process and the time per object,
+without the first one. Expected: losses that are called eagerly share their programs. A model in
+`fit` costs as much as a compiled model of Keras, also after `keras.backend.clear_session`, because
+TensorFlow frees no program that XLA compiled. Takes three minutes on two cores.
 """
 
 import gc
@@ -20,12 +20,12 @@ from collections.abc import Callable
 
 from absl import app, flags
 
-_COUNT = flags.DEFINE_integer("count", 8, "How many of each kind after the first.", lower_bound=1)
+_COUNT = flags.DEFINE_integer("count", 8, "Number of objects after the first one.", lower_bound=1)
 _MEASURE = flags.DEFINE_string("measure", None, "Internal: the kind to measure.")
 
 
 def _kinds() -> dict[str, Callable[[int], None]]:
-    """What to make, by name; each takes a number that is never the same."""
+    """Returns functions that create an object of a kind; each call receives a new number."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -77,7 +77,7 @@ def _print_growth_and_time(kind: str) -> None:
 
 
 def _memory() -> int:
-    """Bytes that the process holds once all that is dead is collected."""
+    """Returns the bytes of the process after garbage collection."""
     gc.collect()
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
@@ -88,7 +88,7 @@ def main(_) -> None:
     if _MEASURE.value is not None:
         _print_growth_and_time(_MEASURE.value)
         return
-    print("| each | memory | time |\n|---|---|---|")
+    print("| object | memory | time |\n|---|---|---|")
     for kind in _kinds():
         command = [sys.executable, "-m", __spec__.name, f"--measure={kind}"]
         output = subprocess.run(

@@ -1,13 +1,13 @@
-"""Kills a training at random moments, starts it again, and compares with one that was not killed.
+"""Kills trainings at random times, resumes them, and compares with an uninterrupted training.
 
     python -m experiments.benchmarks.resume --kills=10
     python -m experiments.benchmarks.resume --kills=3 --workers=2
 
-pretrains a small encoder on the digits of scikit-learn, once undisturbed; then again for each kill,
-with SIGKILL after a random line of its output and a random time; and after that with the same
-command to its end. With several workers a random one of them is killed, and the others end by
-themselves. Says of each whether the encoder's weights are bitwise the same, and the log to five
-digits. A training takes about half a minute on 2 cores, with two workers about one and a half.
+pretrains a small encoder on the digits of scikit-learn without interruption. Then, for each kill,
+it starts the same training, kills it with SIGKILL after a random epoch and a random time, and runs
+the same command again to the end. With several workers it kills a random one, and the others end by
+themselves. Prints whether the weights of the encoder are bitwise the same and the log agrees to
+five digits. A training takes about half a minute on 2 cores, and one and a half with two workers.
 """
 
 import json
@@ -22,9 +22,11 @@ import zipfile
 
 from absl import app, flags
 
-_KILLS = flags.DEFINE_integer("kills", 10, "How many trainings to kill.", lower_bound=1)
-_WORKERS = flags.DEFINE_integer("workers", 1, "Workers of each training.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the moments.")
+from experiments.lib.command_line import check_arguments
+
+_KILLS = flags.DEFINE_integer("kills", 10, "Number of trainings to kill.", lower_bound=1)
+_WORKERS = flags.DEFINE_integer("workers", 1, "Number of workers of a training.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the times.")
 
 _RECIPE = (
     "--config=experiments/configs/digits_small.py",
@@ -35,11 +37,11 @@ _RECIPE = (
     "--config.encoder.width=0.125",
     "--config.checkpoint_steps=7",
 )
-_LIMIT = 300  # seconds after which a training counts as hanging
+_TIMEOUT = 300  # Seconds after which a training is considered hanging.
 
 
 def start(output_dir: pathlib.Path, workers: int) -> list[subprocess.Popen]:
-    """Starts the training as one process for each worker."""
+    """Starts the training with one process for each worker."""
     command = [sys.executable, "-u", "-m", "experiments.pretrain", *_RECIPE]
     command.append(f"--output_dir={output_dir}")
     environments = [{}]
@@ -63,12 +65,12 @@ def start(output_dir: pathlib.Path, workers: int) -> list[subprocess.Popen]:
 
 
 def finish(processes: list[subprocess.Popen]) -> str:
-    """Waits for a training; returns what its first worker wrote.
+    """Waits for a training and returns the output of its first worker.
 
     Raises:
-        RuntimeError: if it fails.
+        RuntimeError: if the training fails.
     """
-    outputs = [process.communicate(timeout=_LIMIT)[0] for process in processes]
+    outputs = [process.communicate(timeout=_TIMEOUT)[0] for process in processes]
     for process, output in zip(processes, outputs, strict=True):
         if process.returncode:
             raise RuntimeError(f"the training ended with {process.returncode}:\n{output}")
@@ -76,7 +78,7 @@ def finish(processes: list[subprocess.Popen]) -> str:
 
 
 def kill(processes: list[subprocess.Popen], victim: int, epochs: int, seconds: float) -> None:
-    """Kills a worker after its first has logged some epochs and some time; waits for the others."""
+    """Kills a worker some seconds after the start of an epoch, and waits for the others."""
     logged = 0
     for line in processes[0].stdout:
         logged += line.startswith("Epoch ")
@@ -87,17 +89,17 @@ def kill(processes: list[subprocess.Popen], victim: int, epochs: int, seconds: f
     except subprocess.TimeoutExpired:
         processes[victim].kill()
     for process in processes:
-        process.communicate(timeout=_LIMIT)
+        process.communicate(timeout=_TIMEOUT)
 
 
 def weights(output_dir: pathlib.Path) -> bytes:
-    """The weights of a finished training."""
+    """Returns the weights of a finished training."""
     with zipfile.ZipFile(output_dir / "encoder.keras") as encoder:
         return encoder.read("model.weights.h5")
 
 
 def log(output_dir: pathlib.Path) -> list[list[float]]:
-    """Every epoch's means. Several workers add up a restored mean in another order, and round."""
+    """Returns the rounded metrics of every epoch; several workers sum them in another order."""
     _, *rows = (output_dir / "log.csv").read_text().splitlines()
     return [[float(f"{float(value):.5g}") for value in row.split(",")] for row in rows]
 
@@ -111,19 +113,18 @@ def _free_ports(number: int) -> list[int]:
 
 
 def main(argv: list[str]) -> None:
-    """Makes the trainings and prints a table."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Flags only. Received: {argv[1:]}")
-    moments = random.Random(_SEED.value)
+    """Runs the trainings and prints a table."""
+    check_arguments(argv)
+    rng = random.Random(_SEED.value)
     with tempfile.TemporaryDirectory() as directory:
         root = pathlib.Path(directory)
-        finish(start(root / "undisturbed", _WORKERS.value))
-        expected = weights(root / "undisturbed"), log(root / "undisturbed")
+        finish(start(root / "uninterrupted", _WORKERS.value))
+        expected = weights(root / "uninterrupted"), log(root / "uninterrupted")
         print("| killed in epoch | seconds into it | worker | weights and log |\n|---|---|---|---|")
         for number in range(_KILLS.value):
             output_dir = root / str(number)
-            victim = moments.randrange(_WORKERS.value)
-            epochs, seconds = moments.randrange(6), moments.uniform(0, 1)
+            victim = rng.randrange(_WORKERS.value)
+            epochs, seconds = rng.randrange(6), rng.uniform(0, 1)
             kill(start(output_dir, _WORKERS.value), victim, epochs, seconds)
             finish(start(output_dir, _WORKERS.value))
             same = (weights(output_dir), log(output_dir)) == expected

@@ -1,12 +1,12 @@
-"""Time of a step of SupConModel against a cross-entropy `fit` of the same encoder and views.
+"""Compares the time of a step of SupConModel with cross-entropy on the same encoder and views.
 
     python -m experiments.benchmarks.step
 
-trains, turn by turn in one process, Keras's own `fit` of encoder and softmax layer on 512 images,
-CrossEntropyModel on the same, and SupConModel on two views of 256 images, with and without health
-metrics, on data in memory: 28 x 28 gray images and the encoder of the recipe fashion_mnist_small.
-Prints the median time of a step and of its ratio to Keras's in the same round. Expected: ratios
-below 1.05. Three minutes on two cores.
+alternates in one process between a `keras.Sequential` of the encoder and a softmax layer on 512
+images, a CrossEntropyModel on the same images, and a SupConModel on two views of 256 images, with
+and without health metrics. The data are in memory: gray images of 28 x 28 pixels for the encoder of
+the recipe fashion_mnist_small. Prints the median time of a step, and the median of its ratio to the
+`keras.Sequential` in the same round. Expected: ratios below 1.05. Takes three minutes on two cores.
 """
 
 import statistics
@@ -14,12 +14,14 @@ import time
 
 from absl import app, flags
 
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images with two views.", lower_bound=2)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 256, "Images in a batch, each with two views.", lower_bound=2
+)
 _SIZE = flags.DEFINE_integer("size", 28, "Side of an image in pixels.", lower_bound=8)
 _DEPTH = flags.DEFINE_integer("depth", 10, "Depth of the ResNet.")
 _WIDTH = flags.DEFINE_float("width", 0.25, "Width of the ResNet.")
-_STEPS = flags.DEFINE_integer("steps", 10, "Steps of a turn.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 9, "Turns of each model.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 10, "Steps of a model in a round.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 9, "Number of rounds.", lower_bound=1)
 
 
 def main(_) -> None:
@@ -76,7 +78,7 @@ def main(_) -> None:
         for name, (model, data) in trainings.items():
             start = time.perf_counter()
             model.fit(data, verbose=0)
-            if round_number:  # the first one makes the graph
+            if round_number:  # The first round traces the graph.
                 seconds[name].append((time.perf_counter() - start) / _STEPS.value)
     baseline = seconds["Keras, cross-entropy"]
     print("| training | milliseconds a step | ratio |\n|---|---|---|")

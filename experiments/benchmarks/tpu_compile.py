@@ -1,20 +1,19 @@
-"""Whether the TPU compiler accepts loss and training step, and with how much memory: no TPU needed.
+"""Compiles the loss and training steps for a TPU, without a TPU, and prints their memory.
 
     pip install supcon-tf[tpu-check]
     TPU_SKIP_MDS_QUERY=1 python -m experiments.benchmarks.tpu_compile
 
 compiles for one TPU v5e chip, and prints the memory that the compiler plans:
 
-- `streaming` and `dense`: the SupCon loss of 65,536 rows of 128 and its gradient. Expected: some
-  tens of MB; the dense form is refused, since it does not fit into the chip's 16 GB.
-- `cifar_step`: a whole training step of `SupConModel`, ResNet-50 for CIFAR-10, 1024 images of 2
-  views, mixed_bfloat16, update of the weights included. Expected: 15.5 GB.
-- `imagenet_step`: the same with 224 pixels and one core's share of the paper's batch, 6144 images
-  on 128 cores. Expected: 3.6 GB.
+- `streaming` and `dense`: the SupCon loss of 65,536 rows of 128 numbers and its gradient. Expected:
+  tens of MB for `streaming`; the compiler rejects `dense`, which exceeds the 16 GB of the chip.
+- `cifar_step`: a whole training step of `SupConModel` with a ResNet-50 for CIFAR-10, 1024 images of
+  2 views and mixed_bfloat16, including the update of the weights. Expected: 15.5 GB.
+- `imagenet_step`: the same with 224 pixels and the share of one core in the batch of the paper,
+  6144 images on 128 cores. Expected: 3.6 GB.
 
-About ten minutes on two cores.
-
-The interfaces used here are not stable, hence the pinned versions of the extra.
+Takes about ten minutes on two cores. The interfaces used here are not stable, which is why the
+extra pins their versions.
 """
 
 import os
@@ -26,11 +25,11 @@ os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _ROWS = flags.DEFINE_integer("rows", 65536, "Number of rows.")
-_DIM = flags.DEFINE_integer("dim", 128, "Size of an embedding.")
+_DIM = flags.DEFINE_integer("dim", 128, "Dimension of an embedding.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.1, "Temperature.")
 _FORM_NAMES = ["streaming", "dense", "cifar_step", "imagenet_step"]
 _FORMS = flags.DEFINE_multi_enum("form", _FORM_NAMES, _FORM_NAMES, "What to compile; repeatable.")
-_TOPOLOGY = flags.DEFINE_string("topology", "v5e:2x2", "A TPU topology, as libtpu names it.")
+_TOPOLOGY = flags.DEFINE_string("topology", "v5e:2x2", "The name of a TPU topology in libtpu.")
 
 
 def training_step_hlo(stem: str, size: int, batch_size: int) -> str:
@@ -59,7 +58,7 @@ def training_step_hlo(stem: str, size: int, batch_size: int) -> str:
 
 
 def loss_hlo(form: str) -> str:
-    """Returns the HLO of loss and gradient, as TensorFlow hands it to XLA."""
+    """Returns the HLO of the loss and its gradient."""
     import tensorflow as tf
 
     from supcon_tf.similarity import make_rows, supcon
@@ -84,7 +83,7 @@ def loss_hlo(form: str) -> str:
 
 
 def compile_for_tpu(hlo: str):
-    """Compiles HLO text for a described topology; returns the compiler's memory plan."""
+    """Compiles HLO text for a topology and returns the memory statistics of the compiler."""
     import numpy as np
 
     from supcon_tf._requirements import require_extra
@@ -96,7 +95,7 @@ def compile_for_tpu(hlo: str):
         from jax.experimental import topologies
         from jaxlib import _hlo
 
-    # The parser takes an operation named `copy` for the instruction.
+    # The parser confuses an operation named `copy` with the instruction.
     hlo = re.sub(r"(=\s*\S+\s+)copy\(", r"\1reshape(", hlo)
     module = _hlo.hlo_module_from_text(hlo)
     computation = xla_client.XlaComputation(module.as_serialized_hlo_module_proto())
@@ -112,7 +111,7 @@ def compile_for_tpu(hlo: str):
 
 
 def hlo_text(form: str) -> str:
-    """Returns the HLO of what is to be compiled."""
+    """Returns the HLO of a form."""
     if form == "cifar_step":
         return training_step_hlo("cifar", 32, 1024)
     if form == "imagenet_step":
@@ -125,8 +124,8 @@ def main(_) -> None:
     for form in _FORMS.value:
         try:
             memory = compile_for_tpu(hlo_text(form))
-        except Exception as error:  # whatever class the compiler raises, its message says why
-            print(f"{form}: refused: {str(error).splitlines()[0][:300]}", flush=True)
+        except Exception as error:  # The class depends on the compiler.
+            print(f"{form}: rejected: {str(error).splitlines()[0][:300]}", flush=True)
         else:
             print(
                 f"{form}: accepted, {memory.temp_size_in_bytes / 1e6:.0f} MB of temporaries and "

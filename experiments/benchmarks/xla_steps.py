@@ -1,12 +1,12 @@
-"""Whether XLA has a kernel for every operation of the steps of all recipes: no accelerator needed.
+"""Checks that XLA has a kernel for every operation of the steps of all recipes, on a CPU.
 
     python -m experiments.benchmarks.xla_steps
     python -m experiments.benchmarks.xla_steps --recipe=digits_small
 
-translates the training steps and the evaluation steps of each recipe for XLA, on CPU, with small
-images and a ResNet-10 of few channels, and prints one line per recipe: `compiled`, or the operation
-that has no kernel. On accelerators Keras compiles steps by default, where such an operation ends
-the first step. Ends with status 1 if there is one. About ten minutes on two cores.
+translates the training steps and the evaluation steps of each recipe for XLA, with small images and
+a ResNet-10 with few channels, and prints for each recipe `compiled` or the operation without a
+kernel. On accelerators Keras compiles steps by default, and such an operation would end the first
+step. The exit status is 1 if a kernel is missing. Takes about ten minutes on two cores.
 """
 
 import os
@@ -21,7 +21,9 @@ from experiments import configs
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-_RECIPE = flags.DEFINE_multi_enum("recipe", configs.NAMES, configs.NAMES, "Which; repeatable.")
+_RECIPE = flags.DEFINE_multi_enum(
+    "recipe", configs.NAMES, configs.NAMES, "A recipe, repeatable; all by default."
+)
 
 
 def main(_) -> None:

@@ -1,6 +1,6 @@
 """Augmentation policies of both stages: Khosla et al., 2020, Table 9.
 
-ResNet-50, ImageNet, top-1 in percent; rows first stage, columns linear stage:
+ResNet-50, ImageNet, top-1 accuracy in percent. Rows: first stage; columns: linear stage.
 
 |                     | AutoAugment | RandAugment | SimAugment | Stacked RandAugment |
 |---------------------|-------------|-------------|------------|---------------------|

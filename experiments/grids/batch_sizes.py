@@ -1,7 +1,7 @@
-"""Batch sizes, with learning rates in proportion: Khosla et al., 2020, Figure 4 (b).
+"""Batch sizes, with proportional learning rates: Khosla et al., 2020, Figure 4 (b).
 
-On ImageNet both methods gain from larger batches, and SupCon is above cross-entropy with every
-one. The plotted values are not published as numbers.
+On ImageNet larger batches improve both methods, and SupCon is above cross-entropy with every batch
+size. The plotted values are not published as numbers.
 """
 
 from experiments.grids import Claim, Row
@@ -25,9 +25,9 @@ ROWS = [
 ]
 
 CLAIMS = [
-    Claim("SupCon gains from larger batches (SupCon, Figure 4 b)", "SupCon, 512", "SupCon, 64"),
+    Claim("Larger batches improve SupCon (SupCon, Figure 4 b)", "SupCon, 512", "SupCon, 64"),
     Claim(
-        "Cross-entropy gains from larger batches (SupCon, Figure 4 b)",
+        "Larger batches improve cross-entropy (SupCon, Figure 4 b)",
         "cross-entropy, 512",
         "cross-entropy, 64",
     ),

@@ -1,7 +1,7 @@
 """Epochs of the first stage: Khosla et al., 2020, Figure 4 (c).
 
-On ImageNet accuracy saturates; 200 epochs are nearly enough. The plotted values are not published
-as numbers.
+On ImageNet the accuracy saturates after about 200 epochs. The plotted values are not published as
+numbers.
 """
 
 from experiments.grids import Claim, Row
@@ -25,7 +25,7 @@ ROWS = [
 ]
 
 CLAIMS = [
-    Claim("SupCon gains from longer training (SupCon, Figure 4 c)", "SupCon, 20", "SupCon, 5"),
+    Claim("Longer training improves SupCon (SupCon, Figure 4 c)", "SupCon, 20", "SupCon, 5"),
     *(
         Claim(
             f"SupCon is above cross-entropy after {epochs} epochs (SupCon, Figure 4 c)",

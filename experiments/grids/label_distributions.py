@@ -21,10 +21,10 @@ ROWS = [
 ]
 
 CLAIMS = [
-    Claim("Mixup-CutMix helps SupCon (GenSCL, Table 1)", "SupCon + Mixup-CutMix", "SupCon"),
-    Claim("A teacher helps SupCon (GenSCL, Table 1)", "SupCon + distillation", "SupCon"),
+    Claim("Mixup-CutMix improves SupCon (GenSCL, Table 1)", "SupCon + Mixup-CutMix", "SupCon"),
+    Claim("A teacher improves SupCon (GenSCL, Table 1)", "SupCon + distillation", "SupCon"),
     Claim(
-        "Both are better than mixing alone (GenSCL, Table 1)",
+        "Mixing and a teacher are better than mixing alone (GenSCL, Table 1)",
         "SupCon + both",
         "SupCon + Mixup-CutMix",
     ),

@@ -1,7 +1,7 @@
-"""Losses: SupCon in all its forms, SimCLR, the older losses of pairs and triplets, cross-entropy.
+"""Losses: the variants of SupCon, SimCLR, losses of pairs and triplets, and cross-entropy.
 
-Khosla et al., 2020, ResNet-50, top-1 accuracy in percent. Section 3.2.2 and Table 1, ImageNet: sum
-outside 78.7, inside 67.4; section 8, ImageNet: N-pairs 57.4; Table 2:
+Khosla et al., 2020, ResNet-50, top-1 accuracy in percent. ImageNet: sum outside 78.7, inside 67.4
+(section 3.2.2 and Table 1); N-pairs 57.4 (section 8). Table 2:
 
 |           | SimCLR | cross-entropy | max-margin | SupCon |
 |-----------|--------|---------------|------------|--------|
@@ -9,9 +9,9 @@ outside 78.7, inside 67.4; section 8, ImageNet: N-pairs 57.4; Table 2:
 | CIFAR-100 | 70.7   | 75.3          | 70.5       | 76.5   |
 | ImageNet  | 70.2   | 78.2          | 78.0       | 78.7   |
 
-The max-margin column quotes a large-margin softmax classifier, which is no row here; the paper
-has no triplet loss and no loss of pairs with a margin. Its N-pairs has a single positive and leaves
-the anchor out of the denominator; here it is that of tensorflow-addons.
+The max-margin column quotes a large-margin softmax classifier, which has no row here. The paper has
+no triplet loss and no loss of pairs with a margin. Its N-pairs loss has a single positive and
+excludes the anchor from the denominator; the N-pairs loss here is that of tensorflow-addons.
 """
 
 from experiments.grids import Claim, Row

@@ -1,7 +1,7 @@
 """Optimizers of both stages: Khosla et al., 2020, Table 8.
 
-ResNet-50, ImageNet, AutoAugment, 350 + 350 epochs, top-1 in percent; rows first stage, columns
-linear stage:
+ResNet-50, ImageNet, AutoAugment, 350 + 350 epochs, top-1 accuracy in percent. Rows: first stage;
+columns: linear stage.
 
 |          | LARS | RMSProp | momentum |
 |----------|------|---------|----------|
@@ -9,7 +9,7 @@ linear stage:
 | RMSProp  | 77.4 | 77.8    | 76.9     |
 | momentum | 77.7 | 76.1    | 77.7     |
 
-Learning rates are not published; here each optimizer has one that its recipes have.
+The learning rates are not published; here they are those of the recipes with the same optimizer.
 """
 
 from experiments.grids import Claim, Row

@@ -1,7 +1,7 @@
 """Temperatures, with the sum outside and inside: Khosla et al., 2020, Figure 4 (d) and Table 1.
 
-On ImageNet 0.1 was best; between the best and the worst temperature lie nearly 3 percent points
-(section 10). The plotted values are not published as numbers. The paper compares the sums at 0.1.
+On ImageNet 0.1 is best, and the worst temperature is nearly 3 percentage points below it (section
+10). The plotted values are not published as numbers. The paper compares the sums at 0.1.
 """
 
 from experiments.grids import Claim, Row

@@ -13,13 +13,13 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.lib import builders, datasets
-from experiments.lib.batches import (
+from experiments.lib.files import write_atomically
+from experiments.lib.recipe_batches import (
     Batches,
     distribute_batches,
     evaluation_batches,
     one_hot_labels,
 )
-from experiments.lib.files import write_atomically
 from experiments.lib.run_directory import write_results
 from experiments.lib.saved_models import load_model
 from experiments.lib.training import train

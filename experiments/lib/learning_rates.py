@@ -55,15 +55,10 @@ def _exponential(
     return schedules.ExponentialDecay(peak, every_steps, factor, staircase=True)
 
 
-def _constant(peak: float, steps: int, steps_per_epoch: int) -> Any:
-    return schedules.PiecewiseConstantDecay([steps], [peak, peak])
-
-
 # Each function takes the peak, the number of steps after the warm-up, the number of steps of an
 # epoch, and the fields of the schedule.
 DECAYS = {
     "cosine": _cosine,
     "steps": _steps,
     "exponential": _exponential,
-    "constant": _constant,
 }

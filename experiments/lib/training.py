@@ -10,7 +10,6 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.lib.batches import Batches
 from experiments.lib.divergence import (
     StopOnDivergence,
     convert_floating_point_error,
@@ -18,6 +17,7 @@ from experiments.lib.divergence import (
 )
 from experiments.lib.epoch_log import EpochLog
 from experiments.lib.keyboard_interrupt import SaveOnInterrupt
+from experiments.lib.recipe_batches import Batches
 from experiments.lib.remaining_time import RemainingTime
 from experiments.lib.run_directory import prepare_run_dir
 from supcon_tf.callbacks import Checkpoints

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from experiments.lib import classifiers, pretraining
-from experiments.lib.batches import Batches
+from experiments.lib.recipe_batches import Batches
 from experiments.lib.reduced_recipes import (
     random_images,
     reduced_recipe,

@@ -1,4 +1,4 @@
-"""The pictures that the experiments draw, each as PNG and as SVG."""
+"""The pictures of the experiments. Each function writes a PNG and an SVG."""
 
 from supcon_tf._requirements import require_extra
 

@@ -1,4 +1,4 @@
-"""What all pictures share: size, colors, marks, and the files that they are written to."""
+"""What all pictures share: the size, the colors, the markers, and how they are written."""
 
 import pathlib
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from experiments.lib.files import write_atomically
 
-WIDTH = 8.3  # inches: letters of 10 points are as large as text where it is shown 830 pixels wide
+WIDTH = 8.3  # Inches. At 830 pixels, a font of 10 points has the size of the text around it.
 _DPI = 150
-# Ten colors that those with a color vision deficiency can tell apart (Petroff, 2021,
-# https://arxiv.org/abs/2107.02270). None stands alone: a marker, a line style or a name goes along.
+# Ten colors that are distinguishable with a color vision deficiency (Petroff, 2021,
+# https://arxiv.org/abs/2107.02270). A marker, a line style or a name always accompanies a color.
 COLORS = (
     "#3f90da",
     "#ffa90e",
@@ -37,32 +37,32 @@ matplotlib.rcParams.update(
         "grid.alpha": 0.3,
         "legend.frameon": False,
         "legend.borderaxespad": 0.2,
-        "svg.fonttype": "none",  # text stays text
-        "svg.hashsalt": "supcon_tf",  # the same picture is the same file
+        "svg.fonttype": "none",  # Text remains text.
+        "svg.hashsalt": "supcon_tf",  # Files of equal pictures are equal.
     }
 )
 
 
 def new_figure(height: float) -> Figure:
-    """Makes an empty figure, `height` inches high, whose parts make room for each other."""
+    """Creates an empty figure of `height` inches with a constrained layout."""
     return Figure((WIDTH, height), layout="constrained")
 
 
 def columns_for(count: int) -> int:
-    """How many of `count` equal axes stand side by side, three at most."""
+    """Returns the number of columns for `count` equal axes, at most three."""
     return 2 if count == 4 else min(count, 3)
 
 
 def panels(count: int, height: float, **arguments: Any) -> tuple[Figure, Iterator[Axes]]:
-    """Makes a figure of equal axes, in columns as `columns_for` says.
+    """Creates a figure of equal axes in the columns of `columns_for`.
 
     Args:
-        count: how many.
-        height: of each row, in inches.
-        **arguments: as of `Figure.subplots`.
+        count: number of axes.
+        height: height of a row in inches.
+        **arguments: arguments of `Figure.subplots`.
 
     Returns:
-        The figure and its axes, row by row.
+        The figure, and its axes row by row.
     """
     columns = columns_for(count)
     rows = -(-count // columns)
@@ -74,11 +74,11 @@ def panels(count: int, height: float, **arguments: Any) -> tuple[Figure, Iterato
 
 
 def save(path: pathlib.Path, figure: Figure) -> None:
-    """Writes a figure as PNG and as SVG, each of which is either whole or not there.
+    """Writes a figure as PNG and as SVG, each completely or not at all.
 
     Args:
-        path: the file to write; its suffix is replaced by `.png` and by `.svg`.
-        figure: what to draw.
+        path: the file to write; `.png` and `.svg` replace its suffix.
+        figure: the figure.
     """
     for suffix, metadata in ((".png", None), (".svg", {"Date": None})):
         write_atomically(

@@ -1,4 +1,4 @@
-"""Figures against a number."""
+"""Accuracies, or other means, against a number."""
 
 import itertools
 import pathlib
@@ -21,31 +21,33 @@ def curves(
     title: str = "",
     logarithmic: bool = False,
 ) -> None:
-    """Draws several series against the same numbers, as ablations do.
+    """Draws several series against the same numbers, for example the results of an ablation.
 
     Args:
-        path: the PNG to write, beside which an SVG is written.
-        series: for each name points `(x, mean, standard deviation)` in any order, the last one
-            `None` where there is but one value.
-        x_label: what x is, with its unit.
-        y_label: what the means are, with their unit.
-        title: of the picture.
-        logarithmic: whether x grows by factors; then the given x are the ticks.
+        path: the PNG to write; the SVG has the same name.
+        series: the points `(x, mean, standard deviation)` of each series in any order. The standard
+            deviation is `None` for a single value.
+        x_label: the quantity x with its unit.
+        y_label: the quantity of the means with its unit.
+        title: the title of the picture.
+        logarithmic: whether the x axis is logarithmic, with a tick at every x.
 
     Raises:
-        ValueError: if a series has no points, or `logarithmic` and an x is not above 0.
+        ValueError: if a series has no points, or an x on a logarithmic axis is not positive.
     """
     all_x = [x for points in series.values() for x, _, _ in points]
     if not series or not all(series.values()) or (logarithmic and min(all_x) <= 0):
         raise ValueError(
-            "`series` must have points, of x above 0 if `logarithmic`. "
+            "`series` must have points, with positive x if `logarithmic`. "
             f"Received: {dict(series)}, logarithmic={logarithmic}"
         )
     figure = new_figure(4)
     axis = figure.subplots()
     styles = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), itertools.cycle(_LINE_STYLES))
     for (name, points), (color, marker, line) in zip(series.items(), styles, strict=False):
-        x, mean, deviation = np.array(sorted(points), float).T  # None becomes NaN: no error bar
+        x, mean, deviation = np.array(
+            sorted(points), float
+        ).T  # None becomes NaN, which has no bar.
         axis.errorbar(
             x, mean, deviation, color=color, marker=marker, linestyle=line, capsize=3, label=name
         )

@@ -1,4 +1,4 @@
-"""Representations in two dimensions."""
+"""Maps of representations in two dimensions."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from experiments.pictures.canvas import COLORS, MARKERS, columns_for, panels, save
 from experiments.pictures.sample import sample
 
-_MOST_NAMED = 20  # more names of classes have no place beside a map
+_MAX_LEGEND_ENTRIES = 20
 
 
 def embedding_maps(
@@ -27,12 +27,12 @@ def embedding_maps(
     """Draws a map of each method's representations, side by side.
 
     Args:
-        path: the PNG to write, beside which an SVG is written.
-        representations: for each method `[images, dim]` representations of the same images; of
-            each only the direction counts.
+        path: the PNG to write; the SVG has the same name.
+        representations: for each method `[images, dim]` representations of the same images, which
+            are normalized.
         labels: `[images]` class ids.
-        class_names: one name per class; up to 20 are named in a legend.
-        points: how many images to draw at most, always the same ones.
+        class_names: one name per class. The legend lists them if there are at most 20.
+        points: the maximum number of images. The choice is always the same.
         projection: `"t-SNE"` or `"PCA"`.
         seed: random state of the projection.
     """
@@ -49,7 +49,7 @@ def embedding_maps(
                 s=8,
                 linewidths=0,
                 color=COLORS[label % len(COLORS)],
-                # Another marker in each round of the colors.
+                # Classes with the same color have different markers.
                 marker=MARKERS[(label + label // len(COLORS)) % len(MARKERS)],
                 label=name,
                 rasterized=True,
@@ -57,7 +57,7 @@ def embedding_maps(
         axis.set(title=method, xticks=[], yticks=[], xlabel=x_label, ylabel=y_label)
         axis.set_aspect("equal", adjustable="datalim")
         axis.spines[:].set_visible(True)
-    if len(class_names) <= _MOST_NAMED:
+    if len(class_names) <= _MAX_LEGEND_ENTRIES:
         handles, names = axis.get_legend_handles_labels()
         figure.legend(
             handles, names, loc="outside lower center", ncols=5, markerscale=2.5, handletextpad=0
@@ -66,9 +66,9 @@ def embedding_maps(
 
 
 def _project(vectors: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
-    """Positions `[rows, 2]` of vectors, and what the two axes are."""
+    """Returns the positions `[rows, 2]` of vectors and the labels of the two axes."""
     if projection == "t-SNE":
-        # The number of neighbors that count has to be below the number of rows.
+        # The perplexity must be below the number of rows.
         perplexity = min(30, (len(vectors) - 1) / 3)
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
         return tsne.fit_transform(vectors), ("t-SNE (no unit)", "")

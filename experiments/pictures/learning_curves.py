@@ -1,4 +1,4 @@
-"""How a training went."""
+"""Learning curves."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ def learning_curves(path: pathlib.Path, losses: Mapping[str, Sequence[float]]) -
     """Draws the training loss of each method against the epoch, side by side.
 
     Args:
-        path: the PNG to write, beside which an SVG is written.
-        losses: for each method the mean training loss of every epoch. The scales of different
-            losses cannot be compared, so each has its own axis.
+        path: the PNG to write; the SVG has the same name.
+        losses: the mean training loss of every epoch for each method. Every method has an axis of
+            its own, because different losses have different scales.
     """
     figure, axes = panels(len(losses), height=3)
     for axis, (method, values) in zip(axes, losses.items(), strict=True):

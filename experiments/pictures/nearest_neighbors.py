@@ -1,4 +1,4 @@
-"""What is near to an image."""
+"""The nearest neighbors of images."""
 
 import pathlib
 import textwrap
@@ -24,29 +24,30 @@ def nearest_neighbors(
     queries: Sequence[int],
     k: int = 5,
 ) -> None:
-    """Draws images and the `k` others of the highest cosine similarity, a block per method.
+    """Draws images and the `k` images of the highest cosine similarity, in a block per method.
 
-    The class stands below the query, and below neighbors of another class, which also have a
+    The class is written below the query and below neighbors of another class, which also have a
     dashed frame.
 
     Args:
-        path: the PNG to write, beside which an SVG is written.
+        path: the PNG to write; the SVG has the same name.
         representations: for each method `[images, dim]` representations of the same images.
         labels: `[images]` class ids.
         class_names: one name per class.
-        read: gives images `[rows, height, width, channels]` in [0, 1] at positions `[rows]`.
-        queries: positions of the images to search neighbors of.
-        k: how many neighbors.
+        read: returns images `[rows, height, width, channels]` in [0, 1] for positions `[rows]`.
+        queries: positions of the images whose neighbors are drawn.
+        k: number of neighbors.
 
     Raises:
-        ValueError: if `k` is not from 1 to the number of other images.
+        ValueError: if `k` is not between 1 and the number of other images.
     """
     if not 1 <= k < len(labels):
         raise ValueError(
-            f"`k` must be from 1 to the number of other images. Received: {k} of {len(labels) - 1}"
+            "`k` must be between 1 and the number of other images. "
+            f"Received: {k} of {len(labels) - 1}"
         )
     queries = np.asarray(queries)
-    rows = {  # positions [queries, 1 + k] of what is shown
+    rows = {  # Positions [queries, 1 + k] of the drawn images.
         method: np.column_stack([queries, _nearest(vectors, queries, k)])
         for method, vectors in representations.items()
     }
@@ -77,7 +78,7 @@ def nearest_neighbors(
 
 
 def _nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    """Positions `[queries, k]` of the vectors of the highest cosine similarity to some of them."""
+    """Returns the positions `[queries, k]` of the vectors most similar to each query."""
     units = normalize(vectors)
     similarities = units[queries] @ units.T
     similarities[np.arange(len(queries)), queries] = -np.inf
@@ -95,4 +96,4 @@ def _name(axis: Axes, class_name: str) -> None:
 
 
 def _wrap(class_name: str) -> str:
-    return textwrap.fill(class_name, 12)  # letters, as wide as an image
+    return textwrap.fill(class_name, 12)  # About the width of an image.

@@ -1,4 +1,4 @@
-"""Whether classifiers are right as often as their confidence says."""
+"""Reliability diagrams: the accuracy of classifiers against their confidence."""
 
 import pathlib
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ def reliability_diagrams(
     *,
     bins: int = 15,
 ) -> None:
-    """Draws accuracy against confidence of each classifier, above how many images there are.
+    """Draws accuracy against confidence of each classifier, above a histogram of the confidence.
 
     Args:
-        path: the PNG to write, beside which an SVG is written.
+        path: the PNG to write; the SVG has the same name.
         probabilities: for each classifier `[images, classes]` probabilities of the same images.
         labels: `[images]` class ids.
-        bins: how many bins of confidence.
+        bins: number of bins of confidence.
     """
     figure = new_figure(4.4)
     axes = figure.subplots(
@@ -45,7 +45,7 @@ def reliability_diagrams(
         upper.grid()
         lower.stairs(curve.count, edges, fill=True, color=COLORS[0])
         lower.set(xlabel="confidence", xlim=(0, 1), yscale="log")
-        lower.set_ylim(bottom=0.5)  # so that a single image is seen
+        lower.set_ylim(bottom=0.5)  # A bin with a single image is visible.
         lower.yaxis.set_major_formatter("{x:,.0f}")
         lower.grid()
     axes[0, 0].set_ylabel("accuracy")

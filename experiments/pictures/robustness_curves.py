@@ -9,14 +9,14 @@ from experiments.pictures.canvas import COLORS, MARKERS, panels, save
 
 
 def robustness_curves(
-    path: pathlib.Path, figures: Mapping[str, Mapping[str, Sequence[float]]]
+    path: pathlib.Path, metrics: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> None:
     """Draws accuracy and calibration error against the severity of corruptions, side by side.
 
     Args:
-        path: the PNG to write, beside which an SVG is written.
-        figures: for each classifier `"accuracy"` and `"ece"`, both from 0 to 1, on clean images and
-            then at each severity.
+        path: the PNG to write; the SVG has the same name.
+        metrics: for each classifier `"accuracy"` and `"ece"`, both from 0 to 1, on clean images and
+            at each severity.
     """
     figure, axes = panels(2, 3.4)
     for axis, key, label, unit in zip(
@@ -26,7 +26,7 @@ def robustness_curves(
         (100, 1),
         strict=True,
     ):
-        for (name, values), color, marker in zip(figures.items(), COLORS, MARKERS, strict=False):
+        for (name, values), color, marker in zip(metrics.items(), COLORS, MARKERS, strict=False):
             heights = unit * np.asarray(values[key])
             axis.plot(heights, color=color, marker=marker, markersize=5, label=name)
         axis.set_xticks(range(len(heights)), ["clean", *range(1, len(heights))])

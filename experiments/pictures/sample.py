@@ -1,16 +1,16 @@
-"""Some of many images."""
+"""A sample of images."""
 
 import numpy as np
 
 
-def sample(count: int, most: int) -> np.ndarray:
-    """Chooses random positions, since images may be sorted by class, or their classes take turns.
+def sample(count: int, maximum: int) -> np.ndarray:
+    """Samples positions. They are random because images can be sorted by class.
 
     Args:
-        count: how many there are.
-        most: how many to choose at most.
+        count: number of images.
+        maximum: the maximum number of positions.
 
     Returns:
-        `[min(count, most)]` rising positions below `count`, always the same ones.
+        `[min(count, maximum)]` increasing positions below `count`, always the same ones.
     """
-    return np.sort(np.random.default_rng(0).choice(count, min(count, most), replace=False))
+    return np.sort(np.random.default_rng(0).choice(count, min(count, maximum), replace=False))

@@ -1,4 +1,4 @@
-"""How similar representations of one class are, and those of different ones."""
+"""Histograms of the similarities within and between classes."""
 
 import pathlib
 from collections.abc import Mapping
@@ -22,25 +22,25 @@ def similarity_histograms(
 ) -> None:
     """Draws histograms of the cosine similarities of pairs of images, one axis per method.
 
-    Pairs of the same class and pairs of different classes add up to 100 % each. The title says how
-    often a pair of the same class is more similar than one of different classes (the area under
-    the ROC curve).
+    The histograms of pairs of the same class and of pairs of different classes sum to 100 % each.
+    The title states the area under the ROC curve: the probability that a pair of the same class is
+    more similar than a pair of different classes.
 
     Args:
-        path: the PNG to write, beside which an SVG is written.
+        path: the PNG to write; the SVG has the same name.
         representations: for each method `[images, dim]` representations of the same images.
         labels: `[images]` class ids.
-        points: how many images to make pairs of at most, always the same ones.
+        points: the maximum number of images. The choice is always the same.
 
     Raises:
-        ValueError: if no two of these images are of one class, or no two of different ones.
+        ValueError: if no two of these images have the same class, or no two have different classes.
     """
     chosen = sample(len(labels), points)
     first, second = np.triu_indices(len(chosen), k=1)
     same = labels[chosen][first] == labels[chosen][second]
     if same.all() or not same.any():
         raise ValueError(
-            "`labels` must hold two images of one class and two of different ones. "
+            "`labels` must contain two images of the same class and two of different classes. "
             f"Received: {labels[chosen].tolist()}"
         )
     similarities = {}
@@ -66,7 +66,9 @@ def similarity_histograms(
             xlabel="cosine similarity",
             ylabel="share of the pairs, %",
         )
-        axis.tick_params(labelbottom=True, labelleft=True)  # in spite of the common scales
+        axis.tick_params(
+            labelbottom=True, labelleft=True
+        )  # On every axis, despite the shared scales.
         axis.grid()
     handles, names = axis.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2)

@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.slow
-def test_every_way_and_policy_is_measured(tmp_path):
+def test_every_pipeline_and_policy_is_measured(tmp_path):
     arguments = ["--size=16", "--batch_size=2", "--seconds=0", "--rounds=1"]
     arguments += ["--policy=sim_augment", "--policy=auto_augment", f"--output_dir={tmp_path}"]
     process = subprocess.run(
@@ -24,7 +24,7 @@ def test_every_way_and_policy_is_measured(tmp_path):
     ]
     assert [row.split(" | ")[2] == "-" for row in rows[1:]] == [False, True, False, True]
     report = json.loads((tmp_path / "input_pipeline.json").read_text())
-    ours = [x for x in report["measurements"] if x["way"] == "supcon_tf"]
+    ours = [x for x in report["measurements"] if x["pipeline"] == "supcon_tf"]
     assert [(x["policy"], x["size"], x["jpeg"]) for x in ours] == [
         ("sim_augment", 16, False),
         ("auto_augment", 16, False),

@@ -147,7 +147,7 @@ def test_similarity_histograms(tmp_path, figures, representations, labels):
 
 @pytest.mark.parametrize("labels", [[0] * 30, range(30)])
 def test_similarity_histograms_need_both_kinds_of_pairs(tmp_path, representations, labels):
-    with pytest.raises(ValueError, match="`labels` must hold two images of one class"):
+    with pytest.raises(ValueError, match="`labels` must contain two images of the same"):
         pictures.similarity_histograms(tmp_path / "h.png", representations, np.array(labels))
 
 
@@ -188,7 +188,7 @@ def test_nearest_neighbors(tmp_path, figures, representations, labels):
 
 @pytest.mark.parametrize("k", [0, 30])
 def test_too_many_neighbors(tmp_path, representations, labels, k):
-    with pytest.raises(ValueError, match=f"`k` must be from 1.*Received: {k} of 29"):
+    with pytest.raises(ValueError, match=f"`k` must be between 1.*Received: {k} of 29"):
         pictures.nearest_neighbors(
             tmp_path / "n.png", representations, labels, CLASS_NAMES, None, queries=[0], k=k
         )

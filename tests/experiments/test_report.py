@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from experiments import pictures
-from experiments.grids import epochs, losses, positives
+from experiments.grids import epochs, losses, positives_per_anchor
 from experiments.lib import files, training_records
 
 
@@ -30,7 +30,7 @@ RECORDS = {
             "cross-entropy": [0.85],
         },
     ),
-    **records_of(positives, {"1": [0.5], "no cap": [0.7, 0.8, 0.9]}),
+    **records_of(positives_per_anchor, {"1": [0.5], "no cap": [0.7, 0.8, 0.9]}),
 }
 
 
@@ -73,7 +73,7 @@ def test_a_grid_that_was_not_trained(report):
 
 def test_points_of_a_figure(report):
     # A training that two grids have in common is part of both.
-    assert report.figure_points(positives, RECORDS, "small") == {
+    assert report.figure_points(positives_per_anchor, RECORDS, "small") == {
         "SupCon": [(1, 0.5, None), (51, pytest.approx(0.8), pytest.approx(0.1))]
     }
 
@@ -110,12 +110,15 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     text = output.read_text()
     names = importlib.import_module("experiments.report").GRIDS
     assert text.count("\n## ") == len(names) + 4
-    # Seed 0 was trained before the change: 3 rows of `losses` and 1 more of `positives`.
+    # Seed 0 was trained before the change: 3 rows of `losses` and 1 more of `positives_per_anchor`.
     assert "4 of the 7 trainings of the grids clipped a crop" in text
-    assert "![Test accuracy against positives of an anchor at most](results/positives.png)" in text
+    assert (
+        "![Test accuracy against maximum number of positives](results/positives_per_anchor.png)"
+        in text
+    )
     assert drawn == {
-        "positives.png": {
-            "x_label": "positives of an anchor at most",
+        "positives_per_anchor.png": {
+            "x_label": "maximum number of positives",
             "y_label": "test accuracy",
             "logarithmic": True,
         }

@@ -1,10 +1,10 @@
-"""Time and memory of k-NN and of retrieval on features of the size of a data set.
+"""Measures time and memory of k-NN and retrieval with as many features as a data set.
 
-    python -m experiments.benchmarks.knn --dim=512
+    python -m experiments.benchmarks.similarity_search --dim=512
 
-classifies random features by their 200 nearest training features, and retrieves among the test
-features; prints the time of each and by how much the peak memory of the process grows. Expected at
-512 numbers: 13 processor seconds for k-NN and less for retrieval, and less than 300 MB.
+classifies random features by their 200 nearest training features, retrieves among the test
+features, and prints the time and the growth of the peak memory of each. Expected with a dimension
+of 512: 13 processor seconds for k-NN and less for retrieval, and less than 300 MB.
 """
 
 import resource
@@ -12,9 +12,9 @@ import time
 
 from absl import app, flags
 
-_TRAIN = flags.DEFINE_integer("train", 60000, "Training features.", lower_bound=200)
-_TEST = flags.DEFINE_integer("test", 10000, "Test features.", lower_bound=2)
-_DIM = flags.DEFINE_integer("dim", 512, "Numbers of a feature.", lower_bound=1)
+_TRAIN = flags.DEFINE_integer("train", 60000, "Number of training features.", lower_bound=200)
+_TEST = flags.DEFINE_integer("test", 10000, "Number of test features.", lower_bound=2)
+_DIM = flags.DEFINE_integer("dim", 512, "Dimension of a feature.", lower_bound=1)
 _CLASSES = flags.DEFINE_integer("classes", 10, "Number of classes.", lower_bound=1)
 
 
@@ -32,7 +32,7 @@ def main(_) -> None:
     test = rng.standard_normal([_TEST.value, _DIM.value], dtype=np.float32)
     train_labels = rng.integers(0, _CLASSES.value, _TRAIN.value)
     test_labels = rng.integers(0, _CLASSES.value, _TEST.value)
-    # What TensorFlow allocates for itself is not counted.
+    # The memory that TensorFlow allocates once is not counted.
     evaluation.knn_predict(train[:200], train_labels[:200], test[:2])
     functions = {
         "knn_predict": lambda: evaluation.knn_predict(train, train_labels, test),
