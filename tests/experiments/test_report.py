@@ -41,7 +41,7 @@ def report(load_script):
 
 def test_a_section_compares_with_the_paper(report):
     text = report.grid_section("losses", losses, RECORDS, "small")
-    assert text.startswith("\n## Losses: SupCon in all its forms")
+    assert text.startswith("\n## Losses: the variants of SupCon")
     assert "| CIFAR-10  | 93.6   | 95.0          | 92.4       | 96.0   |" in text
     assert "--grid=losses \\\n    --config=experiments/configs/cifar10_resnet50.py" in text
     assert "| SupCon, sum outside | 0.8000 ± 0.1000 | 3 | 2.0 |" in text
