@@ -1,19 +1,19 @@
-"""What the models demand of their arguments."""
+"""Checks of the arguments that several models share."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-# Their replicas run in threads, which cannot meet within one branch of a condition.
+# Their replicas run in threads, which cannot synchronize inside one branch of a condition.
 _MIRRORING = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def require_representations(encoder: keras.Model) -> int:
-    """Returns the width of an encoder's output.
+def check_encoder(encoder: keras.Model) -> int:
+    """Returns the width of the representations of an encoder.
 
     Raises:
-        ValueError: if the encoder is no model, is not built, or its output is not one tensor
+        ValueError: if the encoder is not a model, is not built, or does not return one tensor
             `[batch, dim]`.
     """
     if not isinstance(encoder, keras.Model):
@@ -23,33 +23,23 @@ def require_representations(encoder: keras.Model) -> int:
         )
     if not encoder.built:
         raise ValueError(
-            "`encoder` must be built: give it an `Input`, or call it once on images. "
+            "`encoder` must be built: add an `Input`, or call it once on images. "
             f"Received: encoder={encoder}"
         )
-    # Keras knows them of functional and Sequential models only.
+    # Keras defines these attributes for functional and Sequential models only.
     shape = getattr(encoder, "output_shape", None)
     if shape is None or getattr(encoder, "input_shape", None) is None:
         raise ValueError(
-            "`encoder` must be a functional or Sequential model, or have an `input_shape` and an "
-            "`output_shape`; of a trained SupConModel take its `encoder`. "
-            f"Received: encoder={encoder}"
+            "`encoder` must be a functional or Sequential model, or have the attributes "
+            "`input_shape` and `output_shape`. For a trained SupConModel, pass its attribute "
+            f"`encoder`. Received: encoder={encoder}"
         )
     if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
         raise ValueError(
-            "`encoder` must turn images into representations of shape [batch, dim]; end it with "
-            f"global pooling or flattening. Received: encoder.output_shape={shape}"
+            "`encoder` must return representations of shape [batch, dim]: end it with global "
+            f"pooling or flattening. Received: encoder.output_shape={shape}"
         )
     return shape[1]
-
-
-def symbolic_inputs(encoder: keras.Model) -> Any:
-    """Returns the symbolic inputs of an encoder, in the structure that it is called with."""
-    if isinstance(encoder, keras.Sequential):
-        return encoder.inputs[0]
-    if not hasattr(encoder, "inputs"):  # of a subclass that knows its shapes
-        return keras.KerasTensor(encoder.input_shape, encoder.input_dtype)
-    inputs = encoder.input
-    return inputs[0] if isinstance(inputs, (list, tuple)) and len(inputs) == 1 else inputs
 
 
 def require_layer(argument: str, value: Any, advice: str = "") -> None:
@@ -59,19 +49,22 @@ def require_layer(argument: str, value: Any, advice: str = "") -> None:
 
 
 def require_momentum(momentum: Any) -> None:
-    """Raises `ValueError` if the momentum of an average is out of range."""
+    """Raises `ValueError` unless the momentum of an average is at least 0 and below 1."""
     if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
-        raise ValueError(f"`momentum` must be a number from 0 and below 1. Received: {momentum!r}")
+        raise ValueError(
+            f"`momentum` must be a number of at least 0 and below 1. Received: {momentum!r}"
+        )
 
 
 def require_no_accumulation(optimizer: keras.Optimizer, strategy: tf.distribute.Strategy) -> None:
-    """Raises `ValueError` if an optimizer of Keras would fail to accumulate gradients."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    """Raises `ValueError` if an optimizer accumulates gradients where Keras cannot."""
+    # A LossScaleOptimizer wraps another optimizer.
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if isinstance(strategy, _MIRRORING) and optimizer.gradient_accumulation_steps:
         raise ValueError(
-            "An optimizer of Keras cannot accumulate gradients under a strategy that mirrors "
-            "variables. Leave out `gradient_accumulation_steps`; a larger batch in the same memory "
-            "is `micro_batch_size` of SupConModel and MomentumSupConModel. Received: "
+            "Optimizers of Keras cannot accumulate gradients under a strategy that mirrors "
+            "variables. Omit `gradient_accumulation_steps`. For larger batches in the same memory, "
+            "use `micro_batch_size` of SupConModel or MomentumSupConModel. Received: "
             f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps} under "
             f"{type(strategy).__name__}"
         )

@@ -9,7 +9,7 @@ from supcon_tf._checks import check_integer
 from supcon_tf.encoders.l2_normalization import L2Normalization
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
 from supcon_tf.losses.temperature import at_step
-from supcon_tf.models.arguments import require_layer, require_representations
+from supcon_tf.models.arguments import check_encoder, require_layer
 from supcon_tf.models.encoder_model import EncoderModel
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.unlabeled import (
@@ -48,7 +48,7 @@ class ContrastiveModel(EncoderModel):
         name: str | None,
         **kwargs: Any,
     ):
-        dim = require_representations(encoder)
+        dim = check_encoder(encoder)
         require_layer("projection_head", projection_head, ", such as `supcon_tf.projection_head()`")
         require_layer(
             "augmenter",
@@ -188,7 +188,7 @@ class ContrastiveModel(EncoderModel):
         views = [self.augmenter(images, training=True) for _ in range(self.num_views)]
         return map_arrays(lambda *x: tf.stack(x, axis=1), *views)
 
-    def _as_seen_by_metrics(self, specs: Any) -> Any:
+    def _prepare_specs(self, specs: Any) -> Any:
         images, labels, sample_weight = self._unpack(specs)
         if self.augmenter is not None and not has_views(images, self.encoder):
             images = map_arrays(

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_integer
-from supcon_tf.models.arguments import require_representations
+from supcon_tf.models.arguments import check_encoder
 from supcon_tf.models.encoder_model import EncoderModel
 
 
@@ -39,7 +39,7 @@ class CrossEntropyModel(EncoderModel):
     def __init__(
         self, encoder: keras.Model, num_classes: int, *, name: str | None = None, **kwargs: Any
     ):
-        dim = require_representations(encoder)
+        dim = check_encoder(encoder)
         num_classes = check_integer("num_classes", num_classes, least=2)
         super().__init__(name=name, **kwargs)
         self.encoder = encoder

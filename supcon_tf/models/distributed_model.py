@@ -125,11 +125,8 @@ class DistributedModel(keras.Model):
                 f"Received: {self.name}, which is not compiled"
             )
         with self.distribute_strategy.scope():
-            symbolic_build(self, self._symbolic_batch(self.batch_spec(dataset)))
-
-    def batch_spec(self, dataset: tf.data.Dataset | tf.distribute.DistributedDataset) -> Any:
-        """Returns the specs of the global batches of a dataset."""
-        return global_batch_spec(dataset, self.distribute_strategy.num_replicas_in_sync)
+            spec = global_batch_spec(dataset, self.distribute_strategy.num_replicas_in_sync)
+            symbolic_build(self, self._symbolic_batch(spec))
 
     def compute_loss(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Computes the loss, which is 0 on a replica without rows of an incomplete batch."""
@@ -150,7 +147,7 @@ class DistributedModel(keras.Model):
         """
         return []
 
-    def _as_seen_by_metrics(self, specs: Any) -> Any:
+    def _prepare_specs(self, specs: Any) -> Any:
         """Returns the specs of the images, labels and weights that a step passes to the model."""
         return specs
 
@@ -213,7 +210,7 @@ class DistributedModel(keras.Model):
 
     def _symbolic_batch(self, batch: Any) -> Any:
         """Returns symbolic tensors of the shapes that a step passes to the model."""
-        return self._as_seen_by_metrics(
+        return self._prepare_specs(
             tf.nest.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype.name), batch)
         )
 

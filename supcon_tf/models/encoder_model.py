@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.arguments import symbolic_inputs
 from supcon_tf.models.distributed_model import DistributedModel
+from supcon_tf.models.views import symbolic_inputs
 
 
 class EncoderModel(DistributedModel):

@@ -12,6 +12,7 @@ from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.losses.embedding import convert_labels
 from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.arguments import require_momentum
+from supcon_tf.models.batch_specs import global_batch_spec
 from supcon_tf.models.distillation import Distillation
 from supcon_tf.models.ema import Pairs, clone, sync_trainable, update_ema
 from supcon_tf.models.gradient_cache import differentiate, map_micro_batches
@@ -237,7 +238,8 @@ class MomentumSupConModel(SupConModel):
                 not divide `queue_size`.
         """
         if training:
-            self._require_divisor(first_array(self.batch_spec(dataset)).shape[0])
+            spec = global_batch_spec(dataset, self.distribute_strategy.num_replicas_in_sync)
+            self._require_divisor(first_array(spec).shape[0])
         super().build_from(dataset, training=training)
 
     def _split(self, views: Any, labels: tf.Tensor, training: bool) -> tuple[_Anchors, Keys]:

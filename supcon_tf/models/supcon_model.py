@@ -234,8 +234,8 @@ class SupConModel(ContrastiveModel):
         # Mixed labels are similar to those of many other samples.
         return self.mixing is None and super()._can_lack_positives(x)
 
-    def _as_seen_by_metrics(self, specs: Any) -> Any:
-        images, labels, sample_weight = super()._as_seen_by_metrics(specs)
+    def _prepare_specs(self, specs: Any) -> Any:
+        images, labels, sample_weight = super()._prepare_specs(specs)
         return (*self._mix(images, labels, training=False), sample_weight)
 
     def _check_batch(self, data: Any) -> list[tf.Tensor]:

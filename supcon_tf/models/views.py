@@ -6,7 +6,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.arguments import symbolic_inputs
+
+def symbolic_inputs(encoder: keras.Model) -> Any:
+    """Returns the symbolic inputs of an encoder, in the structure that it takes."""
+    if isinstance(encoder, keras.Sequential):
+        return encoder.inputs[0]
+    if not hasattr(encoder, "inputs"):  # a subclass of keras.Model that defines its shapes
+        return keras.KerasTensor(encoder.input_shape, encoder.input_dtype)
+    inputs = encoder.input
+    return inputs[0] if isinstance(inputs, (list, tuple)) and len(inputs) == 1 else inputs
 
 
 def map_arrays(function: Callable[..., Any], *structures: Any) -> Any:

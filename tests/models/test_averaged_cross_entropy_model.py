@@ -82,5 +82,7 @@ def test_save_and_load(tmp_path):
 
 @pytest.mark.parametrize("momentum", [1.0, -0.1, "fast", None])
 def test_bad_momentum(momentum):
-    with pytest.raises(ValueError, match="`momentum` must be a number from 0 and below 1. Rec"):
+    with pytest.raises(
+        ValueError, match="`momentum` must be a number of at least 0 and below 1. R"
+    ):
         classifier(momentum=momentum)

@@ -276,7 +276,7 @@ def two_headed_encoder():
         (lambda: SupConModel(two_headed_encoder()), r"`encoder`.*\[batch, dim\]"),
         (lambda: SupConModel(keras.Sequential([keras.layers.Dense(2)])), "`encoder` must be built"),
         (lambda: SupConModel("resnet50"), "`encoder` must be a Keras model.*Received: 'resnet50'"),
-        (lambda: SupConModel(small_model()), "`encoder`.*of a trained SupConModel take its"),
+        (lambda: SupConModel(small_model()), "`encoder`.*For a trained SupConModel, pass its"),
         (lambda: SupConModel(small_encoder(), 128), "`projection_head` must be.*Received: 128"),
         (
             lambda: small_model(augmenter=supcon_tf.augmentation.crop_flip(8)),
