@@ -5,7 +5,7 @@
 reads docs/results/fashion_mnist_10k.jsonl, which `python -m experiments.ablate` wrote, and
 robustness.json in the same directory, which `python -m experiments.robustness` wrote. For every
 table and figure of the papers the page has the published values, the command for the full size, the
-table and the figure of the small trainings, and whether they agree with the paper in direction.
+table and the figure of the small trainings, and whether their differences have the published sign.
 """
 
 import importlib

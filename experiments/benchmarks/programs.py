@@ -34,44 +34,44 @@ def _kinds() -> dict[str, Callable[[int], None]]:
 
     rng = np.random.default_rng(0)
 
-    def loss(temperature: float = 0.1, batch_size: int = 64) -> None:
+    def call_loss(temperature: float = 0.1, batch_size: int = 64) -> None:
         z = tf.Variable(rng.normal(size=[batch_size, 2, 16]), dtype="float32")
         with tf.GradientTape() as tape:
             value = supcon_tf.SupConLoss(temperature)(np.arange(batch_size) % 4, z)
         tape.gradient(value, z)
 
-    def model() -> None:
+    def train_supcon_model() -> None:
         encoder = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16)])
-        made = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((8,)))
-        made.compile("adam", loss=supcon_tf.SupConLoss())
-        made.fit(rng.normal(size=[64, 2, 8]), np.arange(64) % 4, batch_size=64, verbose=0)
+        model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((8,)))
+        model.compile("adam", loss=supcon_tf.SupConLoss())
+        model.fit(rng.normal(size=[64, 2, 8]), np.arange(64) % 4, batch_size=64, verbose=0)
 
-    def of_keras(jit_compile: bool) -> None:
-        made = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16)])
-        made.compile("adam", "mse", jit_compile=jit_compile)
-        made.fit(rng.normal(size=[64, 8]), np.ones([64, 16]), batch_size=64, verbose=0)
+    def train_keras_model(jit_compile: bool) -> None:
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16)])
+        model.compile("adam", "mse", jit_compile=jit_compile)
+        model.fit(rng.normal(size=[64, 8]), np.ones([64, 16]), batch_size=64, verbose=0)
 
-    def cleared_model() -> None:
-        model()
+    def train_and_clear() -> None:
+        train_supcon_model()
         keras.backend.clear_session()
 
     return {
-        "a model of Keras, not compiled by XLA": lambda _: of_keras(jit_compile=False),
-        "a model of Keras, compiled by XLA": lambda _: of_keras(jit_compile=True),
-        "a SupConModel": lambda _: model(),
-        "a SupConModel, then clear_session": lambda _: cleared_model(),
-        "a SupConLoss, called eagerly": lambda _: loss(),
-        "the same with a new temperature": lambda k: loss(temperature=0.1 + 0.01 * k),
-        "the same with a new batch size": lambda k: loss(batch_size=64 + k),
+        "a model of Keras, not compiled by XLA": lambda _: train_keras_model(jit_compile=False),
+        "a model of Keras, compiled by XLA": lambda _: train_keras_model(jit_compile=True),
+        "a SupConModel": lambda _: train_supcon_model(),
+        "a SupConModel, then clear_session": lambda _: train_and_clear(),
+        "a SupConLoss, called eagerly": lambda _: call_loss(),
+        "the same with a new temperature": lambda k: call_loss(temperature=0.1 + 0.01 * k),
+        "the same with a new batch size": lambda k: call_loss(batch_size=64 + k),
     }
 
 
 def _print_growth_and_time(kind: str) -> None:
-    make = _kinds()[kind]
-    make(0)
+    create = _kinds()[kind]
+    create(0)
     before, start = _memory(), time.perf_counter()
     for number in range(1, _COUNT.value + 1):
-        make(number)
+        create(number)
     seconds = time.perf_counter() - start
     print(json.dumps([(_memory() - before) / _COUNT.value, seconds / _COUNT.value]))
 

@@ -9,7 +9,7 @@ columns: linear stage.
 | RMSProp  | 77.4 | 77.8    | 76.9     |
 | momentum | 77.7 | 76.1    | 77.7     |
 
-The learning rates are not published; here they are those of the recipes with the same optimizer.
+The learning rates are not published; each optimizer has the learning rate of a recipe here.
 """
 
 from experiments.grids import Claim, Row

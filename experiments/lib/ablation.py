@@ -68,7 +68,7 @@ def run_grid(
         rows: the grid. The row of a teacher precedes the rows of its students.
         recipe: the file of the recipe that the rows change.
         seeds: trains every row with each seed; the teacher of a row has the same seed.
-        changes: changes to all rows that do not make them themselves.
+        changes: changes to all rows that do not change the same field.
         path: the file of records. The runs are in a directory with the same name, without suffix.
         strategy: a strategy of tf.distribute.
 

@@ -28,7 +28,7 @@ def accuracy_table(
         rows: the grid.
         records: records by their keys.
         recipe: the name of the recipe that the grid changes.
-        changes: changes to all rows that do not make them themselves.
+        changes: changes to all rows that do not change the same field.
     """
     cells = []
     for row in rows:

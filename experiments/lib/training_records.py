@@ -22,7 +22,7 @@ def identity(
         recipe: the name of the recipe that the grid changes.
         row: a row of the grid.
         rows: the grid.
-        changes: changes to all rows that do not make them themselves.
+        changes: changes to all rows that do not change the same field.
         seed: the seed of the training.
 
     Returns:
@@ -65,7 +65,7 @@ def select(
         recipe: the name of the recipe that the grid changes.
         row: a row of the grid.
         rows: the grid.
-        changes: changes to all rows that do not make them themselves.
+        changes: changes to all rows that do not change the same field.
     """
     seeds = sorted({record["seed"] for record in records.values()})
     keys = [key(identity(recipe, row, rows, changes or {}, seed)) for seed in seeds]

@@ -7,7 +7,7 @@ from absl import flags
 
 @pytest.fixture
 def load_script():
-    """Imports a script with its flags alone, since scripts define some of the same name."""
+    """Imports a script without the flags of other scripts, which can have the same names."""
 
     def load(name):
         by_module = flags.FLAGS.flags_by_module_dict()
@@ -32,7 +32,7 @@ def run_script(load_script, monkeypatch):
 
     def run(name, *arguments):
         script = load_script(name)
-        monkeypatch.setattr(sys, "argv", ["script", *arguments])  # config_flags look there
+        monkeypatch.setattr(sys, "argv", ["script", *arguments])  # config_flags reads it.
         flags.FLAGS.unparse_flags()
         flags.FLAGS(sys.argv)
         script.main(["script"])

@@ -16,7 +16,7 @@ from experiments.lib.tables import accuracy_table
 
 ROWS = [
     Row("teacher", "_teacher", {"encoder.width": 0.5}),
-    Row("taught, mixed", "_genscl", {"mixing.kind": "cutmix"}, teacher="teacher"),
+    Row("student, mixed", "_genscl", {"mixing.kind": "cutmix"}, teacher="teacher"),
     Row("broken", changes={"loss.temperature": -1.0}),
     Row("cross-entropy", "_cross_entropy", {"epochs": 1}),
 ]
@@ -34,14 +34,14 @@ def recipe(tmp_path):
 @pytest.fixture
 def trainings(monkeypatch):
     """Replaces trainings by functions that only record their arguments."""
-    made = []
+    trained = []
 
     def train(kind, config, directory):
         if config.loss.temperature < 0:
             raise ValueError("a negative temperature")
         if kind == "linear":
             assert directory.name == "linear"
-        made.append((kind, directory, config))
+        trained.append((kind, directory, config))
         directory.mkdir(parents=True)
         results = {name: name for name in ("tested_on", "versions", "finished")}
         results["test"] = {"accuracy": config.epochs / 100 + config.seed / 1000}
@@ -59,7 +59,7 @@ def trainings(monkeypatch):
         "train_linear",
         lambda encoder, config, directory, strategy: train("linear", config, directory),
     )
-    return made
+    return trained
 
 
 def run(rows, recipe, seeds=(0, 7), changes=None):
@@ -85,9 +85,9 @@ def test_trains_every_row_with_every_seed(recipe, tmp_path, trainings):
     kinds = ["train_teacher", "pretrain", "linear", "train_cross_entropy"]
     assert [kind for kind, *_ in trainings] == 2 * kinds
     assert len({directory for _, directory, _ in trainings}) == 8
-    taught = trainings[5][2]
-    assert (taught.seed, taught.epochs, taught.mixing.kind) == (7, 3, "cutmix")
-    assert taught.teacher.path == str(trainings[4][1] / "classifier.keras")
+    student = trainings[5][2]
+    assert (student.seed, student.epochs, student.mixing.kind) == (7, 3, "cutmix")
+    assert student.teacher.path == str(trainings[4][1] / "classifier.keras")
     assert trainings[5][1] == trainings[6][1].parent
     assert trainings[7][2].epochs == 1  # The change of the row has precedence.
     assert records[1]["test"] == {"accuracy": 0.03}
@@ -116,9 +116,9 @@ def test_trains_only_what_has_no_result(recipe, tmp_path, trainings):
     trainings.clear()
     mended = [*ROWS[:2], Row("broken", changes={"loss.temperature": 1.0}), ROWS[3]]
     again = run(mended, recipe)
-    made = [(kind, config.seed) for kind, _, config in trainings if kind != "linear"]
+    trained = [(kind, config.seed) for kind, _, config in trainings if kind != "linear"]
     seven = ["train_teacher", "pretrain", "pretrain", "train_cross_entropy"]
-    assert made == [("pretrain", 0), *((kind, 7) for kind in seven)]
+    assert trained == [("pretrain", 0), *((kind, 7) for kind in seven)]
     for number in (0, 1, 3):
         assert again[number] == records[number]
     assert not any("error" in record for record in again)

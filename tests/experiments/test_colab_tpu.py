@@ -25,7 +25,7 @@ def cells(notebook):
     ]
 
 
-def test_notebook_is_that_of_the_script():
+def test_the_notebook_is_up_to_date():
     script = jupytext.read(DIRECTORY / "colab_tpu.py")
     notebook = json.loads((DIRECTORY / "colab_tpu.ipynb").read_text())
     assert cells(notebook) == cells(script), "run `make notebook`"

@@ -10,7 +10,7 @@ def test_ids_cost_one_gather_of_embeddings_and_vectors(two_replicas):
         Collective("gather", "int64", (32,)),
     ]
     assert backward
-    for collective in backward:  # vectors: no embeddings
+    for collective in backward:  # Vectors, no embeddings.
         assert collective.kind == "gather"
         assert collective.shape[0] == 32
         assert collective.shape[1] <= 6

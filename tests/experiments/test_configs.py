@@ -70,7 +70,7 @@ def assert_steps(prepared, steps):
     return model
 
 
-def test_there_is_one_for_each_published_row():
+def test_every_published_row_has_a_recipe():
     assert {"cifar10_resnet50", "cifar100_resnet50", "imagenet_resnet50"} < set(NAMES)
     for data in ("cifar10_resnet50", "cifar100_resnet50", "fashion_mnist_10k"):
         assert {f"{data}_genscl{part}" for part in ("", "_mix", "_distill")} < set(NAMES)

@@ -1,4 +1,4 @@
-"""The corruptions that are made here, against the benchmark's own code."""
+"""The implemented corruptions agree with the code of the benchmark."""
 
 import pathlib
 
@@ -15,7 +15,7 @@ BENCHMARK = dict(np.load(pathlib.Path(__file__).parents[1] / "data" / "imagenet_
 
 
 def image():
-    """What the benchmark's code was given, with coarse parts and fine ones."""
+    """Returns the input of the benchmark's code, with coarse and fine structures."""
     y, x, c = np.meshgrid(np.arange(224), np.arange(224), np.arange(3), indexing="ij")
     pixels = 128 + 60 * np.sin(y / 9 + c) + 50 * np.cos(x * y / 900 - c)
     return np.rint(pixels).astype(np.uint8)
@@ -23,7 +23,7 @@ def image():
 
 @pytest.mark.parametrize("name", BENCHMARK)
 def test_values_are_those_of_the_benchmark(name):
-    """But for rounding, which the benchmark leaves to the conversion to integers."""
+    """The benchmark truncates to integers, this module rounds."""
     for severity in corruptions.SEVERITIES:
         corrupted = corruptions.corrupt(image(), name, severity, [7])
         expected = BENCHMARK[name][severity - 1]
@@ -31,7 +31,7 @@ def test_values_are_those_of_the_benchmark(name):
 
 
 def box(pixels, size):
-    """Resizes rows by a box: means of those whose center is in a new row, or the nearest one."""
+    """Resizes rows with a box filter: the mean of the rows whose center is in the new row."""
     scale = len(pixels) / size
     distances = (np.arange(size)[:, None] + 0.5) * scale - (np.arange(len(pixels)) + 0.5)
     weights = np.abs(distances) <= max(scale, 1) / 2

@@ -39,7 +39,7 @@ def test_a_directory_of_classes(tmp_path, test_name):
     write_images(tmp_path / test_name, images=2)
     train, test = datasets.load_train_and_test("mine", str(tmp_path))
     assert (len(train), len(test)) == (12, 6)
-    shutil.rmtree(tmp_path / test_name / "class1")  # or class2 would be tested as class1
+    shutil.rmtree(tmp_path / test_name / "class1")  # Otherwise class2 is tested as class1.
     with pytest.raises(ValueError, match=r"'mine' must have the same classes.*\['class1'\]"):
         datasets.load_train_and_test("mine", str(tmp_path))
 
@@ -47,7 +47,7 @@ def test_a_directory_of_classes(tmp_path, test_name):
 def test_a_part_of_a_directory_has_all_classes(tmp_path):
     write_images(tmp_path / "train")
     write_images(tmp_path / "test")
-    # Sorted by class: a part of it has all classes.
+    # The source is sorted by class, but a part has all classes.
     part, _ = datasets.load_train_and_test("mine", str(tmp_path), train_images=6)
     np.testing.assert_array_equal(np.bincount(part.labels), [2, 2, 2])
 
@@ -95,7 +95,7 @@ def test_a_directory_without_a_test_part_or_without_classes(tmp_path):
 
 
 class FashionMnist(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Fashion-MNIST, written from its own files into the format of TensorFlow Datasets."""
+    """Writes Fashion-MNIST from its files in the format of TensorFlow Datasets."""
 
     VERSION = tfds.core.Version("3.0.1")
 
@@ -138,7 +138,7 @@ def test_a_real_build_of_tfds_holds_the_same_images(tmp_path):
     ("name", "classes", "shape"), [("cifar10", 10, (32, 32, 3)), ("imagenet2012", 1000, None)]
 )
 def test_mocked_data_sets_of_tfds(tmp_path, monkeypatch, name, classes, shape):
-    """With tfds's own mocking, images are random; names, splits and shapes are the real ones."""
+    """The mocking of tfds generates random images with the real names, splits and shapes."""
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: True)
     with tfds.testing.mock_data(num_examples=6):
         train, test = datasets.load_train_and_test(name, str(tmp_path))

@@ -1,4 +1,4 @@
-"""Trainings with a learning rate that no training survives."""
+"""Trainings that diverge because of their learning rate."""
 
 import pathlib
 
@@ -39,7 +39,7 @@ TINY = (
 def batches(start):
     rng = np.random.default_rng(0)
     features, targets = (rng.normal(size=[STEPS * EPOCHS, 8, width]) for width in (3, 1))
-    targets[-1] *= 1e3  # so that 1e38 times the gradient is infinite in the last step
+    targets[-1] *= 1e3  # 1e38 times the gradient is then infinite in the last step.
     return tf.data.Dataset.from_tensor_slices((features, targets)).skip(start)
 
 
@@ -66,7 +66,7 @@ def contents(directory):
 @pytest.mark.versions
 @pytest.mark.parametrize(("execution", "step"), [(1, 8), (3, 9)])
 def test_the_last_good_checkpoint_remains_before_and_after_a_resume(tmp_path, execution, step):
-    """The seventh step, after a good checkpoint, makes weights that the eighth cannot use."""
+    """The seventh step follows a good checkpoint; its weights give a non-finite loss in step 8."""
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([5.5], [0.1, 1e38])
     text = rf"the loss is (nan|inf) after step {step}, at a learning rate of 1e\+38; try a smaller"
     with pytest.raises(TrainingDiverged, match=text):
@@ -79,7 +79,7 @@ def test_the_last_good_checkpoint_remains_before_and_after_a_resume(tmp_path, ex
 
 
 def test_weights_that_are_not_finite_are_not_saved_when_a_checkpoint_is_due(tmp_path):
-    """Here the loss cannot tell: the first step that makes such weights is the last."""
+    """The loss stays finite: the last step is the first one with non-finite weights."""
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
     with pytest.raises(
         TrainingDiverged, match=r"is not finite after step 12, which is not saved. .*-9"
@@ -88,8 +88,8 @@ def test_weights_that_are_not_finite_are_not_saved_when_a_checkpoint_is_due(tmp_
     assert {name.split(".")[0] for name in contents(tmp_path)} == {"checkpoint-6", "checkpoint-9"}
 
 
-def test_weights_that_are_not_finite_become_no_result_of_a_complete_training(tmp_path, monkeypatch):
-    """As from a checkpoint of an earlier version, which looked at none."""
+def test_non_finite_weights_are_no_result_of_a_complete_training(tmp_path, monkeypatch):
+    """The checkpoint has non-finite weights, as if it had been saved without the check."""
     with monkeypatch.context() as patch:
         patch.setattr(supcon_tf.callbacks.Checkpoints, "_require_finite_weights", lambda _: None)
         rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
@@ -103,7 +103,7 @@ def test_weights_that_are_not_finite_become_no_result_of_a_complete_training(tmp
     ("script", "rate", "execution"), [("pretrain", 1e12, 1), ("cross_entropy", 1e6, 3)]
 )
 def test_a_recipe_writes_no_result(run_script, tmp_path, script, rate, execution):
-    """The loss of a contrastive training hardly sees how long weights are, and survives 1e6."""
+    """A contrastive loss is nearly independent of the norm of the weights and survives 1e6."""
     recipe = tmp_path / "recipe.py"
     recipe.write_text(RECIPE)
     output_dir = tmp_path / "out"

@@ -46,31 +46,31 @@ def test_encoder_and_classifier(run_script, tmp_path, classifier, capsys):
     logits = classifier.predict(test, verbose=0)
     test = classifier.encoder.predict(test, verbose=0)
 
-    figures = written["representations"]
+    metrics = written["representations"]
     knn = KNeighborsClassifier(9, metric="cosine", weights=lambda d: np.exp((1 - d) / 0.5))
     expected = knn.fit(train, train_labels[:400]).score(test, labels)
-    assert figures["knn_accuracy"] == pytest.approx(expected, abs=1e-9)
-    penalty = figures["logistic_regression_penalty"]
+    assert metrics["knn_accuracy"] == pytest.approx(expected, abs=1e-9)
+    penalty = metrics["logistic_regression_penalty"]
     regression = LogisticRegression(C=1 / penalty, max_iter=1000).fit(train, train_labels[:400])
     expected = regression.score(test, labels)
-    assert figures["logistic_regression_accuracy"] == pytest.approx(expected, abs=0.01)
-    assert figures["recall_at_1"] == pytest.approx(evaluation.recall_at_k(test, labels), abs=0.01)
-    assert figures["map_at_r"] == pytest.approx(evaluation.map_at_r(test, labels), abs=0.01)
+    assert metrics["logistic_regression_accuracy"] == pytest.approx(expected, abs=0.01)
+    assert metrics["recall_at_1"] == pytest.approx(evaluation.recall_at_k(test, labels), abs=0.01)
+    assert metrics["map_at_r"] == pytest.approx(evaluation.map_at_r(test, labels), abs=0.01)
 
-    figures = written["predictions"]
+    metrics = written["predictions"]
     right = logits.argmax(axis=1) == labels
-    assert figures["accuracy"] == pytest.approx(right.mean())
+    assert metrics["accuracy"] == pytest.approx(right.mean())
     expected = balanced_accuracy_score(labels, logits.argmax(axis=1))
-    assert figures["mean_per_class_accuracy"] == pytest.approx(expected)
+    assert metrics["mean_per_class_accuracy"] == pytest.approx(expected)
     expected = evaluation.expected_calibration_error(softmax(logits, axis=1), labels)
-    assert figures["expected_calibration_error"] == pytest.approx(expected, abs=1e-5)
+    assert metrics["expected_calibration_error"] == pytest.approx(expected, abs=1e-5)
     assert f"map_at_r                     {written['representations']['map_at_r']:.4g}" in (
         capsys.readouterr().out
     )
 
 
 def test_encoder_alone_on_held_out_images(run_script, tmp_path, classifier):
-    output = tmp_path / "new" / "figures.json"
+    output = tmp_path / "new" / "metrics.json"
     run_script(
         "evaluate",
         f"--encoder={tmp_path / 'encoder.keras'}",

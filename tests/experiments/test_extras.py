@@ -10,7 +10,7 @@ from experiments.lib import corruptions
 
 
 def import_again(monkeypatch, name):
-    """Imports a module, and what it has inside, as a new process does."""
+    """Imports a module and its submodules again, like a new process."""
     for loaded in list(sys.modules):
         if loaded == name or loaded.startswith(f"{name}."):
             monkeypatch.delitem(sys.modules, loaded)
@@ -34,7 +34,7 @@ def import_again(monkeypatch, name):
         ),
     ],
 )
-def test_what_is_imported_first_names_the_extra(monkeypatch, name, missing, message):
+def test_a_missing_package_names_the_extra(monkeypatch, name, missing, message):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=f'{message}.*"supcon-tf\\[experiments\\]"'):
         import_again(monkeypatch, f"experiments.{name}")

@@ -13,7 +13,7 @@ SCRIPTS = sorted(
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help_is_given_before_anything_heavy_is_imported(script):
+def test_help_imports_nothing_heavy(script):
     code = (
         f"import sys, runpy; sys.argv = [{script!r}, '--help']\n"
         f"try: runpy.run_module({script!r}, run_name='__main__', alter_sys=True)\n"

@@ -11,7 +11,7 @@ import supcon_tf
 from experiments.lib import remaining_time, training
 
 STEPS, EPOCHS = 4, 3
-CONFIG = ConfigDict({"checkpoint_steps": 1000, "checkpoints_kept": 2})  # none is ever due
+CONFIG = ConfigDict({"checkpoint_steps": 1000, "checkpoints_kept": 2})  # No checkpoint is ever due.
 
 
 def batches(start):
@@ -22,7 +22,7 @@ def batches(start):
 
 
 def train(directory, presses=()):
-    """Trains as the scripts do, with Ctrl-C during the steps that `presses` names."""
+    """Trains like the scripts, with Ctrl-C during the steps in `presses`."""
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Dropout(0.2)]
     encoder = keras.Sequential([keras.Input((2, 3, 1)), *layers])
@@ -56,7 +56,7 @@ def test_an_interrupted_training_resumes(step, tmp_path):
     assert signal.getsignal(signal.SIGINT) is handler
     assert (tmp_path / f"stopped/checkpoints/checkpoint-{step}.index").exists()
     weights, log = train(tmp_path / "stopped")
-    expected_weights, expected_log = train(tmp_path / "undisturbed")
+    expected_weights, expected_log = train(tmp_path / "uninterrupted")
     for weight, expected in zip(weights, expected_weights, strict=True):
         np.testing.assert_array_equal(weight, expected)
     assert log == expected_log

@@ -13,7 +13,7 @@ CLASS_NAMES = ("cat", "dog", "three words here")
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The figures that were drawn."""
+    """Returns the drawn figures."""
     drawn = []
     savefig = Figure.savefig
 

@@ -38,7 +38,7 @@ def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
     assert [int(row["epoch"]) for row in rows] == [0, 1, 2, 3]
     assert [float(row["loss"]) for row in rows] == results["history"]["loss"]
     assert list((tmp_path / "tensorboard" / "train").glob("events*"))
-    assert not list(tmp_path.glob(".*"))  # nothing half-written
+    assert not list(tmp_path.glob(".*"))  # No incomplete files.
 
     digits = supcon_tf.data.load_digits("test")
     images = digits.images[:5] / np.float32(255)
@@ -52,7 +52,7 @@ def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
     metadata = (tmp_path / "tensorboard" / "metadata.tsv").read_text().split()
     assert metadata == [str(label) for label in digits.labels]
 
-    # The same command once more has nothing left to train.
+    # Running the same command again trains nothing.
     capsys.readouterr()
     run_script("pretrain", *TINY, f"--output_dir={tmp_path}", "--config.checkpoints_kept=3")
     assert "resuming at step 40" in capsys.readouterr().out
@@ -88,7 +88,7 @@ def test_cross_entropy(run_script, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_teacher_and_an_encoder_that_it_teaches(run_script, tmp_path):
+def test_a_teacher_and_its_student(run_script, tmp_path):
     recipe = tmp_path / "teacher.py"
     recipe.write_text(
         "from experiments.configs import digits_small_cross_entropy\n\n"
@@ -109,14 +109,14 @@ def test_a_teacher_and_an_encoder_that_it_teaches(run_script, tmp_path):
     results = json.loads((tmp_path / "teacher" / "results.json").read_text())
     assert results["test"]["accuracy"] == pytest.approx(right.mean(), abs=1e-3)
 
-    taught = (TINY[0], *mixed, "--config.loss.name=generalized", f"--config.teacher.path={path}")
-    run_script("pretrain", *taught, f"--output_dir={tmp_path / 'taught'}")
-    results = json.loads((tmp_path / "taught" / "results.json").read_text())
+    student = (TINY[0], *mixed, "--config.loss.name=generalized", f"--config.teacher.path={path}")
+    run_script("pretrain", *student, f"--output_dir={tmp_path / 'student'}")
+    results = json.loads((tmp_path / "student" / "results.json").read_text())
     assert len(results["history"]["distillation_loss"]) == 1
-    assert (tmp_path / "taught" / "encoder.keras").stat().st_size < 2 * path.stat().st_size
+    assert (tmp_path / "student" / "encoder.keras").stat().st_size < 2 * path.stat().st_size
 
 
-def test_another_recipe_in_the_same_directory_is_refused(run_script, tmp_path):
+def test_another_recipe_in_the_same_directory_is_an_error(run_script, tmp_path):
     (tmp_path / "config.json").write_text('{"batch_size": 64}')
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "checkpoint-7.index").touch()
@@ -128,7 +128,7 @@ def test_another_recipe_in_the_same_directory_is_refused(run_script, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "checkpoints"}
 
 
-def test_a_run_without_a_checkpoint_leaves_its_directory_to_another_recipe(tmp_path):
+def test_another_recipe_can_use_the_directory_of_a_run_without_checkpoints(tmp_path):
     prepare_run_dir(tmp_path / "run", ConfigDict({"micro_batch_size": 7}), chief=True)
     prepare_run_dir(tmp_path / "run", ConfigDict({"micro_batch_size": 8}), chief=True)
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == {"micro_batch_size": 8}

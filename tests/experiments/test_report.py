@@ -11,14 +11,14 @@ from experiments.lib import files, training_records
 
 def records_of(grid, outcomes):
     """Creates records of the recipe `small` from accuracies by the name of a row, one per seed."""
-    made = {}
+    records = {}
     for row in grid.ROWS:
         for seed, accuracy in enumerate(outcomes.get(row.name, [])):
             record = training_records.identity("small", row, grid.ROWS, {}, seed)
             record |= {"row": row.name, "test": {"accuracy": accuracy}, "seconds": 120.0}
             record["finished"] = f"2026-11-2{5 + seed} 12:00:00"
-            made[training_records.key(record)] = record
-    return made
+            records[training_records.key(record)] = record
+    return records
 
 
 RECORDS = {

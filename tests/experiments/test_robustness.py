@@ -20,7 +20,7 @@ RANDOM = {"gaussian_noise", "shot_noise", "impulse_noise", "fog", "elastic_trans
 
 
 def photo(size, channels=3):
-    """Smooth in brightness, so that nothing that happens to it is by chance invisible."""
+    """Creates an image of varying brightness, which every corruption changes."""
     ramp = np.linspace(40, 200, size)
     colors = np.array([1.0, 0.9, 0.8])[:channels]
     return np.rint((ramp[:, None] + ramp)[..., None] / 2 * colors).astype(np.uint8)
@@ -42,7 +42,7 @@ def test_every_corruption_at_every_severity(name):
         np.testing.assert_array_equal(again, done[1])
         other = corruptions.corrupt(image, name, 5, [1, 3])
         assert (other != again).any() == (name in RANDOM)
-    assert np.random.uniform() == expected  # the global generator is as it was
+    assert np.random.uniform() == expected  # The global generator has its old state.
 
 
 def test_strengths_are_the_published_ones():
@@ -57,7 +57,7 @@ def test_strengths_are_the_published_ones():
 
 
 def test_lengths_are_in_proportion_to_the_image():
-    """Twice the image, blurred and halved, is the blurred image."""
+    """An enlarged image, blurred and reduced again, equals the blurred image."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, [28, 28, 1], np.uint8)
     large = small.repeat(8, axis=0).repeat(8, axis=1)
@@ -82,7 +82,7 @@ def test_bad_input(image, name, severity, message):
         corruptions.corrupt(image, name, severity, [0])
 
 
-def test_what_is_drawn_for_an_image_does_not_depend_on_the_batch():
+def test_the_random_numbers_of_an_image_do_not_depend_on_the_batch():
     source = supcon_tf.data.load_digits("test").take(np.arange(10))
     of = [
         np.concatenate(
@@ -103,7 +103,7 @@ def test_what_is_drawn_for_an_image_does_not_depend_on_the_batch():
         ]
     )
     np.testing.assert_array_equal(clean, source.images / np.float32(255))
-    # The same digit at two places is not corrupted in the same way.
+    # The same digit at two positions is corrupted differently.
     twice = source.take(np.array([0, 0]))
     images, _ = next(
         corruptions.corrupted_batches(twice, "gaussian_noise", 1, size=8, batch_size=2)
@@ -113,7 +113,7 @@ def test_what_is_drawn_for_an_image_does_not_depend_on_the_batch():
 
 @pytest.fixture
 def classifiers(tmp_path):
-    """One that always says class 3, and one that looks at the image."""
+    """A classifier that always predicts class 3, and one that depends on the image."""
 
     def make(name, kernel):
         encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
@@ -149,11 +149,11 @@ def test_accuracy_and_calibration_of_each_severity(run_script, tmp_path, classif
     constant = written["classifiers"]["constant"]
     share = np.mean(test.labels == 3)
     confidence = np.exp(2) / (np.exp(2) + 9)
-    for figures in (constant["corrupted"]["contrast"], constant["mean"]):
-        np.testing.assert_allclose(figures["accuracy"], share)
-        np.testing.assert_allclose(figures["ece"], abs(share - confidence), rtol=1e-5)
+    for metrics in (constant["corrupted"]["contrast"], constant["mean"]):
+        np.testing.assert_allclose(metrics["accuracy"], share)
+        np.testing.assert_allclose(metrics["ece"], abs(share - confidence), rtol=1e-5)
     assert constant["mce"] == pytest.approx(1)
-    assert constant["relative_mce"] is None  # it is as good on corrupted images as on clean ones
+    assert constant["relative_mce"] is None  # It is as good on corrupted images as on clean ones.
 
     means = written["classifiers"]["means"]
     kernel, bias = classifiers["means"][1].head.get_weights()
@@ -168,12 +168,12 @@ def test_accuracy_and_calibration_of_each_severity(run_script, tmp_path, classif
             )
             logits = images.reshape(90, 64) / 255 @ kernel + bias
             probabilities = scipy.special.softmax(logits, axis=1)
-            figures = means["corrupted"][name]
+            metrics = means["corrupted"][name]
             expected = np.mean(logits.argmax(axis=1) == test.labels)
-            assert figures["accuracy"][severity - 1] == pytest.approx(expected)
+            assert metrics["accuracy"][severity - 1] == pytest.approx(expected)
             expected = evaluation.expected_calibration_error(probabilities, test.labels)
-            assert figures["ece"][severity - 1] == pytest.approx(expected, abs=1e-5)
-        errors.append(1 - np.mean(figures["accuracy"]))
+            assert metrics["ece"][severity - 1] == pytest.approx(expected, abs=1e-5)
+        errors.append(1 - np.mean(metrics["accuracy"]))
     assert means["clean"]["accuracy"] > 0.5  # chance is 0.1
     assert means["clean"]["images"] == 90
     assert means["mce"] == pytest.approx(np.mean(errors) / (1 - share))
@@ -188,7 +188,7 @@ def test_accuracy_and_calibration_of_each_severity(run_script, tmp_path, classif
 def test_errors_relative_to_a_reference(load_script):
     script = load_script("robustness")
 
-    def figures(fog, snow, clean):
+    def metrics(fog, snow, clean):
         return {
             "clean": {"accuracy": 1 - clean},
             "corrupted": {
@@ -197,7 +197,7 @@ def test_errors_relative_to_a_reference(load_script):
             },
         }
 
-    both = {"a": figures(0.5, 0.3, 0.1), "b": figures(0.8, 0.6, 0.2)}
+    both = {"a": metrics(0.5, 0.3, 0.1), "b": metrics(0.8, 0.6, 0.2)}
     script.add_relative_errors(both, "b")
     assert both["a"]["mce"] == pytest.approx((0.5 / 0.8 + 0.3 / 0.6) / 2)
     assert both["a"]["relative_mce"] == pytest.approx((0.4 / 0.6 + 0.2 / 0.4) / 2)
@@ -209,12 +209,12 @@ def test_errors_relative_to_a_reference(load_script):
     assert both["a"]["relative_mce"] == pytest.approx(expected)
 
 
-def test_what_tfds_prepared(run_script, tmp_path, monkeypatch):
-    """With tfds's own mocking, images are random; names, severities and shapes are real."""
+def test_prepared_corruptions(run_script, tmp_path, monkeypatch):
+    """The mocking of tfds generates random images with the real names, severities and shapes."""
     monkeypatch.setattr(
         tfds.core.DatasetBuilder,
         "is_prepared",
-        # Of one corruption a severity is missing.
+        # One severity of the fog is missing.
         lambda self: (
             "corrupted" not in self.name
             or self.builder_config.name.startswith("frost_")
@@ -234,9 +234,9 @@ def test_what_tfds_prepared(run_script, tmp_path, monkeypatch):
         )
     written = json.loads((tmp_path / "robustness.json").read_text())
     assert written["corruptions"] == ["frost"]
-    figures = written["classifiers"]["c"]
-    assert len(figures["corrupted"]["frost"]["accuracy"]) == 5
-    assert "mce" not in figures
+    metrics = written["classifiers"]["c"]
+    assert len(metrics["corrupted"]["frost"]["accuracy"]) == 5
+    assert "mce" not in metrics
 
 
 def test_nothing_prepared(tmp_path):

@@ -6,7 +6,7 @@ from experiments.lib.saved_models import load_model
 
 
 def test_a_model_with_nan_in_its_weights_is_refused(tmp_path):
-    """TensorFlow may hide it: on a CPU this one gives zeros, not NaN."""
+    """TensorFlow can hide NaN: on a CPU this model returns zeros."""
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, "relu", name="hidden")])
     path = tmp_path / "encoder.keras"
     model.save(path)

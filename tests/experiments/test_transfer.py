@@ -17,7 +17,7 @@ from experiments.lib.divergence import TrainingDiverged  # noqa: E402
 
 
 def write_classes(directory, images, brightness=(40, 120, 200)):
-    """Images of 8 pixels whose class is their brightness; some of the last class are not of it."""
+    """Writes images of 8 pixels whose class is their brightness; the last class has outliers."""
     rng = np.random.default_rng(images)
     for label, level in enumerate(brightness):
         (directory / f"class{label}").mkdir(parents=True)
@@ -38,7 +38,7 @@ def data_dir(tmp_path):
 
 @pytest.fixture
 def encoder(tmp_path):
-    """Mean colors, standardized with statistics that a training moves."""
+    """An encoder of mean colors, standardized with moving statistics."""
     inputs = keras.Input((8, 8, 3))
     features = keras.layers.BatchNormalization(momentum=0.5)(
         keras.layers.GlobalAveragePooling2D()(inputs)
@@ -55,7 +55,7 @@ def test_frozen_and_resumed(run_script, data_dir, encoder, monkeypatch, capsys):
     (first,) = (json.loads(line) for line in path.read_text().splitlines())
     assert (first["dataset"], first["protocol"], first["metric"]) == ("birdsnap", "frozen", "top-1")
     assert (first["train_images"], first["test_images"]) == (80, 16)
-    # Of the 4 test images of the last class one is as dark as the first class.
+    # One of the 4 test images of the last class is as dark as the first class.
     assert first["value"] == pytest.approx(15 / 16)
 
     loaded = []
@@ -106,10 +106,12 @@ def test_fine_tuning_chooses_settings_and_trains_all_weights(
         "--learning_rates=1e-7,0.1",
         "--weight_decays=1e-4",
     )
-    (line,) = (json.loads(line) for line in (data_dir / "transfer.jsonl").read_text().splitlines())
-    assert line["protocol"] == "finetune"
-    assert line["chosen"] == {"learning_rate": 0.1, "weight_decay": 1e-4}
-    assert line["value"] == pytest.approx(15 / 16)
+    (record,) = (
+        json.loads(line) for line in (data_dir / "transfer.jsonl").read_text().splitlines()
+    )
+    assert record["protocol"] == "finetune"
+    assert record["chosen"] == {"learning_rate": 0.1, "weight_decay": 1e-4}
+    assert record["value"] == pytest.approx(15 / 16)
     assert [len(train.targets) for _, _, train, _ in trained] == [64, 64, 80]
     before, model, _, settings = trained[-1]
     assert int(model.optimizer.iterations) == 30
@@ -118,8 +120,8 @@ def test_fine_tuning_chooses_settings_and_trains_all_weights(
     for old, new in zip(before, model.encoder.get_weights(), strict=True):
         assert not np.allclose(old, new)
     batch_norm = model.encoder.layers[2]
-    assert batch_norm.momentum == 0.9  # 2 steps an epoch
-    # Of more than 100 steps an epoch the statistics are a mean over 10 parts of one.
+    assert batch_norm.momentum == 0.9  # 2 steps per epoch
+    # With more than 100 steps per epoch, the momentum averages over a tenth of an epoch.
     many = train_part([0, 1] * 150)
     model = keras.saving.load_model(data_dir / "encoder.keras")
     monkeypatch.setattr(supcon_tf.CrossEntropyModel, "fit", lambda self, *_, **__: None)
@@ -160,7 +162,7 @@ def test_a_training_that_diverges_is_not_chosen(data_dir, encoder, monkeypatch):
 
 
 def voc_examples(size):
-    """Red shows class 0 and green class 1; of 12 images one that looks red is also of class 1."""
+    """Red images have class 0, green ones class 1; one red image of the test set has both."""
     for k in range(size):
         shown = [c for c in (0, 1) if k % 4 in (c, 2)]
         pixels = np.full([8 + k % 2, 8, 3], 20, np.uint8)
@@ -209,13 +211,15 @@ def test_several_labels(run_script, tmp_path, encoder, monkeypatch, protocol):
         "--steps=40",
         "--learning_rates=0.2",
     )
-    (line,) = (json.loads(line) for line in (tmp_path / "transfer.jsonl").read_text().splitlines())
-    assert line["metric"] == "11-point mAP"
-    assert line["value"] == pytest.approx(1)  # but for the difficult one, they look as they are
+    (record,) = (
+        json.loads(line) for line in (tmp_path / "transfer.jsonl").read_text().splitlines()
+    )
+    assert record["metric"] == "11-point mAP"
+    assert record["value"] == pytest.approx(1)  # The only unclear target is difficult.
 
 
-def test_every_data_set_of_tfds_is_named_as_there(tmp_path, monkeypatch):
-    """With tfds's own mocking, images are random; names, splits and features are the real ones."""
+def test_names_of_tfds(tmp_path, monkeypatch):
+    """The mocking of tfds generates random images with the real names, splits and features."""
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: True)
     for entry in transfer_datasets.DATASETS.values():
         if entry.tfds_name:

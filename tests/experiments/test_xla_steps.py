@@ -1,4 +1,4 @@
-"""XLA has a kernel for every operation of the steps of one recipe of each kind."""
+"""XLA has a kernel for every operation in the steps of one recipe of each kind."""
 
 import pytest
 
