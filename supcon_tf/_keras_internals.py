@@ -21,8 +21,7 @@ class _Hook(NamedTuple):
     why: str
 
 
-# Keras documents that `fit`, `evaluate` and `predict` train, evaluate and predict. That they do so
-# through these methods is not guaranteed.
+# Keras calls these methods, but does not guarantee it.
 KERAS_HOOKS = {
     "make_train_function": _Hook(keras.Model, "`fit` calls the function that it builds."),
     "make_test_function": _Hook(keras.Model, "`evaluate` calls the function that it builds."),
@@ -52,14 +51,15 @@ def keras_hook(method: _Method) -> _Method:
 def first_batch(epoch_iterator: Iterable[Any]) -> Any:
     """Draws a batch from the iterator that Keras passes to `_maybe_symbolic_build`.
 
-    Why: the shapes of a batch are needed to build the metrics. Not guaranteed: the iterator yields
-    tuples that end in an iterator of batches; up to Keras 3.10 these are pairs, later triples.
+    Why: building the metrics needs the shapes of a batch. Not guaranteed: the elements of the
+    iterator. They are tuples whose last item is an iterator over batches: pairs in Keras 3.10,
+    triples in Keras 3.15.
 
     Args:
         epoch_iterator: the iterator over the steps of an epoch.
 
     Returns:
-        The next batch; under a strategy each tensor is a `tf.distribute.DistributedValues`.
+        The next batch. Under a strategy every tensor is a `tf.distribute.DistributedValues`.
     """
     *_, batches = next(iter(epoch_iterator))
     return next(batches)
@@ -68,8 +68,8 @@ def first_batch(epoch_iterator: Iterable[Any]) -> Any:
 def symbolic_build(model: keras.Model, batch: Any) -> None:
     """Builds a compiled model, its loss and its metrics from the shapes of a batch.
 
-    Why: callbacks need complete metrics when a training begins. Public API: `keras.Model.build`
-    builds the layers only; the loss and the metrics are built in the first step.
+    Why: callbacks need complete metrics when training begins. Public API: `keras.Model.build`
+    builds the layers only. Keras builds the loss and the metrics in the first step.
 
     Args:
         model: a compiled model.
@@ -84,9 +84,8 @@ def symbolic_build(model: keras.Model, batch: Any) -> None:
 def has_built_metrics(model: keras.Model) -> bool:
     """Returns whether the compiled loss and metrics of a model are built.
 
-    Why: only then is no batch needed for its shapes. Public API: `keras.Model.metrics` lists the
-    metrics of the loss and of `compile` only after they are built, without telling how many are
-    missing.
+    Why: if they are built, no batch has to be drawn for its shapes. Public API: none.
+    `keras.Model.metrics` omits metrics that are not built.
 
     Args:
         model: a compiled model.
@@ -99,10 +98,10 @@ def has_built_metrics(model: keras.Model) -> bool:
 
 
 def flatten_layers(layer: keras.Layer) -> list[keras.Layer]:
-    """Returns a layer and all layers within it, at any depth, in a fixed order.
+    """Returns a layer and all layers within it, at any depth, in the same order for its copies.
 
-    Why: `trainable` is an attribute of each. Public API: `keras.Model.layers` lists the layers of a
-    model, but nothing lists those of a layer that is no model.
+    Why: every layer has its own `trainable`. Public API: `keras.Model.layers` lists the layers of a
+    model, but nothing lists the layers within a layer that is not a model.
 
     Args:
         layer: a layer or a model.
@@ -118,7 +117,8 @@ def producer(tensor: keras.KerasTensor) -> tuple[keras.Operation, list[keras.Ker
     """Returns the operation that computes a symbolic tensor, and the inputs of that operation.
 
     Why: the activation of the last layer determines whether a classifier returns logits. Public
-    API: `keras.Operation.output` and `input` lead from an operation to its tensors, not back.
+    API: `keras.Operation.output` and `input` lead from an operation to its tensors, but nothing
+    leads from a tensor to its operation.
 
     Args:
         tensor: an output of a functional model.
@@ -135,9 +135,8 @@ def mask_of(tensor: Any) -> Any:
     """Returns the Keras mask of a tensor, or `None`.
 
     Why: losses of pairs cannot apply a mask and must refuse it. Public API: `keras.Layer` passes
-    masks to its `call`, but a loss receives only the tensor. Not guaranteed: the attribute. A
-    version that stores masks elsewhere cannot be told from tensors without masks, so that only the
-    tests detect it.
+    masks to its `call`, but a loss receives only the tensor. Not guaranteed: the attribute. If a
+    version stores masks elsewhere, this function returns `None`, and only the tests detect it.
 
     Args:
         tensor: the output of a layer.
@@ -146,10 +145,10 @@ def mask_of(tensor: Any) -> Any:
 
 
 def count_steps(optimizer: keras.Optimizer) -> int:
-    """Returns how many steps an optimizer has made, each accumulated gradient included.
+    """Returns the number of steps of an optimizer, including those that only accumulate gradients.
 
     Why: training resumes at this step. Public API: `keras.Optimizer.iterations` counts updates of
-    the weights, of which gradient accumulation makes one every few steps.
+    the weights, which gradient accumulation makes only every few steps.
 
     Args:
         optimizer: a built optimizer.
@@ -163,8 +162,8 @@ def count_steps(optimizer: keras.Optimizer) -> int:
 def variable_key(optimizer: keras.Optimizer, variable: keras.Variable | tf.Variable) -> str:
     """Returns the key by which an optimizer identifies a variable, before and after it is built.
 
-    Why: under a strategy an update step receives the variable of one replica, which is another
-    object than the variable of the model. Public API: none.
+    Why: under a strategy an update step receives the variable of one replica, which is not the same
+    object as the variable of the model. Public API: none.
 
     Args:
         optimizer: an optimizer.
@@ -180,8 +179,8 @@ def variable_key(optimizer: keras.Optimizer, variable: keras.Variable | tf.Varia
 def variable_index(optimizer: keras.Optimizer, variable: keras.Variable | tf.Variable) -> int:
     """Returns the position of a variable among those that an optimizer was built with.
 
-    Why: `update_step` receives a variable and needs its slot variables. Public API: none; Keras's
-    own optimizers use the same method.
+    Why: `update_step` receives a variable and needs the momentum buffer of this variable. Public
+    API: none. The optimizers of Keras use the same method.
 
     Args:
         optimizer: a built optimizer.

@@ -32,10 +32,10 @@ def require_internal(owner: Any, name: str) -> Any:
 def xla_dot(left: tf.Tensor, right: tf.Tensor, axes: tuple[int, int], dtype: tf.DType) -> tf.Tensor:
     """Contracts two matrices in XLA, at the highest precision of the device.
 
-    Why: a TPU rounds the float32 operands of `tf.matmul` to bfloat16 and a GPU can round them to
-    TensorFloat-32. Public API: `tf.config.experimental.enable_tensor_float_32_execution` changes
-    the precision of a whole process, and nothing changes that of a TPU. Not guaranteed: the module
-    `tensorflow.compiler.tf2xla.python.xla` and the signature of its `dot_general`.
+    Why: a TPU rounds the float32 operands of `tf.matmul` to bfloat16, and a GPU can round them to
+    TensorFloat-32. Public API: `tf.config.experimental.enable_tensor_float_32_execution` sets the
+    precision of a whole process on GPUs, and nothing sets the precision on TPUs. Not guaranteed:
+    the module `tensorflow.compiler.tf2xla.python.xla` and the signature of its `dot_general`.
 
     Args:
         left: a floating-point matrix.
@@ -69,9 +69,9 @@ def xla_dot(left: tf.Tensor, right: tf.Tensor, axes: tuple[int, int], dtype: tf.
 def fold_in_each(seed: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     """Folds every number into a seed.
 
-    Why: `tf.random.experimental.stateless_fold_in` takes one number, and a loop over it costs more
-    than drawing the random numbers. Not guaranteed: the layout of its result, which is the pair of
-    a value that depends on the seed alone and the number itself.
+    Why: `tf.random.experimental.stateless_fold_in` takes one number, and a loop over the numbers
+    costs more than drawing the random numbers. Not guaranteed: the layout of its result, a pair of
+    a value that depends on the seed only and of the number.
 
     Args:
         seed: `[2]` integers.
@@ -89,7 +89,7 @@ def _unsupported(name: str) -> RuntimeError:
         f"{package} {importlib.metadata.version(package)}" for package in ("tensorflow", "keras")
     )
     return RuntimeError(
-        f"supcon_tf needs `{name}`, which is not public API and which the installed versions lack. "
-        "Install versions that supcon_tf supports: pip install --upgrade supcon-tf. "
+        f"supcon_tf needs `{name}`, a non-public API that the installed versions lack. Upgrade "
+        "supcon-tf, or install earlier versions of TensorFlow and Keras. "
         f"Received: {installed}"
     )

@@ -94,5 +94,5 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
         return self.average(images, training=False)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that rebuild this model."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "momentum": self.momentum}

@@ -51,7 +51,7 @@ class CrossEntropyModel(EncoderModel):
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any
     ) -> None:
-        """Configures the model for training, see `keras.Model.compile`.
+        """Configures the model for training, like `keras.Model.compile`.
 
         Raises:
             ValueError: if `loss` takes probabilities. The model returns logits.
@@ -70,7 +70,7 @@ class CrossEntropyModel(EncoderModel):
         return self.head(self.encoder(images, training=training))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that rebuild this model."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
@@ -79,7 +79,7 @@ class CrossEntropyModel(EncoderModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "CrossEntropyModel":
-        """Rebuilds a model from `get_config`."""
+        """Creates a model from the output of `get_config`."""
         encoder = keras.saving.deserialize_keras_object(config["encoder"], custom_objects)
         return cls(**{**config, "encoder": encoder})
 

@@ -57,7 +57,7 @@ class DistributedModel(keras.Model):
         self._test_rows: int | None = None
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Trains the model, see `keras.Model.fit`.
+        """Trains the model, like `keras.Model.fit`.
 
         Raises:
             ValueError: if the model was not created inside the scope of the strategy. On several
@@ -88,7 +88,7 @@ class DistributedModel(keras.Model):
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates the model, see `keras.Model.evaluate`."""
+        """Evaluates the model, like `keras.Model.evaluate`."""
         self._require_own_strategy()
         if self._is_distributed:
             rows = rows_per_replica(x, self.distribute_strategy.num_replicas_in_sync)

@@ -55,7 +55,7 @@ class EncoderModel(DistributedModel):
         input_signature: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Exports the model for inference, see `keras.Model.export`.
+        """Exports the model for inference, like `keras.Model.export`.
 
         Args:
             filepath: path of the artifact.

@@ -88,5 +88,5 @@ class LinearClassifier(CrossEntropyModel):
         return self.head(tf.stop_gradient(representations))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that rebuild this model."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "batch_statistics": self.batch_statistics}

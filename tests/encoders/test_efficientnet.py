@@ -17,7 +17,7 @@ def test_only_the_stride_of_the_stem_differs(stem, stride):
     assert shapes == [tuple(weight.shape) for weight in expected.weights]
 
 
-def test_sizes_of_the_images_by_default():
+def test_default_image_sizes():
     assert efficientnet_v2("b0", stem="cifar").input_shape == (None, 32, 32, 3)
     assert efficientnet_v2("b0").input_shape == (None, 224, 224, 3)
 

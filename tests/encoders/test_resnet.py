@@ -16,8 +16,8 @@ def trainable_parameters(model):
 
 # Known counts without the classifier. 18, 34, 50, 101, 152: torchvision's totals of
 # 11,689,512, 21,797,672, 25,557,032, 44,549,160 and 60,192,808 less a layer of 1000 classes.
-# 200: timm's resnet200, 64,673,832, less the same. 10: one basic block a stage, so ResNet-18 less
-# one identity block a stage, each of two 3 x 3 convolutions and two batch normalizations
+# 200: resnet200 of timm, 64,673,832, less the same. 10: one basic block per stage: ResNet-18 less
+# one identity block per stage, each with two 3 x 3 convolutions and two batch normalizations
 # (18 c^2 + 4 c parameters).
 IMAGENET_COUNTS = {
     10: 11_176_512 - sum(18 * c * c + 4 * c for c in (64, 128, 256, 512)),
@@ -82,7 +82,7 @@ def test_shortcuts_are_strided_convolutions():
 
 
 def test_no_convolution_of_one_pixel_has_a_stride():
-    # Their gradient crashes the interpreter where there are few channels, in a process of its own.
+    # With few channels their gradient crashes the interpreter. A subprocess computes it.
     for depth in (10, 50):
         encoder = resnet(depth, width=1 / 64)
         kernels = [x for x in encoder.layers if isinstance(x, keras.layers.Conv2D)]

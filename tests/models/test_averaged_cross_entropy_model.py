@@ -1,4 +1,4 @@
-"""The average of weights, against a loop in NumPy over the weights of every step."""
+"""The average of the weights, compared with a NumPy loop over the weights of every step."""
 
 import keras
 import numpy as np
@@ -36,7 +36,7 @@ def averaged_weights(model):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.3, 0.9])
-def test_is_the_moving_average_of_all_weights(momentum):
+def test_average_of_all_weights(momentum):
     model = classifier(momentum=momentum)
     expected = [weight.astype("float64") for weight in trained_weights(model)]
     history = []
@@ -55,7 +55,7 @@ def test_is_the_moving_average_of_all_weights(momentum):
     assert len(model.trainable_variables) == 6  # no optimizer touches the average
 
 
-def test_is_what_the_model_is_used_with():
+def test_the_model_predicts_with_the_average():
     model = classifier(momentum=0.9)
     model.fit(IMAGES, LABELS, batch_size=3, verbose=0)
     logits = np.asarray(model.average(IMAGES))

@@ -65,7 +65,7 @@ def test_accumulating_gradients_is_refused_where_keras_cannot(two_replicas, scal
 
 @pytest.mark.versions
 def test_without_a_strategy_gradients_accumulate():
-    """Two steps with half of a learning rate, both of the first weights."""
+    """The update is the mean of the gradients of two batches at the same weights."""
     model = make_model(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
     start, data = model.get_weights(), batches(samples=16)
     model.fit(data, verbose=0)
@@ -79,7 +79,7 @@ def test_without_a_strategy_gradients_accumulate():
     np.testing.assert_allclose(model.get_weights()[-1], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_strategy_that_comes_after_the_model_is_refused(two_replicas):
+def test_a_strategy_created_after_the_model_is_refused(two_replicas):
     model = make_model()
     match = "created under _DefaultDistributionStrategy, used under MirroredStrategy"
     with two_replicas.scope(), pytest.raises(ValueError, match=match):
@@ -87,7 +87,7 @@ def test_a_strategy_that_comes_after_the_model_is_refused(two_replicas):
 
 
 @pytest.mark.versions
-def test_batches_that_are_distributed_already_train_alike(two_replicas):
+def test_distributed_batches_train_alike(two_replicas):
     def train(data):
         keras.utils.set_random_seed(0)
         with two_replicas.scope():
@@ -109,7 +109,7 @@ def test_distributed_batches_without_a_static_size_are_refused(two_replicas):
 
 @pytest.mark.versions
 @pytest.mark.parametrize("samples", [24, 18])
-def test_an_epoch_may_end_inside_an_execution(two_replicas, samples):
+def test_an_epoch_can_end_inside_an_execution(two_replicas, samples):
     with two_replicas.scope():
         model = make_model(steps_per_execution=4)
     model.fit(batches(samples=samples), epochs=2, verbose=0)
@@ -119,7 +119,7 @@ def test_an_epoch_may_end_inside_an_execution(two_replicas, samples):
 def test_evaluation_of_an_incomplete_batch_is_exact(two_replicas):
     rng = np.random.default_rng(0)
     images, labels = rng.random([17, 8, 8, 1], dtype="float32"), np.arange(17) % 3
-    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)  # one replica gets 1, 0
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)  # at last 1 and 0 rows
 
     def make():
         keras.utils.set_random_seed(0)

@@ -72,7 +72,7 @@ ENCODERS = {
 @pytest.mark.versions
 @pytest.mark.filterwarnings("error:The structure of `inputs`")
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_any_encoder_is_copied(encoder, uncompiled):
+def test_clones_of_any_encoder(encoder, uncompiled):
     encoder = ENCODERS[encoder]()
     for weight in encoder.weights:  # biases are zero at first
         weight.assign(RNG.normal(size=weight.shape))
@@ -95,7 +95,7 @@ def fit_once(model, **arguments):
 
 
 @pytest.mark.parametrize("how", ["eager", "graph", "jit"])
-def test_key_statistics_are_frozen_while_those_of_the_encoder_are(how):
+def test_key_statistics_are_frozen_while_the_encoder_is(how):
     encoder = sequential(layers.BatchNormalization(momentum=0.5))
     encoder.trainable = False
     head = supcon_tf.projection_head((4,))
@@ -123,7 +123,7 @@ def test_keys_approach_an_encoder_that_is_frozen_later():
     np.testing.assert_allclose(model.momentum_encoder.weights[0], expected, atol=1e-6)
 
 
-def test_an_operation_that_is_no_layer():
+def test_clone_of_an_operation_that_is_not_a_layer():
     inputs = keras.Input((2, 3))
     layer = keras.Model(inputs, keras.layers.Dense(4)(inputs[:, 0] + 1.0))
     copy = clone(layer, keras.Input((2, 3)))

@@ -29,7 +29,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models_can_be_frozen_and_thawed(name, uncompiled):
+def test_models_can_be_frozen_and_unfrozen(name, uncompiled):
     model = MODELS[name]()
     trainable = [weight.path for weight in model.trainable_weights]
     loss, x, y = SupConLoss(), VIEWS, IDS
@@ -69,7 +69,7 @@ def test_momentum_can_be_set_during_training(name):
     callback = keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)
     model.fit(x, IDS, batch_size=8, epochs=2, verbose=0, callbacks=[callback])
     assert model.get_config()["momentum"] == 0
-    (_, _), (follower, followed) = kernels
-    np.testing.assert_array_equal(follower, followed)
+    (_, _), (average, encoder) = kernels
+    np.testing.assert_array_equal(average, encoder)
     with pytest.raises(ValueError, match="`momentum` must be"):
         model.momentum = 1.0

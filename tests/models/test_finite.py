@@ -1,4 +1,4 @@
-"""NaN and infinity in images and weights make the loss NaN, whatever the step computes of them."""
+"""The loss is NaN if images or weights are not finite, even if the step computes finite numbers."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ import supcon_tf
 
 
 def encoder():
-    # On CPU a plain graph fuses both layers, and their ReLU turns NaN into 0.
+    # On CPU a graph without XLA fuses both layers, and their ReLU converts NaN to 0.
     return keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, activation="relu")])
 
 
@@ -71,7 +71,7 @@ def loss_of(logs):
     return np.ravel(logs["loss"])[-1]
 
 
-def assert_tells(model, images, labels):
+def assert_detected(model, images, labels):
     good, bad = (
         batches(images, labels),
         batches(np.where(images == images[3], np.nan, images), labels),
@@ -93,27 +93,27 @@ def assert_tells(model, images, labels):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_in_a_graph(name):
-    assert_tells(*make(name))
+    assert_detected(*make(name))
 
 
 @pytest.mark.parametrize("name", ["supcon", "averaged"])
 def test_eagerly(name):
-    assert_tells(*make(name, run_eagerly=True))
+    assert_detected(*make(name, run_eagerly=True))
 
 
 @pytest.mark.parametrize("name", ["momentum", "averaged"])
 def test_compiled_by_xla(name):
-    assert_tells(*make(name, jit_compile=True))
+    assert_detected(*make(name, jit_compile=True))
 
 
 @pytest.mark.parametrize("name", ["supcon", "averaged"])
 def test_two_replicas(name, two_replicas):
     with two_replicas.scope():
         model, images, labels = make(name)
-    assert_tells(model, images, labels)
+    assert_detected(model, images, labels)
 
 
-def test_a_batch_alone():
+def test_on_single_batches():
     model, images, labels = make("supcon")
     assert np.isfinite(model.train_on_batch(images, labels))
     images[0] = np.nan
@@ -130,7 +130,7 @@ def test_terminate_on_nan_stops():
     assert len(history.epoch) == 1
 
 
-def test_skipped_updates_of_loss_scaling_are_no_nan():
+def test_updates_that_loss_scaling_skips_are_finite():
     keras.config.set_dtype_policy("mixed_float16")
     model, images, labels = make("supcon")
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(), initial_scale=1e30)
@@ -141,7 +141,7 @@ def test_skipped_updates_of_loss_scaling_are_no_nan():
         np.testing.assert_array_equal(actual, expected)
 
 
-def test_a_loss_of_a_training_step_of_ones_own():
+def test_the_loss_of_a_custom_training_step():
     class Own(supcon_tf.SupConModel):
         def train_step(self, data):
             return {"loss": tf.reduce_sum(super().train_step(data)["loss"]) + 1, "other": 2.0}
