@@ -36,7 +36,7 @@ _OUTPUT = flags.DEFINE_string(
 CROPS_CHANGED = "2026-11-26"
 EARLIER_CROPS = """
 **Earlier crops:** {earlier} of the {all} trainings of the grids clipped a crop that exceeds the
-image. The recipe now samples it again, so that crops are smaller.
+image. The recipe now samples it again, so that crops show less of the image.
 """
 
 # The grids in the order of the page, and their recipe at full size.
@@ -54,19 +54,25 @@ NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of ac
 PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
 BEGIN = """# Results
 
-For every table and figure of both papers that has a grid of trainings, this page lists the
-published values, the command for the full size, and the results of small trainings. Accuracy is
-measured after the last epoch on the test set; a table gives the mean and the standard deviation
-over the seeds. In the small trainings a difference below {noise} is noise, and a row with one seed
-shows only the magnitude.
+This page compares the tables and figures of both papers with small trainings. Each section lists
+the published values, the command that trains the same rows at full size, the results of the small
+trainings, and whether they confirm the claims of the paper.
 
 The small trainings use the recipe `experiments/configs/{recipe}.py`: 10,000 images of
-Fashion-MNIST, on two CPU cores that other work shared. Some trainings were paused, and their
-minutes include the pause. The command for a grid is
+Fashion-MNIST, on two CPU cores shared with other work. This command trains the rows of a section:
 
 ```shell
 python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.py
 ```
+
+Their tables list
+
+- the test accuracy after the last epoch: the mean and the standard deviation over the seeds;
+- the number of seeds;
+- the minutes of a training, including pauses of some trainings.
+
+A difference below {noise} is noise: another seed can reverse its sign. A row with a single seed
+shows only the order of magnitude.
 
 `python -m experiments.report` writes this page from [the records]({records}).
 """
@@ -90,15 +96,15 @@ def grid_section(
         recipe: the name of the recipe of the trainings.
     """
     subject, _, published = grid.__doc__.strip().partition("\n")
-    text = f"\n## {subject.rstrip('.')}\n{published}\n\nAt full size:\n\n```shell\n"
+    text = f"\n## {subject.rstrip('.')}\n{published}\n\nCommand for the full size:\n\n```shell\n"
     text += f"python -m experiments.ablate --grid={name} \\\n"
     text += f"    --config=experiments/configs/{GRIDS[name]}.py --change=data_dir=DIRECTORY\n```\n"
     if not any(training_records.select(records, recipe, row, grid.ROWS) for row in grid.ROWS):
         return text + "\nNot trained here.\n"
-    text += f"\nSmall:\n\n{accuracy_table(grid.ROWS, records, recipe)}"
+    text += f"\nSmall trainings:\n\n{accuracy_table(grid.ROWS, records, recipe)}"
     rows = [claim_row(claim, grid, records, recipe) for claim in grid.CLAIMS]
     if any(rows):
-        header = ["claim of the papers", "difference here", ""]
+        header = ["claim of the papers", "difference", "small trainings"]
         text += "\n" + markdown_table(header, filter(None, rows))
     return text
 
@@ -146,7 +152,8 @@ def robustness_section(robustness: Mapping | None) -> str:
     if robustness is None:
         return f"{text}Not measured here.\n"
     classifiers = robustness["classifiers"]
-    text += f"Small, with {len(robustness['corruptions'])} corruptions of test images and errors "
+    count = len(robustness["corruptions"])
+    text += f"Small trainings, with {count} corruptions of the test images; mCE is "
     text += f"relative to {robustness['reference']}:\n\n{robustness_table(classifiers)}\n"
     supcon, baseline = (classifiers[name]["mean"] for name in ("SupCon", "cross-entropy"))
     rows = []

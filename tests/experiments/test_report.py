@@ -45,7 +45,7 @@ def test_a_section_compares_with_the_paper(report):
     assert "| CIFAR-10  | 93.6   | 95.0          | 92.4       | 96.0   |" in text
     assert "--grid=losses \\\n    --config=experiments/configs/cifar10_resnet50.py" in text
     assert "| SupCon, sum outside | 0.8000 ± 0.1000 | 3 | 2.0 |" in text
-    assert "SimCLR |" not in text.split("Small:")[1]  # not trained
+    assert "SimCLR |" not in text.split("Small trainings:")[1]  # not trained
     assert "(SupCon, Table 1) | +0.2500 | **agrees** |" in text
     assert "(SupCon, Table 2) | -0.0500 | **does not agree** |" in text
     assert "N-pairs (SupCon" not in text
@@ -90,7 +90,7 @@ def test_corruptions(report):
     }
     text = report.robustness_section(robustness)
     assert "| top-1, SupCon, ResNet-50 | 78.81 |" in text
-    assert "with 2 corruptions of test images and errors relative to cross-entropy" in text
+    assert "with 2 corruptions of the test images; mCE is relative to cross-entropy" in text
     assert f"| SupCon | accuracy | 0.9000 |{5 * ' 0.7500 |'} 87.5 | |" in text
     assert f"| accuracy | {', '.join(5 * ['+0.2500'])} |" in text
     assert f"| calibration error | {', '.join(5 * ['-0.0625'])} |" in text
