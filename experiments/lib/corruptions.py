@@ -24,7 +24,7 @@ with require_extra("experiments.robustness", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
 
 # `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and `[batch]` integers.
-Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+NumpyBatches = Iterator[tuple[np.ndarray, np.ndarray]]
 
 NAMES = (
     "gaussian_noise",
@@ -44,12 +44,12 @@ SEVERITIES = (1, 2, 3, 4, 5)
 # Corruptions whose lengths are in pixels, for an image with sides of this length.
 _IN_PIXELS = ("defocus_blur", "fog", "elastic_transform")
 _SIDE = 224
-# Fractions of the pixels. TensorFlow Datasets has the same, but samples the pixels without a seed.
+# Fractions of the pixels. TensorFlow Datasets uses the same values, but samples without a seed.
 _IMPULSES = (0.03, 0.06, 0.09, 0.17, 0.27)
-# Thickness and decay of the fog. TensorFlow Datasets has the same, but crops the image from a
-# plasma of 512 pixels, which is smoother.
+# Thickness and decay of the fog. TensorFlow Datasets uses the same values, but crops a plasma of 512
+# pixels, which is smoother.
 _FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
-# Factors of the sides. TensorFlow Datasets has the same, but resizes bicubically.
+# Factors of the sides. TensorFlow Datasets uses the same values, but resizes bicubically.
 _PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)
 # The corruptions for validation, which are not part of the mean of the benchmark.
 _EXTRA = ("gaussian_blur", "saturate", "spatter", "speckle_noise")
@@ -112,7 +112,7 @@ def corrupted_batches(
     batch_size: int,
     short_side: int | None = None,
     seed: int = 0,
-) -> Batches:
+) -> NumpyBatches:
     """Corrupts images batch by batch.
 
     Args:
@@ -219,7 +219,7 @@ def find_prepared(name: str, data_dir: str) -> dict[str, list[tfds.core.DatasetB
 
 def prepared_batches(
     builder: tfds.core.DatasetBuilder, *, size: int, batch_size: int, images: int | None = None
-) -> Batches:
+) -> NumpyBatches:
     """Reads the test images of a prepared data set.
 
     Args:

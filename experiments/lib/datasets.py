@@ -45,7 +45,9 @@ def load(name: str, data_dir: str, split: str) -> data.ImageSource:
     if name == "digits":
         return data.load_digits(split)
     if not data_dir:
-        raise ValueError(f"`data_dir` must be the directory of {name!r}. Received: ''")
+        raise ValueError(
+            f"`data_dir` must be the directory of {name!r}; only the digits need none. Received: ''"
+        )
     directory = pathlib.Path(data_dir)
     if not directory.is_dir():
         raise FileNotFoundError(f"`data_dir` must be an existing directory. Received: {data_dir!r}")
