@@ -46,8 +46,8 @@ _IN_PIXELS = ("defocus_blur", "fog", "elastic_transform")
 _SIDE = 224
 # Fractions of the pixels. TensorFlow Datasets uses the same values, but samples without a seed.
 _IMPULSES = (0.03, 0.06, 0.09, 0.17, 0.27)
-# Thickness and decay of the fog. TensorFlow Datasets uses the same values, but crops a plasma of 512
-# pixels, which is smoother.
+# Thickness and decay of the fog. TensorFlow Datasets uses the same values, but crops a plasma of
+# 512 pixels, which is smoother.
 _FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
 # Factors of the sides. TensorFlow Datasets uses the same values, but resizes bicubically.
 _PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)
