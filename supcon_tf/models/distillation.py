@@ -36,9 +36,9 @@ class Distillation(keras.layers.Layer):
     $p$, the logits are $t = \log p$. The model logs the sum as `loss`, and $L(z, q)$ as
     `distillation_loss`.
 
-    The teacher classifies the views after mixing, in inference mode, in `evaluate` too. It is saved
-    with the model. `weight` and `temperature` can change during training, which compiles the step
-    of the model again.
+    The teacher classifies the views after mixing. It runs in inference mode, in `fit` and in
+    `evaluate`, and is saved with the model. `weight` and `temperature` can change during training.
+    A change compiles the step of the model again.
 
     Reference: Kim et al., "Generalized Supervised Contrastive Learning", 2022
     (https://arxiv.org/abs/2206.00384).
@@ -108,8 +108,8 @@ class Distillation(keras.layers.Layer):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        # Keras ignores an assignment that changes nothing. A teacher that was saved frozen is
-        # loaded frozen, but its layers are not.
+        # A teacher that was saved frozen loads as frozen, but its layers load as trainable. Keras
+        # ignores an assignment that changes nothing, so the teacher becomes trainable first.
         self.teacher.trainable = True
         self.teacher.trainable = False
 
@@ -154,8 +154,8 @@ class Distillation(keras.layers.Layer):
             loss = loss_of(targets)
             return tf.where(num_samples > 0, loss, tf.zeros_like(loss))
 
-        # Images with NaN give soft targets with NaN. The loss of labels raises an error for these,
-        # but the logged loss of such images is NaN.
+        # Images with NaN have soft targets with NaN, which the loss refuses as labels. The loss of
+        # such images is NaN instead.
         finite = tf.nest.map_structure(
             lambda x: tf.where(tf.math.is_finite(x), x, 0.0), soft_targets
         )

@@ -15,9 +15,9 @@ from supcon_tf.models.arguments import require_layer
 class MixingLayer(keras.layers.Layer):
     """Mixes views and labels within a model, on the accelerator.
 
-    For `SupConModel(mixing=...)`. Each replica mixes its own part of the batch with its own random
-    numbers, so training depends on the number of replicas. To train to the same weights on one and
-    on several replicas, mix in the data pipeline with `supcon_tf.data.mix_batches`.
+    Use it as `SupConModel(mixing=...)`. Each replica mixes its own part of the batch with its own
+    random numbers, so training depends on the number of replicas. To train to the same weights on
+    one and on several replicas, mix in the data pipeline with `supcon_tf.data.mix_batches`.
 
     In inference mode, the layer neither mixes views nor mixes or smooths labels. Evaluation
     therefore uses the true labels of the images.

@@ -155,7 +155,7 @@ class SupConModel(ContrastiveModel):
         projections, loss, gradients = differentiate(
             self,
             views,
-            lambda projections: self._loss(
+            lambda projections: self._total_loss(
                 views, labels, soft_targets, projections, sample_weight, training=True
             ),
             self.micro_batch_size,
@@ -170,7 +170,9 @@ class SupConModel(ContrastiveModel):
         views, labels = self._mix(views, labels, training=False)
         soft_targets = self._soft_targets(views, labels)
         projections = self(views, training=False)
-        loss = self._loss(views, labels, soft_targets, projections, sample_weight, training=False)
+        loss = self._total_loss(
+            views, labels, soft_targets, projections, sample_weight, training=False
+        )
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
     def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
@@ -204,7 +206,7 @@ class SupConModel(ContrastiveModel):
         require_classes(labels, soft_targets)
         return soft_targets
 
-    def _loss(
+    def _total_loss(
         self,
         views: tf.Tensor,
         labels: tf.Tensor,
@@ -213,7 +215,7 @@ class SupConModel(ContrastiveModel):
         sample_weight: tf.Tensor | None,
         training: bool,
     ) -> tf.Tensor:
-        """Computes the loss of the labels, plus that of the soft targets with a teacher."""
+        """Computes the loss, with a teacher the sum of its two terms."""
         if self.distillation is None:
             return self.compute_loss(views, labels, projections, sample_weight, training=training)
         with at_step(self._current_step):
@@ -226,7 +228,7 @@ class SupConModel(ContrastiveModel):
         return self._add_regularization(terms)
 
     def _add_regularization(self, terms: list[tf.Tensor]) -> tf.Tensor:
-        """Adds terms of the loss and this replica's share of the losses that layers add."""
+        """Adds up terms of the loss and this replica's share of the losses of layers."""
         replicas, dtype = self.distribute_strategy.num_replicas_in_sync, terms[0].dtype
         return tf.add_n([*terms, *(tf.cast(x, dtype) / replicas for x in self.losses)])
 

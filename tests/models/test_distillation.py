@@ -29,7 +29,7 @@ def small_encoder(regularizer=None):
 
 
 def classifier(activation=None, classes=CLASSES):
-    """With what behaves differently in training."""
+    """A classifier with layers that behave differently in training."""
     return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
@@ -338,7 +338,7 @@ def test_save_and_load(tmp_path, weight):
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_dataset_whose_last_batch_is_smaller():
+def test_a_dataset_with_a_smaller_last_batch():
     views, labels = data()
     model = small_model()
     batches = tf.data.Dataset.from_tensor_slices((views, labels)).batch(8)

@@ -215,7 +215,7 @@ def test_the_momentum_encoder_keeps_its_own_moving_statistics():
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_only_what_trains_follows_and_nothing_of_the_copies_trains():
+def test_copies_follow_trained_weights_and_are_not_trained():
     images, ids = samples(steps=1)
     encoder = small_encoder()
     encoder.trainable = False
@@ -372,7 +372,7 @@ def test_batches_of_an_unknown_size_are_refused():
     assert np.isfinite(model.evaluate(images[:7], ids[:7], batch_size=BATCH, verbose=0))
 
 
-def test_validation_batches_need_no_place_in_the_queue():
+def test_validation_batches_of_any_size():
     images, ids = samples(steps=2)
     rest = tf.data.Dataset.from_tensor_slices((images[:7], ids[:7])).batch(5)
     model = compiled(small_model(), SupConLoss())

@@ -24,7 +24,7 @@ def small_model(**arguments):
 
 
 def striped_images(samples, views=2):
-    """Images with a bright row that says the class, noisy in every view."""
+    """Images whose class is the position of a bright row, with noise in every view."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, size=samples)
     images = 0.2 * rng.random([samples, views, 8, 8, 1])
@@ -51,7 +51,7 @@ def test_views_are_projected_like_single_images():
         np.testing.assert_allclose(together[:, view], model(images[:, view]), atol=1e-6)
 
 
-def test_encode_gives_the_encoders_output():
+def test_encode_returns_the_output_of_the_encoder():
     images, _ = striped_images(4)
     model = small_model()
     expected = model.encoder(images[:, 1], training=False)
@@ -133,7 +133,7 @@ ENCODERS = {
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
-def test_encoders_of_other_things_than_images(kind):
+def test_encoders_of_rows_and_of_tokens(kind):
     layers, samples = ENCODERS[kind]
     encoder = keras.Sequential(layers)
     model = SupConModel(encoder, supcon_tf.projection_head((8,)))
