@@ -230,6 +230,25 @@ class MomentumSupConModel(SupConModel):
         projections = tf.concat([projections, keys.embeddings[:, None]], axis=1)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """Computes the loss of the labels from the projections of all views, the key last.
+
+        Keras calls this method to build the loss before training. The steps instead compare with
+        the keys of all replicas, and add the loss of soft targets.
+        """
+        _require_key("images", y_pred.shape[1] if len(y_pred.shape) == 3 else 1)
+        anchor_labels, key_labels = self._split_labels(y)
+        anchors = _Anchors(x, anchor_labels, None)
+        keys = Keys(y_pred[:, -1], key_labels, None)
+        return self._contrast(y_pred[:, :-1], anchors, keys, sample_weight)
+
     def build_from(self, dataset: Any, *, training: bool = True) -> None:
         """Builds metrics and optimizer before the first step, from the shapes of the batches.
 
@@ -249,10 +268,7 @@ class MomentumSupConModel(SupConModel):
             replicas = self.distribute_strategy.num_replicas_in_sync
             size = first_array(views).shape[0]
             self._require_divisor(None if size is None else size * replicas)
-        anchor_labels = key_labels = labels
-        if len(labels.shape) == 3:  # [batch, views, classes]
-            anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
-        key_labels = self._as_queue_labels(key_labels)
+        anchor_labels, key_labels = self._split_labels(labels)
         micro_batch_size = self.micro_batch_size if training else None
         soft_targets = self._soft_targets(views, labels, micro_batch_size)
         anchor_soft_targets = key_soft_targets = None
@@ -297,7 +313,7 @@ class MomentumSupConModel(SupConModel):
                 )
 
         labels = anchors.labels, keys.labels, queue.labels
-        if self.distillation is None:
+        if self.distillation is None or anchors.soft_targets is None:
             return self._add_regularization([loss_of(labels)])
         terms = self.distillation._loss_terms(
             loss_of,
@@ -335,9 +351,12 @@ class MomentumSupConModel(SupConModel):
                 f"{'an unknown size' if batch_size is None else batch_size}"
             )
 
-    def _as_queue_labels(self, labels: tf.Tensor) -> tf.Tensor:
-        """Converts the labels of samples to the shape and dtype of the queue's labels."""
-        rows, queue_labels = convert_labels(self.loss, labels), self.queue.labels
+    def _split_labels(self, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the labels of the anchors, and those of the keys as the queue holds them."""
+        anchor_labels = key_labels = labels
+        if len(labels.shape) == 3:  # [batch, views, classes]
+            anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
+        rows, queue_labels = convert_labels(self.loss, key_labels), self.queue.labels
         if rows.shape[1:] != queue_labels.shape[1:]:
             raise ValueError(
                 "`num_classes` must be None for class ids (SupConLoss), or the number of classes "
@@ -345,7 +364,7 @@ class MomentumSupConModel(SupConModel):
                 f"num_classes={self.num_classes}, labels of shape {labels.shape} for "
                 f"{self.loss.name}"
             )
-        return tf.cast(rows, queue_labels.dtype)
+        return anchor_labels, tf.cast(rows, queue_labels.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor arguments."""

@@ -261,6 +261,25 @@ def test_micro_batches_train_as_one_batch():
         np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("uncompiled")
+def test_a_positives_cap_that_is_no_multiple_of_the_views():
+    """Keras builds the loss before training, from anchors and keys and not from views alone."""
+    images, ids = samples(steps=2)
+    loss = SupConLoss(TAU, positives_cap=3)
+    with pytest.raises(ValueError, match="`positives_cap` must be a multiple"):
+        loss(ids[:BATCH], small_model()(images[:BATCH]))
+    model = compiled(small_model(), loss)
+    model.fit(batches(images, ids), verbose=0)
+    projections = model(images)
+    value = float(model.compute_loss(y=ids, y_pred=projections))
+    keys = tf.concat([projections[:, 1], model.queue.embeddings[: len(ids)]], axis=0)
+    sample_ids = np.concatenate([np.arange(len(ids)), np.full(len(ids), -1)])
+    expected = loss.contrast(
+        projections[:, :1], ids, keys, np.tile(ids, 2), ref_sample_ids=sample_ids
+    )
+    assert value == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_the_augmenter_creates_anchors_and_keys():
     images, ids = samples(steps=3, views=1)
     model = small_model(augmenter=keras.layers.GaussianNoise(0.5, seed=1), num_views=3)
