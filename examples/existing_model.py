@@ -1,15 +1,16 @@
-"""An existing Keras classifier, trained with SupCon in place of cross-entropy.
+"""Trains an existing Keras classifier with SupCon instead of cross-entropy.
 
     python examples/existing_model.py
 
-The images are scikit-learn's handwritten digits, of which both trainings of the convolutions see as
-many views: 20 epochs of one, and 10 epochs of two. It takes 18 seconds on one core, and prints
+The images are the handwritten digits of scikit-learn. Both methods train the convolutions on the
+same number of views: cross-entropy for 20 epochs of one view, SupCon for 10 epochs of two views.
+The script takes 18 seconds on one core, and prints
 
     cross-entropy: accuracy 0.969
     SupCon: accuracy 0.983
 
-A test image is 0.003; with seeds 1 and 2 cross-entropy is at 0.947 and 0.947, SupCon at 0.975 and
-0.950.
+One test image is 0.003. With seeds 1 and 2, the accuracy of cross-entropy is 0.947 and 0.947, and
+that of SupCon is 0.975 and 0.950.
 """
 
 import keras
@@ -18,7 +19,7 @@ import supcon_tf
 
 
 def existing_classifier():
-    """Builds what there is already: any Keras model that ends in a softmax layer."""
+    """Builds the existing model, which can be any Keras model that ends in a softmax layer."""
     return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
@@ -47,7 +48,7 @@ def main():
     _, accuracy = augmented.evaluate(test_images, test.labels, verbose=0)
     print(f"cross-entropy: accuracy {accuracy:.3f}")
 
-    # Everything before the softmax layer is the encoder. It shares its weights with the classifier.
+    # The encoder consists of the layers before the softmax layer, and shares their weights.
     classifier = existing_classifier()
     encoder = keras.Model(classifier.inputs, classifier.layers[-2].output)
     model = supcon_tf.SupConModel(encoder, augmenter=views)
@@ -61,7 +62,7 @@ def main():
     )
     linear.fit(images, train.labels, batch_size=128, epochs=10, verbose=0)
 
-    # Its linear layer, put in the place of the softmax layer's, completes the classifier.
+    # The weights of the linear layer replace those of the softmax layer.
     classifier.layers[-1].set_weights(linear.head.get_weights())
     classifier.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     _, accuracy = classifier.evaluate(test_images, test.labels, verbose=0)

@@ -1,14 +1,14 @@
-"""Several labels for an image: GeneralizedSupConLoss with multi-hot rows.
+"""Trains on several labels per image with GeneralizedSupConLoss and multi-hot rows.
 
     python examples/multi_label.py
 
-The images are scikit-learn's handwritten digits, the labels what may be said of a digit. It takes
-15 seconds on one core, and prints
+The images are the handwritten digits of scikit-learn. The labels are properties of the digit, such
+as "even". The script takes 15 seconds on one core, and prints
 
     pixels: mean average precision 0.952
     SupCon: mean average precision 0.972
 
-With seeds 1 and 2 SupCon is at 0.981 and 0.976.
+With seeds 1 and 2, the result of SupCon is 0.981 and 0.976.
 """
 
 import keras
@@ -19,7 +19,7 @@ from sklearn.multiclass import OneVsRestClassifier
 import supcon_tf
 from supcon_tf import evaluation
 
-# Every digit has one label at least: a row of zeros would mean that nobody labeled it.
+# Every digit has at least one label, because a row of zeros marks an unlabeled sample.
 DIGITS_OF = {
     "even": {0, 2, 4, 6, 8},
     "prime": {2, 3, 5, 7},
@@ -36,7 +36,7 @@ def load_digits(split):
 
 
 def main():
-    """Compares a linear classifier of each label on pixels and on representations."""
+    """Compares linear classifiers of the labels on pixels and on representations."""
     keras.utils.set_random_seed(0)
     (images, labels), (test_images, test_labels) = load_digits("train"), load_digits("test")
 

@@ -1,15 +1,15 @@
-"""Rows of numbers: SupCon on a table, with an augmentation for tables.
+"""Trains SupCon on a table of numbers, with an augmentation for tables.
 
     python examples/tabular.py
 
-The table is made by scikit-learn: 2,000 rows of four classes, half of them to test on, and 40
-columns, 28 of which say nothing. It takes 10 seconds on one core, and prints
+scikit-learn generates the table: 2,000 rows of four classes, half of which are for testing, and 40
+columns, 28 of which contain no information. The script takes 10 seconds on one core, and prints
 
     the table itself: k-NN 0.534, logistic regression 0.537
     SupCon: k-NN 0.629, logistic regression 0.624
 
-With seeds 1 and 2 SupCon is at 0.611 and 0.616, 0.635 and 0.629. Where simple
-methods do well there is little to gain: on `load_breast_cancer` the two were level.
+The results of SupCon are 0.611 and 0.616 with seed 1, and 0.635 and 0.629 with seed 2. Where simple
+methods work well, SupCon gains little: on `load_breast_cancer` both were equal.
 """
 
 import keras
@@ -23,14 +23,14 @@ from supcon_tf import evaluation
 
 
 class Corruption(keras.layers.Layer):
-    """Replaces three of ten numbers by what another row of the batch has in the same column.
+    """Replaces three of ten numbers by the number of another row in the same column.
 
-    A row stays plausible column by column, whatever the units: the views of SCARF (Bahri et al.,
-    2022, https://arxiv.org/abs/2106.15147).
+    Every number remains plausible for its column, in any unit. These are the views of SCARF (Bahri
+    et al., 2022, https://arxiv.org/abs/2106.15147).
     """
 
     def call(self, rows, training=None):
-        """Makes a view `[batch, columns]` of rows `[batch, columns]`."""
+        """Returns a view `[batch, columns]` of rows `[batch, columns]`."""
         shape = ops.shape(rows)
         order = ops.argsort(keras.random.uniform(shape), axis=0)
         of_other_rows = ops.take_along_axis(rows, order, axis=0)
@@ -38,7 +38,7 @@ class Corruption(keras.layers.Layer):
 
 
 def main():
-    """Compares k-NN and logistic regression on the table with those on representations of it."""
+    """Compares k-NN and logistic regression on the table and on its representations."""
     keras.utils.set_random_seed(0)
     rows, labels = make_classification(
         n_samples=2000, n_features=40, n_informative=10, n_classes=4, random_state=0
