@@ -3,15 +3,16 @@ r"""Trains every row of a grid with several seeds, and prints a table of the res
     python -m experiments.ablate --grid=label_distributions \
         --config=experiments/configs/fashion_mnist_10k.py --seeds=0,1,2
 
-trains the rows of experiments/grids/label_distributions.py with this recipe and the recipes of its
-family (its name followed by `_cross_entropy`, ...), and writes to the output directory
+A grid is a list of rows. Each row is a recipe with changed fields. This command trains the rows of
+experiments/grids/label_distributions.py with the given recipe, and with the recipes whose names add
+a suffix to its name, such as `_cross_entropy`. It writes these files to the output directory:
 
-    records.jsonl   one JSON object for each training: row, recipe, changes, seed, test metrics
-    records/        the files of each training
+    records.jsonl   one JSON object for each run: row, recipe, changes, seed, test metrics
+    records/        the files of each run
 
-A failed training is reported, and the next one starts. The same command trains only what has no
-result yet, and resumes an interrupted training. Grids with the same output directory share the
-trainings that they have in common.
+If a run fails, the script reports it and starts the next one. Run the same command again to resume
+an interrupted run and to train the rows without a result. Grids with the same output directory
+share the runs that they have in common.
 """
 
 import importlib
@@ -39,9 +40,13 @@ _CONFIG = flags.DEFINE_string(
     required=True,
 )
 _CHANGES = flags.DEFINE_multi_string(
-    "change", [], "FIELD=VALUE changes a field of the recipe in every row that does not set it."
+    "change",
+    [],
+    "FIELD=VALUE changes a field of the recipe in every row that does not set it; repeatable.",
 )
-_SEEDS = flags.DEFINE_list("seeds", ["0"], "Every row is trained with each of these seeds.")
+_SEEDS = flags.DEFINE_list(
+    "seeds", ["0"], "Seeds, separated by commas. Every row is trained with each of them."
+)
 flags.register_validator(
     _SEEDS, lambda seeds: seeds and all(seed.isdecimal() for seed in seeds), "must be integers"
 )

@@ -2,15 +2,17 @@
 
     python -m experiments.cross_entropy --config=experiments/configs/digits_small_cross_entropy.py
 
-trains the recipe, tests it, and writes to the output directory
+The script trains the recipe, evaluates the classifier on the test set, and writes these files to
+the output directory:
 
     classifier.keras  the encoder and the classifier, for images in [0, 1]
-    encoder.keras     the encoder alone; `python -m experiments.linear_eval` with the same flags
-                      trains a new linear layer on it, which is the paper's two-stage cross-entropy
+    encoder.keras     the encoder alone
     results.json      the recipe, versions, test metrics, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
-An interrupted training resumes when the command is run again.
+For the paper's cross-entropy in two stages, run `python -m experiments.linear_eval` with the same
+flags afterwards. It trains a new linear layer on the frozen encoder. Run the same command again to
+resume an interrupted training.
 """
 
 from absl import app, flags

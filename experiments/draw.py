@@ -3,9 +3,9 @@ r"""Draws the representations of the test images of a data set.
     python -m experiments.draw --encoder=SupCon=runs/a/encoder.keras \
         --encoder=cross-entropy=runs/b/classifier.keras --dataset=digits --output_dir=pictures
 
-Each NAME=FILE is an encoder, or a classifier whose encoder is drawn. Writes embedding_maps,
-similarity_histograms, nearest_neighbors and, for classifiers, reliability_diagrams, each as PNG and
-as SVG.
+Each FILE is an encoder, or a classifier whose encoder computes the representations. The script
+writes embedding_maps, similarity_histograms, nearest_neighbors and, for classifiers,
+reliability_diagrams, each as PNG and as SVG.
 """
 
 import pathlib
@@ -18,8 +18,8 @@ from experiments.lib.name_value_flags import parse_files
 _ENCODERS = flags.DEFINE_multi_string(
     "encoder",
     None,
-    "NAME=FILE, repeatable: a .keras file that experiments.pretrain, experiments.linear_eval or "
-    "experiments.cross_entropy wrote, and its name in the pictures.",
+    "NAME=FILE: a name for the pictures, and a .keras file that experiments.pretrain, "
+    "experiments.linear_eval or experiments.cross_entropy wrote; repeatable.",
 )
 _DATASET = flags.DEFINE_string(
     "dataset", None, "The name of a data set (experiments/lib/datasets.py)."
@@ -33,14 +33,21 @@ _SHORT_SIDE = flags.DEFINE_integer(
     lower_bound=1,
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images in a batch.", lower_bound=1)
-_MAP = flags.DEFINE_enum("map", "t-SNE", ["t-SNE", "PCA"], "The projection of the maps.")
+_MAP = flags.DEFINE_enum(
+    "map", "t-SNE", ["t-SNE", "PCA"], "The projection to two dimensions in the embedding maps."
+)
 _POINTS = flags.DEFINE_integer(
     "points", 2000, "The maximum number of images in maps and histograms.", lower_bound=4
 )
 _QUERIES = flags.DEFINE_integer(
-    "queries", 5, "Number of images whose neighbors are drawn, one per class.", lower_bound=1
+    "queries",
+    5,
+    "Number of images whose nearest neighbors are drawn, each from a different class.",
+    lower_bound=1,
 )
-_K = flags.DEFINE_integer("k", 5, "Number of neighbors of an image.", lower_bound=1)
+_K = flags.DEFINE_integer(
+    "k", 5, "Number of nearest neighbors to draw for each of these images.", lower_bound=1
+)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The directory for the pictures.")
 flags.mark_flags_as_required(["encoder", "dataset", "output_dir"])
 

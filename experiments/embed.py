@@ -5,7 +5,8 @@ r"""Writes the representations of images to a .npz file.
     python -m experiments.embed --encoder=encoder.keras --images=DIRECTORY --output=embeddings.npz
 
 The file contains `embeddings` [images, dim] float32. For a data set it also contains `labels`
-[images] and `class_names` [classes]; for a directory, `paths` [images] relative to it.
+[images] and `class_names` [classes]. For a directory, it also contains `paths` [images], relative
+to the directory.
 """
 
 import pathlib
@@ -14,14 +15,18 @@ from absl import app, flags
 
 from experiments.lib.command_line import check_arguments
 
-_ENCODER = flags.DEFINE_string("encoder", None, "A .keras file that experiments.pretrain wrote.")
+_ENCODER = flags.DEFINE_string(
+    "encoder", None, "The .keras file of an encoder, as experiments.pretrain writes it."
+)
 _IMAGES = flags.DEFINE_string(
-    "images", None, "A directory of images that TensorFlow can read, at any depth."
+    "images",
+    None,
+    "A directory of images in formats that TensorFlow can read. It is searched at any depth.",
 )
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
-    "The name of a data set (experiments/lib/datasets.py), instead of a directory.",
+    "The name of a data set (experiments/lib/datasets.py), instead of --images.",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "The directory of the data set.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "test"], "The split of the data set.")

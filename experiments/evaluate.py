@@ -1,13 +1,13 @@
-r"""Measures the representations of an encoder, and the predictions of a classifier.
+r"""Evaluates the representations of an encoder and the predictions of a classifier.
 
     python -m experiments.evaluate --encoder=runs/digits_small/encoder.keras --dataset=digits
     python -m experiments.evaluate --classifier=runs/digits_small/linear/classifier.keras \
         --dataset=digits
 
-prints and writes, as JSON, the test accuracy of k-NN and of logistic regression on the
-representations, and the retrieval metrics of the test images. For a classifier it adds the
-accuracy, the mean accuracy per class and the calibration error; the encoder is by default the
-encoder of the classifier.
+The script prints the results and writes them to a JSON file. For an encoder, the results are the
+test accuracy of k-NN and of logistic regression on the representations, and the retrieval metrics
+of the test images. For a classifier, they also include the accuracy, the mean accuracy per class
+and the calibration error. With --classifier alone, the encoder is that of the classifier.
 """
 
 import pathlib
@@ -19,12 +19,14 @@ from experiments.lib.command_line import check_arguments
 _ENCODER = flags.DEFINE_string(
     "encoder",
     None,
-    "A .keras file that experiments.pretrain wrote; the encoder of the classifier by default.",
+    "The .keras file of an encoder, as experiments.pretrain writes it; the encoder of the "
+    "classifier by default.",
 )
 _CLASSIFIER = flags.DEFINE_string(
     "classifier",
     None,
-    "A .keras file that experiments.linear_eval or experiments.cross_entropy wrote.",
+    "The .keras file of a classifier, as experiments.linear_eval or experiments.cross_entropy "
+    "writes it.",
 )
 _DATASET = flags.DEFINE_string(
     "dataset", None, "The name of a data set (experiments/lib/datasets.py)."
@@ -49,7 +51,10 @@ _SHORT_SIDE = flags.DEFINE_integer(
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images in a batch.", lower_bound=1)
 _K = flags.DEFINE_integer("k", 200, "Number of neighbors in k-NN.", lower_bound=1)
 _TEMPERATURE = flags.DEFINE_float(
-    "temperature", 0.07, "Temperature of the votes in k-NN.", lower_bound=1e-6
+    "temperature",
+    0.07,
+    "Temperature of the similarities that weight the votes in k-NN.",
+    lower_bound=1e-6,
 )
 _OUTPUT = flags.DEFINE_string(
     "output",

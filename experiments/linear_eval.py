@@ -1,13 +1,15 @@
-"""Trains a linear classifier on a frozen encoder and tests it: the second of two stages.
+"""Trains and evaluates a linear classifier on a frozen encoder: the second of two stages.
 
     python -m experiments.linear_eval --config=experiments/configs/digits_small.py
 
-reads encoder.keras from the output directory, where `python -m experiments.pretrain` with the same
-flags wrote it, and writes to its subdirectory linear/
+The script reads encoder.keras from the output directory, to which `python -m experiments.pretrain`
+wrote it with the same flags. It writes these files to the subdirectory linear/:
 
     classifier.keras  the encoder and the classifier, for images in [0, 1]
     results.json      the recipe, versions, test metrics, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
+
+Run the same command again to resume an interrupted training.
 """
 
 import pathlib
@@ -21,7 +23,9 @@ flags.adopt_module_key_flags(recipe_flags)  # --help shows them.
 flags.adopt_module_key_flags(strategy_flags)
 
 _ENCODER = flags.DEFINE_string(
-    "encoder", None, "The encoder, a .keras file; encoder.keras of the output directory by default."
+    "encoder",
+    None,
+    "The .keras file of the encoder; encoder.keras in the output directory by default.",
 )
 
 

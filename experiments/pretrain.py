@@ -2,15 +2,15 @@
 
     python -m experiments.pretrain --config=experiments/configs/digits_small.py
 
-trains the recipe and writes to the output directory
+The script trains the recipe and writes these files to the output directory:
 
     encoder.keras     the encoder without the projection head, for images in [0, 1]
     saved_model/      the same encoder for TensorFlow Serving
     results.json      the recipe, versions, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
-`python -m experiments.linear_eval` with the same flags is the second stage. An interrupted training
-resumes when the command is run again.
+Run `python -m experiments.linear_eval` with the same flags for the second stage. Run the same
+command again to resume an interrupted training.
 """
 
 from absl import app, flags

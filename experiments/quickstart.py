@@ -3,16 +3,18 @@
     python -m experiments.quickstart
     python -m experiments.quickstart --dataset=fashion_mnist --change=data_dir=DIRECTORY
 
-trains the same small encoder twice on two views of each image: with SupCon, followed by a linear
-classifier on the frozen encoder, and with cross-entropy. The recipes are digits_small or
-fashion_mnist_small of experiments/configs, and their baselines `_cross_entropy`. The script tests
-both classifiers on the test set, once, after the last epoch, and writes to the output directory
+The script trains the same small encoder twice on two views of each image: with SupCon, followed by
+a linear classifier on the frozen encoder, and with cross-entropy. The recipe for SupCon is
+digits_small or fashion_mnist_small in experiments/configs. The recipe for cross-entropy has the
+same name with the suffix _cross_entropy. The script evaluates both classifiers on the test set
+once, after the last epoch, and writes these files to the output directory:
 
     results.json                    the metrics of both methods
     curves.png, embeddings.png      the learning curves, and maps of the representations
-    records.jsonl, records/         the record and the run of each training
+    records.jsonl, records/         one record for each method, and the files of its training
 
-The same command trains only what has no result yet, and resumes an interrupted training.
+Run the same command again to resume an interrupted training. Methods that already have a result are
+not trained again.
 """
 
 import json
@@ -33,9 +35,11 @@ _DATASET = flags.DEFINE_enum("dataset", "digits", ["digits", "fashion_mnist"], "
 _CHANGES = flags.DEFINE_multi_string(
     "change", [], "FIELD=VALUE changes a field of both recipes, such as epochs=2; repeatable."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the weights, the order and the views.")
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the weights, the order of the images and the views."
+)
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", "runs/quickstart", "The directory for results and runs."
+    "output_dir", "runs/quickstart", "The directory for results and trained models."
 )
 
 ROWS = [

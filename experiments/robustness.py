@@ -1,4 +1,4 @@
-r"""Tests classifiers on corrupted images: accuracy and calibration by severity, and mCE.
+r"""Evaluates classifiers on corrupted images: accuracy, calibration and corruption errors.
 
     python -m experiments.robustness --dataset=fashion_mnist --data_dir=DIRECTORY --images=1000 \
         --classifier=SupCon=runs/fashion_mnist_small/linear/classifier.keras \
@@ -7,18 +7,19 @@ r"""Tests classifiers on corrupted images: accuracy and calibration by severity,
     python -m experiments.robustness --dataset=imagenet2012_corrupted --data_dir=DIRECTORY \
         --classifier=SupCon=classifier.keras --short_side=256
 
-The first command applies 11 corruptions to the test images of any data set; they are reproducible
-(experiments/lib/corruptions.py). The second reads the corrupted images that TensorFlow Datasets
-prepared (imagenet2012_corrupted or cifar10_corrupted), and the clean images of imagenet2012 from
-the same directory. Both write to the output directory
+The first command applies 11 reproducible corruptions (experiments/lib/corruptions.py) to the test
+images of any data set. The second command reads the corrupted images that TensorFlow Datasets
+prepared (imagenet2012_corrupted or cifar10_corrupted), and the clean images (imagenet2012 or
+cifar10) from the same directory. Both write these files to the output directory:
 
     robustness.json                  accuracy and calibration error for each corruption and
                                      severity, their means over the corruptions, mCE, relative mCE
-    robustness.png, robustness.svg   the means by severity
+    robustness.png, robustness.svg   the means for each severity
 
-mCE is relative to the classifier that --reference names. The default for ImageNet is the published
-errors of AlexNet. Published values of mCE are means over 15 corruptions; robustness.json lists the
-corruptions of this run.
+The mean corruption error (mCE) averages, over the corruptions, the error of a classifier divided by
+the error of a reference. The reference is the classifier that --reference names. For ImageNet, it
+is AlexNet by default, with its published errors. Published values of mCE are means over 15
+corruptions; robustness.json lists the corruptions of this run.
 """
 
 import functools
@@ -30,9 +31,14 @@ from experiments.lib.command_line import check_arguments
 from experiments.lib.name_value_flags import parse_files
 
 _CLASSIFIERS = flags.DEFINE_multi_string(
-    "classifier", None, "NAME=FILE, repeatable: a classifier.keras.", required=True
+    "classifier",
+    None,
+    "NAME=FILE: a name, and a classifier.keras; repeatable.",
+    required=True,
 )
-_REFERENCE = flags.DEFINE_string("reference", None, "The NAME to which mCE is relative.")
+_REFERENCE = flags.DEFINE_string(
+    "reference", None, "The NAME of the classifier whose errors are the reference of mCE."
+)
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
@@ -237,8 +243,8 @@ def mean_over_corruptions(corrupted, metric: str) -> list[float]:
 def add_relative_errors(results, reference: str) -> None:
     """Adds `mce` and `relative_mce`, as fractions of the reference's errors, to each classifier.
 
-    `relative_mce` is `None` if the reference has no higher error on some corruption than on clean
-    images.
+    `relative_mce` is `None` if, for at least one corruption, the mean error of the reference is not
+    above its error on clean images.
     """
     from supcon_tf import evaluation
 

@@ -3,17 +3,18 @@ r"""Trains a teacher: a classifier with averaged weights.
     python -m experiments.train_teacher \
         --config=experiments/configs/fashion_mnist_10k_teacher.py
 
-trains the recipe with cross-entropy, usually on images mixed by Mixup and CutMix, tests the
-classifier with averaged weights, and writes to the output directory
+The script trains the recipe with cross-entropy, usually on images that Mixup and CutMix mix. It
+evaluates the classifier with averaged weights on the test set, and writes these files to the output
+directory:
 
     classifier.keras  the classifier with averaged weights, for images in [0, 1]
     encoder.keras     its encoder alone
     results.json      the recipe, versions, test metrics, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
-`python -m experiments.pretrain --config.teacher.path=DIRECTORY/classifier.keras` trains an encoder
-with this teacher, by a recipe with the generalized loss. An interrupted training resumes when the
-command is run again.
+To train an encoder with this teacher, run `python -m experiments.pretrain` with a recipe that uses
+the generalized loss and with `--config.teacher.path=DIRECTORY/classifier.keras`. Run the same
+command again to resume an interrupted training.
 """
 
 from absl import app, flags

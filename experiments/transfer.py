@@ -1,25 +1,28 @@
-r"""Transfers an encoder to the 12 data sets of the paper's Table 4 and tests it there.
+r"""Transfers an encoder to the 12 data sets of the paper's Table 4 and evaluates it.
 
     python -m experiments.transfer --encoder=encoder.keras --data_dir=DIRECTORY --short_side=256
     python -m experiments.transfer --encoder=encoder.keras --data_dir=DIRECTORY --short_side=256 \
         --protocol=finetune --learning_rates=0.0001,0.001,0.01,0.1 --weight_decays=0,1e-6,1e-4
 
-writes a JSON object for each data set to transfer.jsonl in the directory of the encoder, and prints
-the table. The same command skips the data sets that the file already contains.
+The script writes one JSON object for each data set to transfer.jsonl in the directory of the
+encoder, and prints a table. It skips data sets that the file already contains, so run the same
+command again to continue.
 
-`--protocol=frozen` fits a logistic regression to the representations. It chooses the penalty, one
-of 45 from 1e-6 to 1e5, on a fifth of the training images.
+`--protocol=frozen` fits a logistic regression to the representations. It chooses one of 45
+penalties from 1e-6 to 1e5 on a fifth of the training images.
 
 `--protocol=finetune` trains the encoder and a classifier as SimCLR does: 20,000 steps of 256 random
 crops, SGD with Nesterov momentum, and batch normalization with momentum max(1 - 10 / steps per
-epoch, 0.9). It chooses the learning rate and the weight decay on a fifth of the training images and
-trains with them on all images. SimCLR tries 7 rates from 1e-4 to 0.1, and 7 decays from 1e-6 to
-1e-3 and 0. Its paper states no schedule; this script uses a cosine decay to 0.
+epoch, 0.9). It chooses the learning rate and the weight decay on a fifth of the training images,
+and then trains with them on all training images. SimCLR tries 7 learning rates from 1e-4 to 0.1,
+and as weight decays 0 and 7 values from 1e-6 to 1e-3. The SimCLR paper states no schedule; this
+script uses a cosine decay to 0.
 
-VOC 2007 has 20 binary decisions per image, each with its own logistic regression or sigmoid.
+VOC 2007 has 20 binary labels per image. Each has its own logistic regression or sigmoid.
 
-The images are in DIRECTORY/NAME/train and DIRECTORY/NAME/test with one directory per class, or
-TensorFlow Datasets prepared them in DIRECTORY. It does not have Birdsnap and Aircraft.
+The images must be in DIRECTORY/NAME/train and DIRECTORY/NAME/test with one directory per class, or
+in DIRECTORY as TensorFlow Datasets prepares them. TensorFlow Datasets does not contain Birdsnap and
+Aircraft.
 
 Reference: Chen et al., 2020, appendix B.8 (https://arxiv.org/abs/2002.05709); Khosla et al., 2020,
 Table 4 (https://arxiv.org/abs/2004.11362).
@@ -34,13 +37,21 @@ from absl import app, flags
 from experiments.lib.command_line import check_arguments
 
 _ENCODER = flags.DEFINE_string(
-    "encoder", None, "A .keras file that experiments.pretrain wrote.", required=True
+    "encoder",
+    None,
+    "The .keras file of an encoder, as experiments.pretrain writes it.",
+    required=True,
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "The directory of the data sets.", required=True)
 _DATASETS = flags.DEFINE_list(
     "datasets", None, "Names of data sets, separated by commas; all 12 by default."
 )
-_PROTOCOL = flags.DEFINE_enum("protocol", "frozen", ["frozen", "finetune"], "The protocol.")
+_PROTOCOL = flags.DEFINE_enum(
+    "protocol",
+    "frozen",
+    ["frozen", "finetune"],
+    "Whether to freeze the encoder or to fine-tune it.",
+)
 _SHORT_SIDE = flags.DEFINE_integer(
     "short_side",
     None,
