@@ -65,14 +65,15 @@ Fashion-MNIST, on two CPU cores shared with other work. This command trains the 
 python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.py
 ```
 
-Their tables list
+The tables of the small trainings list
 
 - the test accuracy after the last epoch: the mean and the standard deviation over the seeds;
 - the number of seeds;
 - the minutes of a training, including pauses of some trainings.
 
-A difference below {noise} is noise: another seed can reverse its sign. A row with a single seed
-shows only the order of magnitude.
+A second table lists claims of the papers. Each claim states that one row is better than another.
+The table lists the difference of their mean accuracies. A difference below {noise} is noise:
+another seed can reverse its sign. A row with a single seed shows only the order of magnitude.
 
 `python -m experiments.report` writes this page from [the records]({records}).
 """
