@@ -43,13 +43,11 @@ class _Training:
     Attributes:
         row: the row that it trains.
         config: the changed recipe.
-        directory: the directory of the run.
         record: the fields of its record that are known before it is trained.
     """
 
     row: Row
     config: ConfigDict
-    directory: pathlib.Path
     record: Record
 
 
@@ -83,7 +81,7 @@ def run_grid(
     trainings = {}
     for seed in seeds:
         for row in rows:
-            training = _plan(row, rows, recipe, changes, seed, path)
+            training = _plan(row, rows, recipe, changes, seed)
             key = training_records.key(training.record)
             _require_same_settings(training, records.get(key, {}), path)
             trainings[key] = training
@@ -99,9 +97,14 @@ def run_grid(
         equal = [record for record in records.values() if _is_equal(record, training.record)]
         if equal:
             print(f"the same training as {equal[0]['row']!r}", flush=True)
-            records[key] = {**equal[0], **training.record}
+            records[key] = {**equal[0], **training.record, "run": equal[0]["run"]}
         else:
-            records[key] = {**training.record, **_train_or_catch(training, strategy)}
+            teacher = training.record["teacher"]
+            if teacher is not None:
+                run = run_directory(path, records[training_records.key(teacher)])
+                training.config.teacher.path = str(run / "classifier.keras")
+            directory = run_directory(path, training.record)
+            records[key] = {**training.record, **_train_or_catch(training, directory, strategy)}
         if supcon_tf.distribution.is_chief(strategy):
             write_json_lines(path, records.values())
         keras.backend.clear_session()
@@ -162,35 +165,31 @@ def apply_changes(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     return config
 
 
-def run_directory(path: pathlib.Path, record: Mapping[str, Any]) -> pathlib.Path:
-    """Returns the directory of a training, with a readable name.
+def run_directory(path: pathlib.Path, record: Record) -> pathlib.Path:
+    """Returns the directory of the run of a record.
 
     Args:
         path: the file of records.
-        record: the record of the training, or its identity.
+        record: the record, whose run can be the run of an equal training.
     """
-    changes = "".join(f"-{name}-{value}" for name, value in record["changes"].items())
-    readable = re.sub(r"[^a-z0-9.]+", "_", f"{record['recipe']}{changes}".lower())[:80].strip("_")
-    digest = hashlib.sha256(training_records.key(record).encode()).hexdigest()[:6]
-    return path.with_suffix("") / f"{readable}-seed{record['seed']}-{digest}"
+    return path.with_suffix("") / record["run"]
 
 
 def _plan(
-    row: Row,
-    rows: Sequence[Row],
-    recipe: pathlib.Path,
-    changes: Mapping[str, Any],
-    seed: int,
-    path: pathlib.Path,
+    row: Row, rows: Sequence[Row], recipe: pathlib.Path, changes: Mapping[str, Any], seed: int
 ) -> _Training:
     identity = training_records.identity(recipe.stem, row, rows, changes, seed)
     config = apply_changes(load_recipe(recipe, row.recipe), {**identity["changes"], "seed": seed})
-    settings = _digest(config)  # Does not depend on where the teacher is.
-    if identity["teacher"] is not None:
-        teacher = run_directory(path, identity["teacher"])
-        config.teacher.path = str(teacher / "classifier.keras")
-    record = {"row": row.name, **identity, "settings": settings}
-    return _Training(row, config, run_directory(path, identity), record)
+    record = {"row": row.name, **identity, "settings": _digest(config), "run": _run_name(identity)}
+    return _Training(row, config, record)
+
+
+def _run_name(identity: Record) -> str:
+    """Returns a readable name for the directory of a training."""
+    changes = "".join(f"-{name}-{value}" for name, value in identity["changes"].items())
+    readable = re.sub(r"[^a-z0-9.]+", "_", f"{identity['recipe']}{changes}".lower())
+    digest = hashlib.sha256(training_records.key(identity).encode()).hexdigest()[:6]
+    return f"{readable[:80].strip('_')}-seed{identity['seed']}-{digest}"
 
 
 def _require_same_settings(training: _Training, record: Record, path: pathlib.Path) -> None:
@@ -198,7 +197,7 @@ def _require_same_settings(training: _Training, record: Record, path: pathlib.Pa
         raise ValueError(
             f"{path} holds a record of {training.row.name!r} with seed {training.config.seed}, but "
             "the recipe has changed; remove the record and the directory of the training, or "
-            f"choose another --output_dir. Received: {training.directory}"
+            f"choose another --output_dir. Received: {run_directory(path, training.record)}"
         )
 
 
@@ -207,11 +206,13 @@ def _is_equal(record: Record, other: Record) -> bool:
     return "test" in record and all(record[name] == other[name] for name in ("settings", "teacher"))
 
 
-def _train_or_catch(training: _Training, strategy: tf.distribute.Strategy) -> Record:
+def _train_or_catch(
+    training: _Training, directory: pathlib.Path, strategy: tf.distribute.Strategy
+) -> Record:
     """Trains, and returns the result or the error, and the time."""
     start = time.monotonic()
     try:
-        outcome = _train(training.row, training.config, training.directory, strategy)
+        outcome = _train(training.row, training.config, directory, strategy)
     except (Exception, TrainingDiverged) as error:  # The other trainings still have to run.
         traceback.print_exc()
         outcome = {"error": f"{type(error).__name__}: {error}"}

@@ -140,6 +140,9 @@ def test_a_change_to_what_is_there_already_is_the_same_training(recipe, training
     assert [kind for kind, *_ in trainings] == 2 * ["pretrain", "linear"]
     assert records[0]["test"] == records[1]["test"] == {"accuracy": 0.403}
     assert [record["row"] for record in records] == ["as it is", "the same", "4"]
+    runs = [ablation.run_directory(recipe.with_name("records.jsonl"), each) for each in records]
+    assert runs[0] == runs[1] == trainings[0][1]
+    assert runs[2] == trainings[2][1]
 
 
 def test_prints_its_progress(recipe, trainings, monkeypatch, capsys):
