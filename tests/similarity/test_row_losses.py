@@ -1,6 +1,5 @@
 """Compares the streaming SupCon losses, over several tiles, with their definitions."""
 
-import itertools
 import math
 import re
 
@@ -16,7 +15,8 @@ from supcon_tf.similarity.reductions import Reduction
 
 SUMMATIONS = ["outside", "inside"]
 DENOMINATORS = ["all", "one_positive", "only_negatives"]
-TEMPERATURES = [1.0, 0.1, 0.07, 0.01]
+# At 0.01, which is too low for one exponential per pair, maxima are kept.
+TEMPERATURES = [1.0, 0.1, 0.01]
 
 
 def streamed(ids, samples, temperature, **options):
@@ -31,7 +31,7 @@ def streamed(ids, samples, temperature, **options):
 @pytest.mark.parametrize("summation", SUMMATIONS)
 def test_equals_the_definition(summation, denominator, temperature):
     mode = {"summation": summation, "denominator": denominator}
-    for views, kind in itertools.product((1, 2, 3, 4), ("random", "clustered")):
+    for views, kind in ((1, "random"), (2, "clustered"), (3, "random")):
         z, ids, samples, upstream = rows(kind, 24 // views, views)
         expected, slopes, c = naive.supcon(z, ids, samples, temperature, **mode)
         expected_gradient = naive.gradients(slopes, upstream, z, c, temperature, True)
@@ -51,7 +51,7 @@ def test_equals_the_definition(summation, denominator, temperature):
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("cap", [0, 1, 2, 100])
+@pytest.mark.parametrize("cap", [0, 2, 100])
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
 def test_positives_cap_equals_the_definition(summation, denominator, cap):
@@ -71,8 +71,7 @@ def test_a_cap_needs_ranked_rows():
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("cap", [None, 1])
-@pytest.mark.parametrize("temperature", [0.1, 0.01])
+@pytest.mark.parametrize(("temperature", "cap"), [(0.1, None), (0.01, 1)])
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
 def test_other_contrasts_equal_the_definition(summation, denominator, temperature, cap):
@@ -207,10 +206,9 @@ def test_padding_does_not_overflow_if_all_negatives_are_opposite(denominator):
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("cap", [None, 0])
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
-@pytest.mark.parametrize("temperature", [0.1, 0.01])
+@pytest.mark.parametrize(("temperature", "cap"), [(0.1, None), (0.01, None), (0.01, 0)])
 def test_empty_sets_have_loss_0_and_gradient_0(summation, denominator, cap, temperature):
     def check(ids, zero):
         z = rows("random", len(ids), 1)[0]
@@ -297,6 +295,7 @@ def test_bfloat16_products_are_close_but_not_equal():
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_float64_rows():
     z, ids, samples, upstream = rows("random", 10, 2)
     z = z.astype("float64")
