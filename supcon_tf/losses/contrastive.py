@@ -16,7 +16,7 @@ from supcon_tf.losses.temperature import (
     temperature_variables,
 )
 
-# The views of a sample that are anchors. All views are always contrasts.
+# Which views of a sample are anchors. All views are always contrasts.
 ANCHORS = ("all_views", "first_view")
 
 
@@ -37,10 +37,10 @@ class References(NamedTuple):
 
 
 class ContrastiveLoss(EmbeddingLoss):
-    """Base class of losses over softmaxes of similarities.
+    """Base class of losses that apply a softmax to similarities.
 
     Calling the loss compares the rows of a batch with each other. `contrast` compares them with
-    reference rows instead, such as a queue.
+    reference rows instead, such as the rows of a queue.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ContrastiveLoss(EmbeddingLoss):
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """The variables that the loss reads: the temperature if it is a variable."""
+        """The variables that the loss reads: the temperature, if it is a variable."""
         return temperature_variables(self.temperature)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
@@ -118,14 +118,13 @@ class ContrastiveLoss(EmbeddingLoss):
             embeddings: anchors, `[batch, dim]` or `[batch, views, dim]`.
             labels: labels of the anchors, in any form that the loss accepts as `y_true`.
             ref_embeddings: `[refs, dim]` embeddings of the references.
-            ref_labels: labels of the references, of the same form as `labels`: one per reference.
+            ref_labels: labels of the references, one per reference, in the same form as `labels`.
             ref_sample_ids: `[refs]` integers: for a reference that is another view of a sample of
                 the batch, the index of this sample in the global batch, and -1 for other
                 references. The views of a sample are always positives of each other. `None` means
                 -1 for all.
             ref_mask: `[refs]` booleans: false for references to ignore, such as the empty part of a
-                queue. They must have no label, and -1 as their sample id. `None` uses all
-                references.
+                queue. They must be unlabeled and have sample id -1. `None` uses all references.
             sample_weight: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar.
 
         Returns:

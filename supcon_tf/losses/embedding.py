@@ -20,9 +20,9 @@ class EmbeddingLoss(keras.losses.Loss):
     `_row_losses`. Subclasses whose labels are not class ids also override `_row_labels` and
     `_has_valid_labels`.
 
-    If an embedding is not finite, all losses of the batch are NaN. XLA drops the checks of label
-    values; invalid labels then make all losses NaN as well. Arguments are read-only after
-    construction, because a compiled step would ignore a change.
+    If an embedding is not finite, all losses of the batch are NaN. Invalid label values raise an
+    error, but XLA drops this check. All losses of the batch are then NaN as well. Arguments are
+    read-only after construction, because a compiled step would ignore a change.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class EmbeddingLoss(keras.losses.Loss):
         raise NotImplementedError
 
     def _row_labels(self, y_true: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
-        """Converts labels of samples to labels of rows, here class ids `[batch * views]`."""
+        """Converts class ids or one-hot rows of samples to class ids of rows `[batch * views]`."""
         if is_symbolic_build():
             y_true = tf.cast(y_true, tf.int64)
         return tf.repeat(to_class_ids(y_true), views)
 
     def _has_valid_labels(self, y_true: tf.Tensor) -> tf.Tensor:
-        """Returns whether the values of all labels, here class ids or one-hot rows, are valid."""
+        """Returns whether the values of class ids or one-hot rows are valid."""
         return are_class_ids(y_true)
 
     def _to_rows(
@@ -124,7 +124,7 @@ class EmbeddingLoss(keras.losses.Loss):
                 "`y_true` and `y_pred` must have the same batch size: one label per sample, shared "
                 f"by its views. Received: y_true.shape={y_true.shape}, y_pred.shape={y_pred.shape}"
             )
-        if y_pred.dtype.size < 4:  # half precision moves logits by 0.1 at a temperature of 0.01
+        if y_pred.dtype.size < 4:  # half precision changes logits by 0.1 at a temperature of 0.01
             y_pred = tf.cast(y_pred, tf.float32)
         if self.normalize:
             y_pred = l2_normalize(y_pred)
@@ -155,11 +155,11 @@ class EmbeddingLoss(keras.losses.Loss):
         return self._sample_reduction(losses, losses, sample_weight)
 
     def _check_replicas(self, y_pred: tf.Tensor, replicas: int) -> None:
-        """Raises `ValueError` if several replicas would not train like a single one."""
+        """Raises `ValueError` if training on several replicas would differ from training on one."""
         if y_pred.shape[0] is None:
             raise ValueError(
-                "On several replicas, batches must have a static size that the number of replicas "
-                "divides: use `dataset.batch(size, drop_remainder=True)`. Received: "
+                "On several replicas, the batch size must be static and divisible by the number of "
+                "replicas: use `dataset.batch(size, drop_remainder=True)`. Received: "
                 f"y_pred.shape={y_pred.shape} on one of {replicas} replicas"
             )
         if self.reduction == "mean_with_sample_weight":
@@ -188,7 +188,7 @@ class _SampleReduction(keras.losses.Loss):
 
 
 def convert_labels(loss: EmbeddingLoss, labels: Any) -> tf.Tensor:
-    """Checks labels and converts them to those that a loss compares.
+    """Checks labels and converts them to the form in which a loss compares them.
 
     Args:
         loss: the loss.
@@ -210,13 +210,13 @@ def are_finite(rows: tf.Tensor) -> tf.Tensor:
 def nan_unless(valid: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
     """Returns the losses if the inputs are valid, and NaN otherwise.
 
-    An anchor without positives has loss 0, which must not hide an invalid input.
+    Without this, an anchor without positives would have loss 0 even for invalid inputs.
     """
     return tf.where(valid, losses, tf.constant(float("nan"), losses.dtype))
 
 
 def require_no_mask(argument: str, value: Any) -> None:
-    """Raises `ValueError` if a tensor has a Keras mask, which a loss of pairs cannot apply."""
+    """Raises `ValueError` if a tensor has a Keras mask. A loss of pairs cannot apply a mask."""
     mask = mask_of(value)
     if mask is not None:
         raise ValueError(

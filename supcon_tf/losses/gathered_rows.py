@@ -13,18 +13,19 @@ def gather_rows(
     ranked: bool = False,
     differentiable: bool = False,
 ) -> tuple[Rows, Rows]:
-    """Makes the rows of a replica, and the rows of all replicas that they are compared with.
+    """Creates the rows of a replica, and the rows of all replicas to compare them with.
 
     Args:
         z: `[rows, dim]` embeddings of the replica, with the same static number of rows on every
             replica.
         class_ids: `[rows]` integers, -1 for unlabeled rows.
-        sample_ids: `[rows]` integers of at least 0 and below the number of rows, equal for the
-            views of one sample, the same on every replica.
+        sample_ids: `[rows]` integers from 0 to the number of rows minus 1, equal for the views of
+            one sample. All replicas pass the same ids.
         replica: the replica.
         ranked: as in `make_rows`.
-        differentiable: whether the gradient with respect to the rows of all replicas is sent back
-            to the replicas that hold them, and summed there; otherwise they are constants.
+        differentiable: whether gradients with respect to the gathered embeddings are sent back to
+            the replicas that hold them, and summed there. Otherwise the gathered embeddings are
+            constants.
 
     Returns:
         The rows of the replica, and the rows of all replicas in the order of the replicas.

@@ -24,11 +24,11 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         \log \frac{\exp(z_i \cdot z_j / \tau)}{\sum_{a \in A(i)} \exp(z_i \cdot z_a / \tau)},
         \qquad w_{ij} = \frac{y_i \cdot y_j}{|y_i| |y_j|}$$
 
-    where $A(i)$ are all other rows and $y$ the label distributions of rows: one-hot (then the loss
-    equals SupConLoss), mixed by Mixup or CutMix, smoothed, multi-hot, or the probabilities of a
-    teacher.
+    where every view is a row, $A(i)$ is the set of all other rows, and $y$ are the label
+    distributions of the rows: one-hot (the loss then equals SupConLoss), mixed by Mixup or CutMix,
+    smoothed, multi-hot, or the probabilities of a teacher.
 
-    `contrast` compares a batch with other rows, as in SupConLoss.
+    The method `contrast` compares a batch with other rows instead, as in SupConLoss.
 
     Reference: Kim et al., "Generalized Supervised Contrastive Learning", 2022
     (https://arxiv.org/abs/2206.00384).
@@ -51,8 +51,8 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             similar to many others weigh more.
         anchors: `"all_views"`, or `"first_view"` to use only the first view of each sample as an
             anchor. Anchors are compared with all views in both cases.
-        base_temperature: a number multiplies the loss by `temperature / base_temperature`, which
-            only scales the gradient, as a learning rate would; `None` leaves the loss as in the
+        base_temperature: if given, the loss is multiplied by `temperature / base_temperature`. This
+            only scales the gradient, as a learning rate would. `None` leaves the loss as in the
             equation. 0.07 reproduces the authors' code.
         normalize: whether to scale the embeddings to unit length first. Set it to `False` only if
             they already have unit length.
@@ -73,10 +73,10 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         - `y_true`: label distributions `[batch, classes]`, shared by the views of a sample, or
           `[batch, views, classes]`: non-negative numbers of any scale. A sample whose distributions
           are zero in all views is unlabeled: its only positives are its own other views. If only
-          some views of a sample are zero, these views have no positives, and loss 0.
+          some views of a sample have zero distributions, these views have no positives and loss 0.
         - `y_pred`: embeddings `[batch, dim]` (one view) or `[batch, views, dim]`.
         - `sample_weight`: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar. A
-          sample of weight 0 is no anchor, but other anchors are still compared with it.
+          sample of weight 0 is not an anchor, but other anchors are still compared with it.
 
     Raises:
         ValueError: if an argument, a shape or a label is not as described.
@@ -137,7 +137,7 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
-        """Computes the equation for every row as an anchor."""
+        """Computes the loss of every row as an anchor."""
         contrasts = contrast_labels = None
         if references is not None:
             z, contrast_labels, ref_sample_ids, mask = references
@@ -186,10 +186,10 @@ def _is_zero(labels: tf.Tensor) -> tf.Tensor:
 
 
 def _classes(zero: tf.Tensor, sample_ids: tf.Tensor, first_class: Any = 0) -> tf.Tensor:
-    """Returns class ids for which only the views of unlabeled samples are positives.
+    """Returns class ids under which only views of the same unlabeled sample are positives.
 
-    Label distributions weigh all other pairs, so every row of a labeled sample gets a class of its
-    own. The rows of unlabeled samples get class id -1.
+    The similarities of label distributions weight all other pairs. Every row of a labeled sample
+    therefore gets its own class id, and the rows of unlabeled samples get class id -1.
 
     Args:
         zero: `[rows]` booleans: whether the label distribution of a row is zero.
@@ -203,8 +203,9 @@ def _classes(zero: tf.Tensor, sample_ids: tf.Tensor, first_class: Any = 0) -> tf
 
 
 def _gathering_labels_is_cheaper(labels: tf.Tensor, rows: tf.Tensor, replicas: int) -> bool:
-    """Returns whether all labels are fewer bytes to send than the moments of `label_sums`."""
+    """Returns whether gathering all labels sends fewer bytes than reducing two moments."""
     label_bytes = replicas * labels.shape[0] * labels.dtype.size
-    # Two float64 moments per class and dimension. An all-reduce sends each of them twice.
+    # The moments of `label_sums`: M and M_q, one float64 number each per class and dimension. An
+    # all-reduce sends each number twice.
     moment_bytes = 2 * 2 * rows.shape[1] * tf.float64.size
     return label_bytes <= moment_bytes

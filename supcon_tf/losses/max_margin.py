@@ -29,8 +29,8 @@ class MaxMarginLoss(MetricLearningLoss):
     This is **not** the "Max-Margin" of the SupCon paper. That column of its Table 2 (92.4 % on
     CIFAR-10, 70.5 % on CIFAR-100, 78.0 % on ImageNet) quotes published results of "max-margin
     classifiers" and cites the large-margin softmax (Liu et al., "Large-Margin Softmax Loss for
-    Convolutional Neural Networks", 2016, https://arxiv.org/abs/1612.02295), which has no pairs. Do
-    not compare results of this loss with that column.
+    Convolutional Neural Networks", 2016, https://arxiv.org/abs/1612.02295), which does not compare
+    pairs. Do not compare results of this loss with that column.
 
     Memory grows with the square of the number of rows in the (global) batch.
 
@@ -62,7 +62,7 @@ class MaxMarginLoss(MetricLearningLoss):
         - `y_pred`: embeddings `[batch, dim]` (one view) or `[batch, views, dim]`. Every view is a
           row with the label of its sample.
         - `sample_weight`: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar. A
-          sample of weight 0 is no anchor, but other anchors are still compared with it.
+          sample of weight 0 is not an anchor, but other anchors are still compared with it.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.
@@ -88,7 +88,7 @@ class MaxMarginLoss(MetricLearningLoss):
         self.margin = check_positive("margin", margin)
 
     def _pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
-        """Computes the mean over the pairs of every row."""
+        """Computes the loss of every anchor: the mean over its pairs."""
         return max_margin_pairs(anchors, contrasts, self.margin)
 
     def get_config(self) -> dict[str, Any]:

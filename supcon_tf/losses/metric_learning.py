@@ -8,7 +8,7 @@ from supcon_tf.similarity.masks import Rows, make_rows
 
 
 class MetricLearningLoss(EmbeddingLoss):
-    """Base class of losses over the matrix of all pairs of rows, which is held in memory.
+    """Base class of losses that hold the matrix of all pairs of rows in memory.
 
     Subclasses implement `_pair_losses`.
     """

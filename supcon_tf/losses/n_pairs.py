@@ -19,9 +19,9 @@ class NPairsLoss(MetricLearningLoss):
     $$\ell_i = -\frac{1}{|C(i)|} \sum_{p \in C(i)}
         \log \frac{\exp(z_i \cdot z_p)}{\sum_j \exp(z_i \cdot z_j)}$$
 
-    where $C(i)$ are all rows of its class, including itself, and $j$ runs over all rows, including
-    itself. The loss of a sample is the mean over its views. A row that is alone in its class is
-    pushed away from all others. A batch of one row has loss 0.
+    where $C(i)$ is the set of all rows of the class of $i$, and $j$ runs over all rows. Both
+    include $i$ itself. The loss of a sample is the mean over its views. A row that is alone in its
+    class is pushed away from all others. A batch of one row has loss 0.
 
     With the default reduction this is `tfa.losses.NpairsLoss` of tensorflow-addons, which takes the
     matrix of inner products instead of the embeddings. The "N-pairs" loss of the SupCon paper
@@ -58,7 +58,7 @@ class NPairsLoss(MetricLearningLoss):
         - `y_pred`: embeddings `[batch, dim]` (one view) or `[batch, views, dim]`. Every view is a
           row with the label of its sample.
         - `sample_weight`: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar. A
-          sample of weight 0 is no anchor, but other anchors are still compared with it.
+          sample of weight 0 is not an anchor, but other anchors are still compared with it.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.
@@ -82,5 +82,5 @@ class NPairsLoss(MetricLearningLoss):
         )
 
     def _pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
-        """Computes the equation for every row."""
+        """Computes the loss of every anchor."""
         return n_pairs(anchors, contrasts)

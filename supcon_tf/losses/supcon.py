@@ -23,14 +23,15 @@ class SupConLoss(ContrastiveLoss):
     $$\ell_i = \frac{-1}{|P(i)|} \sum_{p \in P(i)}
         \log \frac{\exp(z_i \cdot z_p / \tau)}{\sum_{a \in A(i)} \exp(z_i \cdot z_a / \tau)}$$
 
-    where $A(i)$ are all other rows and $P(i)$ the other rows of the same class or the same sample.
-    The paper sums over anchors. Here, as in both official implementations, the loss of a sample is
-    the mean over its anchor views, and Keras reduces over the batch. An anchor without positives
-    has loss 0 and is included in the mean; `supcon_tf.metrics.positive_fraction` is the fraction of
-    samples that share their class with another one. If all projections are equal, the loss is
-    `log(batch * views - 1)`: a training that stays at this value has collapsed.
+    where every view is a row, $A(i)$ is the set of all other rows, and $P(i)$ the set of other rows
+    of the same class or the same sample. The paper sums over anchors. Here, as in both official
+    implementations, the loss of a sample is the mean over its anchor views, and Keras reduces over
+    the batch. An anchor without positives has loss 0 and is included in the mean;
+    `supcon_tf.metrics.positive_fraction` is the fraction of samples that share their class with
+    another one. If all projections are equal, the loss is `log(batch * views - 1)`: a run whose
+    loss stays at this value has collapsed.
 
-    `contrast` compares a batch with other rows, such as a queue.
+    The method `contrast` compares a batch with other rows instead, such as the rows of a queue.
 
     Reference: Khosla et al., "Supervised Contrastive Learning", 2020, Eq. 2
     (https://arxiv.org/abs/2004.11362).
@@ -59,8 +60,8 @@ class SupConLoss(ContrastiveLoss):
             of its class in the batch. The views of further samples of its class are neither
             positives nor part of the denominator. With 0, the only positives are the other views of
             the anchor's sample.
-        base_temperature: a number multiplies the loss by `temperature / base_temperature`, which
-            only scales the gradient, as a learning rate would; `None` leaves the loss as in the
+        base_temperature: if given, the loss is multiplied by `temperature / base_temperature`. This
+            only scales the gradient, as a learning rate would. `None` leaves the loss as in the
             equation. 1.0 reproduces the official TensorFlow code with `scale_by_temperature`, and
             0.07 the reference PyTorch code.
         normalize: whether to scale the embeddings to unit length first. Set it to `False` only if
@@ -85,7 +86,7 @@ class SupConLoss(ContrastiveLoss):
           or more columns, all zero for an unlabeled sample.
         - `y_pred`: embeddings `[batch, dim]` (one view) or `[batch, views, dim]`.
         - `sample_weight`: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar. A
-          sample of weight 0 is no anchor, but other anchors are still compared with it.
+          sample of weight 0 is not an anchor, but other anchors are still compared with it.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.
@@ -139,9 +140,9 @@ class SupConLoss(ContrastiveLoss):
         *,
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
-        """Computes the equation for every row as an anchor."""
+        """Computes the loss of every row as an anchor."""
         if tf.executing_eagerly() and references is None and views == 1 and not self._has_warned:
-            # The warning points to the call of the loss.
+            # With this stack level, the warning names the line that calls the loss.
             self._has_warned = len(labels) > 1 and warn_without_positives(
                 labels.numpy(), stacklevel=4
             )

@@ -45,7 +45,7 @@ def at_step(step: Any) -> Iterator[None]:
 
 
 def current_temperature(temperature: Temperature) -> float | tf.Tensor:
-    """Returns the present value of a temperature.
+    """Returns the current value of a temperature.
 
     Args:
         temperature: a temperature, from `check_temperature`.
@@ -74,14 +74,14 @@ def current_temperature(temperature: Temperature) -> float | tf.Tensor:
 
 
 def temperature_variables(temperature: Temperature) -> list[tf.Variable]:
-    """Returns the variables that a temperature reads: one, or none."""
+    """Returns a list of the variable of a temperature, empty if it has none."""
     if isinstance(temperature, keras.Variable):
         return [temperature.value]
     return [temperature] if isinstance(temperature, tf.Variable) else []
 
 
 def serialize_temperature(temperature: Temperature) -> Any:
-    """Returns a temperature as it is stored in a config; a variable is stored by its value."""
+    """Converts a temperature to a config, which stores only the value of a variable."""
     if isinstance(temperature, LearningRateSchedule):
         return keras.saving.serialize_keras_object(temperature)
     if isinstance(temperature, _VARIABLES):
@@ -90,7 +90,7 @@ def serialize_temperature(temperature: Temperature) -> Any:
 
 
 def deserialize_temperature(config: Any) -> Temperature:
-    """Returns the temperature that `serialize_temperature` stored."""
+    """Rebuilds a temperature from the result of `serialize_temperature`."""
     if isinstance(config, dict) and "variable" in config:
         return keras.Variable(config["variable"], trainable=False, name="temperature")
     if isinstance(config, dict):

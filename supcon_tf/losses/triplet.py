@@ -25,7 +25,8 @@ class TripletLoss(MetricLearningLoss):
         \qquad \text{or} \qquad
         \ell_i = \max(0, m + \max_{p \in P(i)} d_{ip} - \min_{n \in N(i)} d_{in})$$
 
-    with `mining="semi_hard"` and `mining="hard"`. The loss of a sample is the mean over its views.
+    The first equation is `mining="semi_hard"`, the second `mining="hard"`. The loss of a sample is
+    the mean over its views.
 
     Semi-hard mining: $n(p)$ is the nearest negative that is farther away than $p$, or the farthest
     negative if none is farther away than $p$. The factor $c$ is the number of rows divided by the
@@ -37,7 +38,7 @@ class TripletLoss(MetricLearningLoss):
 
     With the default reduction these are `tfa.losses.TripletSemiHardLoss` and
     `tfa.losses.TripletHardLoss` of tensorflow-addons with its default distance, except for rows
-    without negatives. The SupCon paper trains with no triplet loss.
+    without negatives. The SupCon paper does not train with a triplet loss.
 
     Memory grows with the square of the number of rows in the (global) batch.
 
@@ -76,7 +77,7 @@ class TripletLoss(MetricLearningLoss):
         - `y_pred`: embeddings `[batch, dim]` (one view) or `[batch, views, dim]`. Every view is a
           row with the label of its sample.
         - `sample_weight`: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar. A
-          sample of weight 0 is no anchor, but other anchors are still compared with it.
+          sample of weight 0 is not an anchor, but other anchors are still compared with it.
 
     Raises:
         ValueError: if an argument, a shape or the dtype of the labels is not as described.
@@ -104,7 +105,7 @@ class TripletLoss(MetricLearningLoss):
         self.margin = check_positive("margin", margin)
 
     def _pair_losses(self, anchors: Rows, contrasts: Rows) -> tf.Tensor:
-        """Computes the equation of the mining for every row."""
+        """Computes the loss of every anchor with the selected mining."""
         return _TRIPLETS[self.mining](anchors, contrasts, self.margin)
 
     def get_config(self) -> dict[str, Any]:
