@@ -50,7 +50,7 @@ def inner_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
         d_right = inner_products(tf.transpose(upstream), tf.transpose(left))
         return d_left, d_right
 
-    # The dot of XLA has no gradient in TensorFlow, so that the inputs must be constants.
+    # The dot of XLA has no gradient in TensorFlow, so its inputs must be constants.
     return _inner_products(tf.stop_gradient(left), tf.stop_gradient(right)), gradient
 
 

@@ -1,4 +1,4 @@
-"""Functions with a gradient of their own."""
+"""Functions with a custom gradient."""
 
 from collections.abc import Callable, Sequence
 from typing import NoReturn

@@ -13,9 +13,9 @@ and with upstream gradients $q$, where $M_q = \sum_j q_j z_j y_j^T$,
 $$\frac{\partial}{\partial z_i} \sum_k q_k \sum_{j \ne k} w_{kj} s_{kj}
     = \frac{q_i M y_i + M_q y_i - 2 q_i |y_i|^2 z_i}{\tau}.$$
 
-All sums are float64. The row's own term is subtracted from a sum that can consist of little else
-(for an anchor whose label hardly resembles another one). In float32, the weights of 1000 mixed
-classes would have errors of 1e-8, and logits divided by these weights errors of 10.
+All sums are float64. The row's own term is subtracted from a sum in which it can be by far the
+largest term, if the label of an anchor is hardly similar to any other. In float32, the weights of
+1000 mixed classes would have errors of 1e-8, and logits divided by these weights errors of 10.
 """
 
 from typing import NamedTuple
@@ -49,7 +49,8 @@ class Classes(NamedTuple):
 
         Args:
             values: `[rows, columns]` float64.
-            other: the labels of the rows that look the sums up, or `None` if they are these rows.
+            other: the labels on which `look_up` is called with the result; `None` if they are
+                `self`.
 
         Returns:
             `[classes, columns]` float64.
@@ -72,7 +73,8 @@ class Distributions(NamedTuple):
     """Labels whose similarity w is the cosine of two label rows.
 
     Attributes:
-        y: `[rows, classes]` non-negative numbers of any scale; a zero row resembles no other row.
+        y: `[rows, classes]` non-negative numbers of any scale; a zero row has similarity 0 with all
+            rows.
     """
 
     y: tf.Tensor
@@ -253,7 +255,7 @@ def similarity_sums(
 def _sum_over_contrasts(
     values: tf.Tensor, labels: Labels, contrast_labels: Labels | None
 ) -> tf.Tensor:
-    """Computes the sum of y_j values_j^T over the contrasts, for `labels` to look up."""
+    """Computes the sum of y_j values_j^T over the contrasts, for `labels.look_up`."""
     if contrast_labels is None:
         return labels.sum_by_label(values, None)
     return contrast_labels.sum_by_label(values, labels)

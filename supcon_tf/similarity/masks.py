@@ -21,13 +21,14 @@ class Rows(NamedTuple):
 
     Attributes:
         z: `[rows, dim]` floating point embeddings.
-        row_id: `[rows]` int32, equal for an anchor and the same row among the contrasts, which are
-            not compared. `None` if no anchor is one of the contrasts.
+        row_id: `[rows]` int32, equal for an anchor and the same row among the contrasts. A row is
+            not compared with itself. `None` if no anchor is one of the contrasts.
         group: `[rows]` int32, equal for rows that are positives of each other.
         sample: `[rows]` int32, equal for the views of one sample. `None` unless ranked.
         rank: `[rows]` int32, the position of the row's sample among the contrasts' samples of the
             same class, from 0. `None` unless ranked.
-        present: `[rows]` booleans, false for places that hold no row. `None` if all hold one.
+        present: `[rows]` booleans, false for rows to ignore, such as the empty part of a queue.
+            `None` to use all rows.
     """
 
     z: tf.Tensor
@@ -103,8 +104,8 @@ class PairMasks(NamedTuple):
     """Symmetric relations between the rows and the columns of a tile, as boolean masks.
 
     Attributes:
-        other: whether they are different rows.
-        same: whether they are in the same group: of one class, or of one unlabeled sample.
+        other: whether the row and the column are different rows.
+        same: whether both are in the same group: of one class, or of one unlabeled sample.
     """
 
     other: tf.Tensor
@@ -180,8 +181,8 @@ def _group_sample_and_rank(
     group = dense_rank(tf.where(class_ids == UNLABELED, size + sample, class_rank))
     if is_contrast is None:
         return group, None, None
-    # Sorted by class and then by sample. The rank is the number of the class's lower samples that
-    # occur among the contrasts.
+    # Pairs of class and sample, numbered in ascending order. The rank of a sample is the number of
+    # samples of its class that have a lower id and occur among the contrasts.
     class_and_sample = dense_rank(
         tf.cast(class_rank, tf.int64) * tf.cast(size, tf.int64) + tf.cast(sample, tf.int64)
     )
@@ -189,6 +190,7 @@ def _group_sample_and_rank(
     occurs = tf.maximum(occurs, 0)  # an empty segment has the lowest integer
     before = tf.gather(tf.cumsum(occurs, exclusive=True), class_and_sample)
     first = tf.gather(tf.math.unsorted_segment_min(before, class_rank, size), class_rank)
-    # If an anchor's own sample is not among the contrasts, no other sample moves up a rank.
+    # An anchor whose own sample is not among the contrasts gets the largest rank. Its sample is
+    # then before no other in `set_mask`.
     rank = tf.where(tf.gather(occurs, class_and_sample) > 0, before - first, tf.int32.max)
     return group, sample, rank

@@ -10,7 +10,7 @@ from supcon_tf.similarity.dot import inner_products
 from supcon_tf.similarity.masks import PairMasks, Rows, pair_masks
 from supcon_tf.similarity.tiles import along_columns, along_rows
 
-# Beyond every margin.
+# A distance beyond every margin.
 _FAR = float(tf.float32.max)
 
 
@@ -149,7 +149,7 @@ def _masks_of_all_pairs(anchors: Rows, contrasts: Rows) -> PairMasks:
 
 
 def _negatives_or_far(distances: tf.Tensor, masks: PairMasks) -> tf.Tensor:
-    """Keeps the distances of negatives and replaces all others by one beyond every margin."""
+    """Keeps the distances of negatives, and replaces all others by `_FAR`."""
     return tf.where(masks.same, tf.constant(_FAR, distances.dtype), distances)
 
 

@@ -1,8 +1,9 @@
-"""Row-wise reductions of a matrix of similarities that is read one tile at a time.
+"""Row-wise reductions of a matrix of similarities that is computed one tile at a time.
 
 A reduction has a state per anchor: a running sum or, for a log-sum-exp, a running maximum and the
-running sum of exponentials relative to it. If a shift is known beforehand for which no exponential
-leaves the range of float32, a log-sum-exp is a plain sum of exp(t - shift) too.
+running sum of exponentials relative to it. If some shift is known beforehand to keep all
+exponentials in the range of float32, the state of a log-sum-exp is a plain sum of exp(t - shift)
+too.
 """
 
 from typing import NamedTuple
@@ -28,10 +29,12 @@ class Reduction(NamedTuple):
 
 
 class LogSumExp(NamedTuple):
-    """A log-sum-exp in two parts. Their float32 sum would lose digits of every gradient.
+    """A log-sum-exp, which is `maximum + log_total`.
+
+    In float32, adding the two parts would lose digits of every gradient.
 
     Attributes:
-        maximum: `[rows]` numbers not far below the largest term; constants.
+        maximum: `[rows]` numbers close to the largest term, or above it; constants.
         log_total: `[rows]` log of the sum of exp(term - maximum), which has the gradient. The
             lowest finite number for an empty set.
     """
@@ -63,7 +66,7 @@ State = RunningSum | RunningLogSumExp
 def terms_and_slopes(
     similarities: tf.Tensor, log_negatives: LogSumExp | None
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
-    r"""Computes the terms of the reductions, and their derivatives by the similarities.
+    r"""Computes the terms of the reductions, and their derivatives $dt_{ij} / ds_{ij}$.
 
     Args:
         similarities: $s_{ij}$, of the shape of a tile.
@@ -132,7 +135,8 @@ def shift_and_total(state: State, shift: tf.Tensor | None) -> tuple[tf.Tensor, t
     """Returns the shifts, and the sums of terms or of exp(term - shift), of a final state."""
     if isinstance(state, RunningSum):
         return tf.ones_like(state.total) * (0 if shift is None else shift), state.total
-    # NaN terms can leave the maximum at the lowest number as an empty set does, but not the total.
+    # The maximum of an empty set is the lowest number. It can be the same for terms that are NaN,
+    # but the total is then NaN.
     empty = (state.maximum <= MASK_BIAS) & ~tf.math.is_nan(state.total)
     zeros = tf.zeros_like(state.total)
     return tf.where(empty, zeros, state.maximum), tf.where(empty, zeros, state.total)
@@ -148,16 +152,18 @@ def log_sum_exp(shift: tf.Tensor, total: tf.Tensor) -> LogSumExp:
 def term_gradients(
     kind: str, terms: tf.Tensor, upstream: tf.Tensor, shift: tf.Tensor
 ) -> tf.Tensor | None:
-    """Computes the derivatives of the loss by the terms of a reduction, for members of its set.
+    """Computes the derivatives of the loss with respect to the terms of a reduction.
 
     Args:
         kind: the kind of the reduction.
         terms: the terms of a tile.
-        upstream: the derivatives by the totals of `shift_and_total`, of the anchors of the tile.
+        upstream: the derivatives of the loss with respect to the totals of `shift_and_total`, for
+            the anchors of the tile.
         shift: the shifts of `shift_and_total`.
 
     Returns:
-        The shape of the tile, or `None` if the reduction does not depend on the terms.
+        The derivatives for members of the set, in the shape of the tile; `None` if the reduction
+        does not depend on the terms.
     """
     if kind == "count":
         return None

@@ -71,9 +71,8 @@ def supcon(
             `"only_negatives"` for N(i).
         positives_cap: the number of samples, besides its own, whose views an anchor keeps as
             positives (see `masks.set_mask`); `None` keeps all. It requires ranked rows.
-        unit_length: whether all rows have length 1. If the temperature is a number too, the loss
-            chooses between a fixed shift and a running maximum of the log-sum-exps without reading
-            the rows.
+        unit_length: whether all rows have length 1. If the temperature is also a number, the shift
+            of the log-sum-exps is chosen without reading the rows.
         block_size: the largest number of rows and of columns of a tile.
         product_dtype: `"bfloat16"` to round the factors of products; `None` does not round.
         replica: `None`, or the replica that the anchors belong to. The contrasts are then the
@@ -116,8 +115,8 @@ def supcon(
         log_denominator, positives, count = reduce(
             Reduction("logsumexp", column_set), positive_terms, positive_count
         )
-    # Only equalities: a graph optimizer replaces a negated inequality, which is true for NaN, by
-    # the opposite inequality, which is false for NaN.
+    # Both conditions are equalities, because they must be false for NaN. A graph optimizer of
+    # TensorFlow replaces `~(a > b)`, which is true for NaN, by `a <= b`, which is false.
     empty = (count == 0) | (log_denominator.log_total == count.dtype.min)
     count = tf.maximum(count, 1)
     # Large numbers (maxima and similarities) cancel before the small logarithms are added.
@@ -155,8 +154,8 @@ def generalized_supcon(
     (https://arxiv.org/abs/2206.00384), Eq. 2.
 
     Args:
-        anchors: the rows i. Rows of one `group` have an additional w = 1: the rows of a sample
-            without a label. Every other row must be in a group of its own.
+        anchors: the rows i. The rows of an unlabeled sample must share a `group`, which adds 1 to
+            their w. Every other row must be in a group of its own.
         label_rows: `[anchors, classes]` non-negative numbers of any scale.
         contrasts: the rows that anchors are compared with; `None` if they are the anchors.
         contrast_label_rows: `[contrasts, classes]`. `None` if the contrasts are the anchors, or if
@@ -170,7 +169,8 @@ def generalized_supcon(
             global rows (see `losses.gathered_rows.gather_rows`).
 
     Returns:
-        `[anchors]` losses; 0, with gradient 0, for an anchor whose label is similar to no other.
+        `[anchors]` losses; 0, with gradient 0, for an anchor whose label has similarity 0 with all
+        others.
     """
     reduce = _reducer(
         anchors,

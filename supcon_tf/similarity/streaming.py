@@ -9,17 +9,17 @@ where the term $t_{ij}$ is $s_{ij}$ itself, or $\log(e^{s_{ij}} / (e^{s_{ij}} + 
 log-probability of one positive against negatives whose log-sum-exp is $b_i$.
 
 The forward pass computes the matrix tile by tile, and adds each tile to running sums. The backward
-pass computes each tile again. A row is an anchor of its columns and a contrast of its columns as
-anchors; both gradients come from the same tile. If anchors and contrasts are the same rows, only
-the tiles on and above the diagonal are needed: with upstream gradients $g$, for the log-sum-exp
-over all others,
+pass computes each tile again. Every row is an anchor, and also a contrast of other anchors. Both
+parts of its gradient come from the same tiles. If anchors and contrasts are the same rows, only the
+tiles on and above the diagonal are needed: with upstream gradients $g$, for the log-sum-exp over
+all others,
 
 $$\frac{\partial}{\partial z_i} \sum_k g_k \mathrm{lse}_k
     = \frac{1}{\tau} \sum_{j \ne i} (g_i e^{s_{ij} - \mathrm{lse}_i}
                                      + g_j e^{s_{ij} - \mathrm{lse}_j}) z_j .$$
 
 XLA compiles the two passes and nothing else, so that replicas can exchange rows before the forward
-pass, and row-wise numbers between the passes.
+pass, and a few numbers per row between the passes.
 """
 
 import functools
@@ -53,20 +53,20 @@ from supcon_tf.similarity.tiles import (
     split_blocks,
 )
 
-# How to choose the shift of log-sum-exps.
-FIXED_SHIFT = "fixed"  # 1 / tau, for rows of length 1
-RUNNING_MAXIMUM = "running"
-BY_LENGTH = "by_length"  # the largest possible similarity, if it is safe for the rows' lengths
+# How to choose the shift c in log-sum-exp = c + log sum exp(s - c).
+FIXED_SHIFT = "fixed"  # 1 / tau, the largest possible similarity of rows of length 1
+RUNNING_MAXIMUM = "running"  # the largest similarity so far, which needs no assumption
+BY_LENGTH = "by_length"  # the largest possible similarity if it is safe, else RUNNING_MAXIMUM
 
 _Result = TypeVar("_Result")
 
 
 class Settings(NamedTuple):
-    """What all tiles have in common.
+    """The settings of a pass, the same for all tiles.
 
     Attributes:
         temperature: tau, above 0, a scalar of the dtype of the rows. It is an input of the compiled
-            passes: another temperature needs no compilation.
+            passes, so that a new temperature does not recompile them.
         reductions: the reductions to compute in one pass.
         shift: `FIXED_SHIFT`, `RUNNING_MAXIMUM` or `BY_LENGTH`.
         positives_cap: see `masks.set_mask`.
@@ -83,10 +83,10 @@ class Settings(NamedTuple):
 
 
 class AnchorResiduals(NamedTuple):
-    """What the backward pass needs of anchors, besides their rows.
+    """The data of anchors that the backward pass needs besides their rows.
 
-    On several replicas these vectors, gathered, are all that a replica needs of the other replicas'
-    anchors for the complete gradient of its own rows.
+    On several replicas these vectors are gathered. With them, every replica computes the complete
+    gradient of its own rows.
 
     Attributes:
         shifts: for each reduction, `[rows]` shifts of its log-sum-exps.
@@ -107,7 +107,7 @@ def reduce_rows(
     log_negatives: LogSumExp | None = None,
     replica: tf.distribute.ReplicaContext | None = None,
 ) -> list[tf.Tensor | LogSumExp]:
-    """Reduces every anchor's similarities to the contrasts.
+    """Computes row-wise reductions of the similarities between anchors and contrasts.
 
     Args:
         anchors: the rows i.
@@ -135,7 +135,7 @@ def reduce_rows(
 
     def forward(*inputs: tf.Tensor | None) -> tf.Tensor:
         out = tf.stack(_forward(*with_inputs(*inputs), settings))
-        # The number of rows is unknown in a function that was traced for any number.
+        # A function that is traced for any number of rows loses the static number.
         out.set_shape([2, len(settings.reductions), anchors.z.shape[0]])
         return out
 
@@ -152,7 +152,7 @@ def reduce_rows(
             dz, db = _backward(rows, columns, residuals, None, settings)
             dc, _ = _backward(columns, rows, None, residuals, settings)
             return [dz, dc, db]
-        # The rows are anchors here, and contrasts of all anchors.
+        # The rows are anchors of this replica, and contrasts of the anchors of all replicas.
         global_residuals = residuals if replica is None else gather_vectors(residuals, replica)
         dz, db = _backward(rows, columns, residuals, global_residuals, settings)
         return [dz, None, db]
@@ -178,7 +178,7 @@ class _Tile(NamedTuple):
     masks: PairMasks
 
     def anchors_and_contrasts(self, axis: int) -> tuple[Block, Block]:
-        """Returns the two sides if the anchors are reduced over an axis."""
+        """Returns the anchors and the contrasts: the rows are the anchors if `axis` is 1."""
         return (self.rows, self.columns) if axis == 1 else (self.columns, self.rows)
 
 
@@ -200,13 +200,14 @@ def _similarity_tile(settings: Settings, i: Block, j: Block) -> _Tile:
 def _forward(
     rows: Rows, columns: Rows | None, log_negatives: LogSumExp | None, settings: Settings
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes a shift and the sum of terms, or of exp(term - shift), of every reduction.
+    """Computes a shift and the sum of terms, or of exp(term - shift), for every reduction.
 
     Returns:
         Two tensors `[reductions, rows]`.
     """
-    # Sums and counts over a class need no tiles. Their gradients do: they cancel against those of
-    # the log-sum-exps pair by pair, before rounding errors grow in sums over all pairs.
+    # Sums and counts over a class need no tiles. The gradients of sums are still computed in tiles:
+    # for each pair, they nearly cancel the gradients of log-sum-exps. Cancellation after a sum over
+    # all pairs would leave large rounding errors.
     by_class = [
         reduction
         for reduction in settings.reductions
@@ -294,11 +295,12 @@ def _backward(
     """Computes the gradients with respect to the rows' embeddings and `log_negatives`.
 
     Args:
-        rows: the rows to differentiate by.
+        rows: the rows to differentiate with respect to.
         columns: the rows that they were compared with in the forward pass; `None` if they are the
             same.
-        row_residuals: of the rows as anchors, or `None` if they are contrasts only.
-        column_residuals: of the columns as anchors, or `None` if they are contrasts only.
+        row_residuals: the residuals of the rows as anchors; `None` if the rows are contrasts only.
+        column_residuals: the residuals of the columns as anchors; `None` if the columns are
+            contrasts only.
         settings: as in the forward pass.
 
     Returns:
@@ -337,13 +339,13 @@ _Gradients = tuple[tf.Tensor, ...]
 
 
 class _GradientTile(NamedTuple):
-    """Derivatives of the loss by the similarities of a tile.
+    """Derivatives of the loss with respect to the similarities of a tile.
 
     Attributes:
         rows: the rows.
         columns: the columns.
-        of_rows: the derivative of the rows' losses as anchors, or `None`.
-        of_columns: the derivative of the columns' losses as anchors, or `None`.
+        of_rows: the derivative of the losses of the rows as anchors, or `None`.
+        of_columns: the derivative of the losses of the columns as anchors, or `None`.
         total: their sum.
     """
 
@@ -367,7 +369,7 @@ def _gradient_tile(
 def _anchor_gradients(
     settings: Settings, shift: tf.Tensor | None, tile: _Tile, axis: int
 ) -> tf.Tensor | None:
-    """Computes the derivatives of the anchors' losses by the similarities of a tile."""
+    """Differentiates the losses of the anchors with respect to the similarities of a tile."""
     anchors, contrasts = tile.anchors_and_contrasts(axis)
     residuals: AnchorResiduals | None = anchors.anchor_data
     if residuals is None:
@@ -407,7 +409,7 @@ def _with_shift(
     log_negatives: LogSumExp | None,
     settings: Settings,
 ) -> _Result:
-    """Calls `compute(shift)` with a shift that suits all similarities, or with `None`."""
+    """Calls `compute(shift)` with one shift for all rows, or with `None` for running maxima."""
     if log_negatives is not None or all(x.kind != "logsumexp" for x in settings.reductions):
         return compute(None)
     if settings.shift == RUNNING_MAXIMUM:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from supcon_tf.similarity.masks import Rows
 
-# Far below any similarity.
+# Added to masked similarities: far below any similarity.
 MASK_BIAS = -1e30
 
 # Nested tuples and lists of tensors and `None`.
@@ -30,7 +30,7 @@ class Block(NamedTuple):
     Attributes:
         rows: the rows. `z` is `[dim, rows]`, which makes the products of tiles fastest; the other
             tensors are vectors.
-        anchor_data: a structure of vectors that a pass needs of the rows as anchors, or `None`.
+        anchor_data: a structure of vectors that a pass needs if the rows are anchors, or `None`.
         bias: what to add to the similarities of the rows: 0, or `MASK_BIAS` for absent rows and
             padding. `None` if nothing needs to be masked.
     """
@@ -95,7 +95,7 @@ def accumulate_tiles(
     row_blocks: Block,
     column_blocks: Block | None,
 ) -> _Tree:
-    """Computes tile by tile, and adds each tile to the states of its rows.
+    """Computes the tiles one after another, and adds each tile to the states of its rows.
 
     If the columns are the rows, the matrix is symmetric: a tile above the diagonal is also added to
     the states of its columns, and tiles below the diagonal are not computed.
@@ -103,8 +103,8 @@ def accumulate_tiles(
     Args:
         compute: computes a tile from a block of rows, with vectors of shape `[rows, 1]`, and a
             block of columns, with vectors of shape `[1, columns]`.
-        add: `add(state, tile, axis)` reduces a tile over `axis` and returns the new state: over its
-            columns (1) for the state of its rows, over its rows (0) for that of its columns.
+        add: `add(state, tile, axis)` reduces a tile over `axis` and returns the new state. With
+            axis 1 it is the state of the rows of the tile, with axis 0 the state of the columns.
         states: the initial states, tensors of shape `[blocks, ..., rows of a block]`.
         row_blocks: the blocks of rows.
         column_blocks: the blocks of columns. `None` if they are the rows.
