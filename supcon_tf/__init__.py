@@ -33,7 +33,7 @@ Data and augmentation:
 Evaluation:
 
 - `evaluation`: k-NN, linear probe, retrieval, calibration, robustness to corruptions;
-- `metrics`: metrics of the health of a training, for `compile(metrics=...)`.
+- `metrics`: health metrics of contrastive training, for `compile(metrics=...)`.
 
 Training:
 
@@ -49,7 +49,7 @@ Examples:
     (2, 128)
 """
 
-from supcon_tf import _requirements  # noqa: F401, I001  (before what needs them)
+from supcon_tf import _requirements  # noqa: F401, I001  (checks before other imports)
 from supcon_tf import (
     augmentation,
     callbacks,

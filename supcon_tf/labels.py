@@ -17,15 +17,16 @@ def to_class_ids(labels: Any, num_classes: int | None = None) -> tf.Tensor:
         labels: integer class ids `[batch]` or `[batch, 1]`, -1 for an unlabeled sample; or one-hot
             rows `[batch, classes]` with two or more columns of any numeric dtype, all zero for an
             unlabeled sample.
-        num_classes: the number of classes, which all ids must be below; `None` allows any integers.
+        num_classes: the number of classes. All ids must be below it. `None` allows any integers.
 
     Returns:
         `[batch]` int64 class ids, -1 for unlabeled samples.
 
     Raises:
-        ValueError: if the shape is not as described, ids are not integers or out of range, or rows
-            are not one-hot. In a graph, invalid values raise a `tf.errors.InvalidArgumentError`
-            when it runs. XLA drops this check of values: see `are_class_ids`.
+        ValueError: if the shape is not as described, ids are not integers or are out of range, or
+            rows are not one-hot. In a graph, invalid values raise a
+            `tf.errors.InvalidArgumentError` when it runs. XLA drops this check of values: see
+            `are_class_ids`.
     """
     labels = tf.convert_to_tensor(labels)
     columns = labels.shape[-1] if labels.shape.rank == 2 else None
@@ -112,8 +113,8 @@ def to_soft_labels(labels: Any, num_classes: int, label_smoothing: float = 0.0) 
         samples are zero.
 
     Raises:
-        ValueError: if an argument or a shape is not as described, ids are not integers or out of
-            range, or values are negative or not finite. Values are checked as in `to_class_ids`.
+        ValueError: if an argument or a shape is not as described, ids are not integers or are out
+            of range, or values are negative or not finite. Values are checked as in `to_class_ids`.
     """
     check_integer("num_classes", num_classes, least=2)
     check_fraction("label_smoothing", label_smoothing)
@@ -134,11 +135,11 @@ def to_soft_labels(labels: Any, num_classes: int, label_smoothing: float = 0.0) 
 
 
 def to_dominant_class_ids(labels: Any) -> tf.Tensor:
-    """Converts labels of any form to the class ids of their largest entries, without checks.
+    """Converts labels of any form to class ids, without checks of their values.
 
     Args:
         labels: class ids `[batch]` or `[batch, 1]`, or rows `[batch, classes]` or `[batch, views,
-            classes]`, which are added up over the views.
+            classes]`, which are summed over the views. The class of a row is its largest entry.
 
     Returns:
         `[batch]` int64 class ids, -1 for unlabeled samples.
@@ -153,7 +154,8 @@ def to_dominant_class_ids(labels: Any) -> tf.Tensor:
     return tf.cast(tf.reshape(labels, [-1]), tf.int64)
 
 
-# XLA drops the checks of values above. Inside XLA, losses are NaN where these return false.
+# XLA drops the checks of values in the functions above. Inside XLA, losses are NaN if one of the
+# following functions returns false.
 
 
 def are_class_ids(labels: tf.Tensor) -> tf.Tensor:
@@ -188,7 +190,7 @@ def _require_numbers(rows: tf.Tensor) -> None:
 
 
 def _ensure(valid: tf.Tensor, labels: tf.Tensor, message: str) -> tf.Tensor:
-    """Returns valid labels, and raises for others: immediately, or in a graph when it runs."""
+    """Returns valid labels. Raises an error for invalid labels, in a graph when it runs."""
     if tf.executing_eagerly():
         if not valid:
             raise ValueError(f"{message} Received: y_true={labels.numpy()}")

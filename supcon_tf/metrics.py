@@ -3,8 +3,8 @@
 Each metric takes labels and projections of unit length, as `SupConModel` returns them, and returns
 one value per sample, so that sample weights apply. `uniformity` and `nearest_neighbor_accuracy`
 compare samples only with the first 512 samples of the batch on the same replica. This is enough to
-detect a collapse, takes linear memory, and costs a small fraction of a training step. A metric of
-projections is NaN if they are not finite.
+detect a collapse, takes linear memory, and costs a small fraction of a training step. If
+projections are not finite, the metrics that read them are NaN.
 
 Examples:
     >>> import supcon_tf
@@ -87,7 +87,7 @@ def uniformity(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
 def nearest_neighbor_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-    """Checks whether the nearest other sample, by the first views, has the same class.
+    """Checks whether the nearest other sample, compared by first views, has the same class.
 
     Examples:
         >>> import numpy as np, supcon_tf
@@ -101,8 +101,8 @@ def nearest_neighbor_accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor
         y_pred: `[batch, views, dim]` or `[batch, dim]` projections.
 
     Returns:
-        `[batch]`, 1 if it has and 0 if not. An unlabeled sample, or the only sample of a batch, has
-        0. NaN where a projection is not finite.
+        `[batch]`, 1 if both have the same class and 0 otherwise, also for an unlabeled sample and
+        for the only sample of a batch. NaN if a projection is not finite.
     """
     ids = to_dominant_class_ids(y_true)
     first = _views(y_pred)[:, 0]
@@ -123,8 +123,8 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Checks whether another sample of the global batch has the same class.
 
     A small mean indicates many or rare classes. Most anchors then have no positives except their
-    own other views, and none at all with a single view. Use larger batches, or batches that are
-    drawn by class (`images_per_class` of `supcon_tf.data.multi_view_batches`).
+    own other views, and none at all with a single view. Use larger batches, or sample batches by
+    class (`images_per_class` of `supcon_tf.data.multi_view_batches`).
 
     Examples:
         >>> import numpy as np, supcon_tf
@@ -137,7 +137,7 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         y_pred: projections, not used.
 
     Returns:
-        `[batch]`, 1 if it has and 0 if not.
+        `[batch]`, 1 if another sample has the same class and 0 otherwise.
     """
     ids = global_ids = to_dominant_class_ids(y_true)
     replica = replica_context()

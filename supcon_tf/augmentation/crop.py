@@ -71,12 +71,12 @@ class RandomResizedCrop:
                 )
         if self.definition == "tensorflow" and self.scale[1] < MIN_COVERED:
             raise ValueError(
-                f"`scale` must reach {MIN_COVERED} with definition='tensorflow', which rejects "
-                f"smaller crops. Received: {self.scale}"
+                f"`scale` must end at {MIN_COVERED} or above with definition='tensorflow', which "
+                f"rejects smaller crops. Received: {self.scale}"
             )
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Takes the same number of crops from each image.
+        """Crops the same number of views from each image.
 
         Args:
             images: `[images, height, width, channels]`.
@@ -144,7 +144,7 @@ def _resize_at_once(
 
 
 def starts_with_crop(transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> bool:
-    """Returns whether a transform starts with a crop, which takes several views of one image."""
+    """Returns whether a transform starts with a crop, which can crop one image several times."""
     if isinstance(transform, Compose) and transform.transforms:
         return starts_with_crop(transform.transforms[0])
     return isinstance(transform, RandomResizedCrop)

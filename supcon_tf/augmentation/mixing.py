@@ -24,7 +24,7 @@ class Mixing:
     where $\bar m$ is the mean of the mask $m$ over the pixels. The mask of Mixup is $\lambda$
     everywhere. The mask of CutMix is 0 in a box and 1 elsewhere. The box has an area of
     $1 - \lambda$, rounded to sides of an even number of pixels, and its center is uniform over the
-    pixels. It is clipped to the image, and the label weights count the clipped pixels.
+    pixels. It is clipped to the image, and the label weights follow from the clipped box.
 
     Apply mixing after all other augmentation. It is a pure function of its inputs and the seed.
 

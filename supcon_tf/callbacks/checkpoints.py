@@ -38,8 +38,8 @@ class Checkpoints(keras.callbacks.Callback):
     leaves no partial checkpoint. If a checkpoint is damaged, a warning names it and the previous
     one is used.
 
-    With several workers, create this callback on every worker with the same `directory`, which all
-    of them can read. Only the chief writes.
+    With several workers, create this callback on every worker, with the same `directory`. All
+    workers must be able to read it. Only the chief writes.
 
     Examples:
         >>> import tempfile, supcon_tf
@@ -106,8 +106,8 @@ class Checkpoints(keras.callbacks.Callback):
         if chief:
             self._require_room(size)
         elif self._scratch is None:
-            # All workers must save, because values can be spread over them. Only the chief's copy
-            # is kept.
+            # All workers must save, because variables can be distributed over them. Only the copy
+            # of the chief is kept.
             self._scratch = tempfile.TemporaryDirectory()
         self._checkpoint = tf.train.Checkpoint(
             state=[variable.value for variable in state] + getattr(model.loss, "variables", []),
@@ -200,8 +200,8 @@ class Checkpoints(keras.callbacks.Callback):
         for weight in self._trained:
             if not tf.reduce_all(tf.math.is_finite(weight.value)):
                 raise FloatingPointError(
-                    f"{weight.path} is not finite after step {self.step}, which is not saved. The "
-                    f"newest checkpoint is {self._newest}"
+                    f"{weight.path} is not finite after step {self.step}, so this step is not "
+                    f"saved. The newest checkpoint is {self._newest}"
                 )
 
     def _require_countable_steps(self) -> None:
@@ -225,7 +225,7 @@ class Checkpoints(keras.callbacks.Callback):
             ) from error
 
     def _require_room(self, size: int) -> None:
-        """Raises `OSError` unless the disk has room for the checkpoints that are still missing."""
+        """Raises `OSError` unless the disk has room for all checkpoints that are to be kept."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.directory):
             pass
@@ -271,7 +271,7 @@ def _find_newest_intact(directory: pathlib.Path) -> str | None:
             )
     if paths:
         raise RuntimeError(
-            f"All checkpoints are damaged. Remove them to start anew. Received: {paths}"
+            f"All checkpoints are damaged. Remove them to start a new run. Received: {paths}"
         )
     return None
 

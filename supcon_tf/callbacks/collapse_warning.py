@@ -47,8 +47,8 @@ class CollapseWarning(keras.callbacks.Callback):
         7
 
     Args:
-        patience: number of consecutive epochs at the value after which the callback warns.
-        tolerance: largest relative difference of the epoch's mean loss from the value.
+        patience: number of consecutive epochs at the loss of a collapse before the callback warns.
+        tolerance: largest relative difference between the mean loss of an epoch and that loss.
 
     Attributes:
         num_contrasts: $n$; `None` before the first step of `fit`.
@@ -80,7 +80,7 @@ class CollapseWarning(keras.callbacks.Callback):
         self._epochs = 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Notes the number of samples before the first step."""
+        """Records the number of samples before the first step."""
         if self.num_contrasts is None:
             self._samples_before = self._count_samples()
 

@@ -4,8 +4,8 @@
   formats of `IMAGE_SUFFIXES`), `load_idx` (files of MNIST), `load_tfds` (TensorFlow Datasets).
 - Sources, which the loaders return: `ArrayImages` are decoded images in memory, `EncodedImages` are
   decoded when they are read. Both are an `ImageSource`.
-- Batches for training: `multi_view_batches`, with mixing by `mix_batches`, or with one view per row
-  by `flatten_views`.
+- Batches for training: `multi_view_batches`. `mix_batches` mixes their samples, and `flatten_views`
+  converts views to single images.
 - Batches for evaluation and embedding: `image_batches`.
 """
 

@@ -35,9 +35,9 @@ def multi_view_batches(
 
     Each epoch is a new permutation of the images, without the last partial batch.
 
-    With `images_per_class`, every batch is sampled independently: that many different images from
-    each of `batch_size / images_per_class` different classes. Use it if there are many classes or
-    rare classes, where few images have another image of their class in the batch.
+    With `images_per_class`, every batch is sampled independently. It holds `images_per_class`
+    different images from each of `batch_size / images_per_class` different classes. Use it for many
+    classes or rare classes, where few images would have another image of their class in the batch.
 
     Examples:
         >>> import supcon_tf
@@ -69,7 +69,7 @@ def multi_view_batches(
 
     Raises:
         ValueError: if an argument is not as described, the batch is larger than the source, the
-            number of replicas does not divide the batch size, or the source does not fulfill
+            number of replicas does not divide the batch size, or the source is unsuitable for
             `images_per_class`: it has too few classes, too few images of a class, or unlabeled
             images.
     """
@@ -143,7 +143,7 @@ def multi_view_batches(
 def image_batches(
     source: ImageSource, *, size: int, batch_size: int, short_side: int | None = None
 ) -> tf.data.Dataset:
-    """Creates batches of whole images in the order of the source, for evaluation or embedding.
+    """Creates batches of center crops in the order of the source, for evaluation or embedding.
 
     Examples:
         >>> import supcon_tf
@@ -154,7 +154,7 @@ def image_batches(
 
     Args:
         source: the labeled images.
-        size: side in pixels of the central square of each image.
+        size: side in pixels of the central square that is cropped from each image.
         batch_size: number of images in a batch. The last batch can be smaller.
         short_side: length in pixels to which the short side is resized before the central square is
             cropped; `size` by default.

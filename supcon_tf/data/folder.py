@@ -22,7 +22,9 @@ IMAGE_SUFFIXES |= {f".{name}" for name in ("jxl", "webp") if hasattr(tf.io, f"de
 def load_folder(
     directory: str | os.PathLike[str], *, channels: int = 3, verify: bool = True
 ) -> EncodedImages:
-    """Loads images from subdirectories named after their classes, at any depth below them.
+    """Loads images from subdirectories named after their classes.
+
+    Files can be at any depth below the directory of their class.
 
     Class ids follow the sorted order of the class names. Supported formats are JPEG, PNG, BMP, GIF
     (the first frame) and, with TensorFlow 2.21, JPEG XL and WebP without animation.

@@ -42,8 +42,8 @@ def load_idx(directory: str | os.PathLike[str], split: str) -> ArrayImages:
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if a file is truncated, it is not an idx file of unsigned bytes with the
-            expected number of dimensions, or the numbers of images and labels differ.
+        ValueError: if a file is truncated, if it is not an idx file of unsigned bytes with the
+            expected number of dimensions, or if the numbers of images and labels differ.
     """
     if split not in _PREFIX:
         raise ValueError(f'`split` must be "train" or "test". Received: {split!r}')

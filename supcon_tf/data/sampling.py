@@ -1,4 +1,4 @@
-"""The images of every step, as pure functions of the step and a seed."""
+"""Samplers, which select the images of every step as a pure function of the step and a seed."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Sampler = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def permutation_sampler(num_images: int, batch_size: int) -> Sampler:
-    """Returns a sampler that draws without replacement: each seed is a permutation of the images.
+    """Returns a sampler that draws without replacement, in an order that the seed determines.
 
     Args:
         num_images: number of images.
@@ -44,7 +44,7 @@ def balanced_sampler(labels: NDArray[np.int64], batch_size: int, images_per_clas
     """
     if labels.min() < 0:
         raise ValueError(
-            "`images_per_class` requires a label of every image. Received: "
+            "`images_per_class` requires a label for every image. Received: "
             f"images_per_class={images_per_class}, {np.sum(labels < 0)} unlabeled images"
         )
     classes, counts = np.unique(labels, return_counts=True)

@@ -106,7 +106,8 @@ class ArrayImages(ImageSource):
             )
         _check_same_length("images", images, labels)
         super().__init__(labels, class_names, images.shape[-1])
-        # The graph of a pipeline captures a tensor as an input, but copies an array.
+        # The graph of a pipeline takes a tensor as an input, but would hold a copy of a NumPy
+        # array.
         with tf.device("CPU:0"):
             self._images = tf.constant(images)
 
@@ -206,7 +207,7 @@ def _check_same_length(argument: str, values: Any, labels: Any) -> None:
 def _create_views(
     images: tf.Tensor, draws: tf.Tensor, num_views: int, transform: ViewFunction
 ) -> tf.Tensor:
-    """Creates views `[images * num_views, ...]` of uint8 images. Those of an image are adjacent."""
+    """Creates views `[images * num_views, ...]` of uint8 images, image by image."""
     images = tf.cast(images, tf.float32) / 255.0
     if not starts_with_crop(transform):
         images = tf.repeat(images, num_views, axis=0)
@@ -239,7 +240,7 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def _has_fixed_channels(contents: tf.Tensor) -> tf.Tensor:
-    """Returns whether TensorFlow decodes an image only to the number of channels that it has.
+    """Returns whether TensorFlow can decode an image only to its own number of channels.
 
     Returns `False` for an animated WebP. TensorFlow 2.21 ends the process if it decodes one to its
     own number of channels, and raises an error if it decodes one to 3 channels.

@@ -1,9 +1,10 @@
 """Communication between replicas, each of which holds a share of the global batch.
 
-In the forward pass a contrastive loss gathers the embeddings and class ids of all replicas once. In
-the backward pass it gathers a few numbers per anchor (log-sum-exps and upstream gradients), from
-which the complete gradient of its own rows follows. Embeddings and their gradients are not sent
-again. The metric learning losses send the gradients of embeddings back instead.
+A contrastive loss gathers the embeddings and class ids of all replicas once, in the forward pass.
+In the backward pass it gathers a few numbers per anchor (log-sum-exps and upstream gradients), from
+which each replica computes the complete gradient of its own rows. Neither embeddings nor their
+gradients are sent in the backward pass. The metric learning losses do send the gradients of
+embeddings back.
 
 Collectives stay outside of the functions that XLA compiles.
 """
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 
 def replica_context() -> tf.distribute.ReplicaContext | None:
-    """Returns the replica that runs this code, or `None` if it is the only one."""
+    """Returns the context of the replica that runs this code; `None` if it is the only one."""
     context = tf.distribute.get_replica_context()
     return None if context is None or context.num_replicas_in_sync == 1 else context
 
@@ -22,8 +23,8 @@ def replica_context() -> tf.distribute.ReplicaContext | None:
 def is_symbolic_build() -> bool:
     """Returns whether Keras is inferring shapes before it trains on several replicas.
 
-    Keras then calls losses and metrics outside of any replica. The labels are the average of the
-    labels of the replicas, in floating point even for integer labels.
+    Keras then calls losses and metrics outside of any replica. They receive the average of the
+    labels of all replicas, in floating point even if labels are integers.
     """
     return (
         tf.distribute.in_cross_replica_context()

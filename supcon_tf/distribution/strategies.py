@@ -1,4 +1,4 @@
-"""Strategies of tf.distribute by name, and the input and the chief of several workers."""
+"""Strategies of tf.distribute by name, and functions for training with several workers."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
 
 def strategy(name: str = "auto", *, tpu: str = "local") -> tf.distribute.Strategy:
-    """Creates the strategy under whose scope models are created and trained.
+    """Creates a strategy of tf.distribute, in whose scope models are created and trained.
 
     Examples:
         >>> import supcon_tf
@@ -84,9 +84,8 @@ def distribute_batches(
             `multi_view_batches` returns them.
 
     Returns:
-        A dataset for `fit` of the models of this library. With `"multi_worker"` it repeats without
-        end, so that `fit` needs `steps_per_epoch`. With other strategies it is
-        `make_batches(None)`.
+        A dataset for `fit` of the models of this library. With `"multi_worker"` it is infinite, so
+        `fit` needs `steps_per_epoch`. With other strategies it is `make_batches(None)`.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return make_batches(None)

@@ -12,7 +12,7 @@ from supcon_tf.similarity.normalization import l2_normalize
 class L2Normalization(keras.layers.Layer):
     """Scales rows to unit length, in the same way as the losses.
 
-    The gradient is bounded, see `supcon_tf.similarity.normalization.l2_normalize`. That of
+    The gradient is bounded, see `supcon_tf.similarity.normalization.l2_normalize`. The gradient of
     `keras.layers.UnitNormalization` reaches 1e12 at a row of zeros.
     """
 

@@ -68,7 +68,8 @@ def resnet(
         depth: 10, 18 or 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks).
         stem: `"imagenet"`, a 7 x 7 convolution of stride 2 and max-pooling of stride 2, or
             `"cifar"`, a 3 x 3 convolution of stride 1, for images of about 32 pixels.
-        width: a factor of the number of channels of every layer. It can be a fraction.
+        width: the number of channels of every layer is multiplied by this factor, which can be
+            below 1.
         input_shape: `(height, width, channels)`. Height and width can be `None`. Defaults to
             `(224, 224, 3)` for the ImageNet stem and `(32, 32, 3)` for the CIFAR stem.
         synchronized_batch_norm: whether several replicas normalize with the statistics of the
@@ -149,8 +150,8 @@ def resnet(
         x: keras.KerasTensor, channels: int, stride: int, name: str
     ) -> keras.KerasTensor:
         outputs = channels * _EXPANSION[block]
-        # Slicing before a 1 x 1 convolution is equal to its stride. oneDNN crashes in the gradient
-        # of strided 1 x 1 convolutions with few channels.
+        # Slicing before a 1 x 1 convolution has the same result as a stride. oneDNN crashes in the
+        # gradient of strided 1 x 1 convolutions with few channels.
         shortcut = x[:, ::stride, ::stride] if stride > 1 else x
         if stride > 1 or x.shape[-1] != outputs:
             shortcut = conv(shortcut, outputs, 1, 1, name=f"{name}_shortcut")

@@ -119,7 +119,7 @@ def _mean_ratio(errors: Errors, clean: float, reference: Errors, reference_clean
             )
         if ref.mean() <= reference_clean:
             raise ValueError(
-                "`reference` must be above the error on clean images. Received: a mean of "
+                "`reference` must exceed the error on clean images. Received: a mean of "
                 f"{ref.mean():.4g} for {corruption!r}, and {reference_clean:.4g} on clean images"
             )
         # For equal numbers of severities, the ratio of means is the ratio of sums.

@@ -94,8 +94,8 @@ def logistic_regression(
     $$\min_{W, b} \sum_i -\log p_{W, b}(y_i \mid x_i) + \frac{\lambda}{2} |W|^2$$
 
     A random stratified sample of the rows is held out. For each penalty, a classifier is fitted to
-    the other rows and tested on the held-out rows. The classifier with the most accurate penalty is
-    then fitted to all rows.
+    the other rows and tested on the held-out rows. Finally, a classifier is fitted to all rows with
+    the most accurate penalty.
 
     Reference: Kornblith et al., 2019 (https://arxiv.org/abs/1805.08974), with 45 penalties from
     1e-6 to 1e5: `numpy.logspace(-6, 5, 45)`.

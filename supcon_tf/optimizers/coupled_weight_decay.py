@@ -1,4 +1,4 @@
-"""Optimizers with coupled weight decay, which is the L2 penalty's term of the gradient."""
+"""Optimizers with coupled weight decay, which adds the gradient of an L2 penalty."""
 
 import re
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
         self._undecayed_positions = ()
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        """Updates one variable with the decayed gradient."""
+        """Updates one variable by the gradient plus the weight decay."""
         super().update_step(self._add_weight_decay(gradient, variable), variable, learning_rate)
 
     def _add_weight_decay(self, gradient: Any, variable: keras.Variable) -> Any:

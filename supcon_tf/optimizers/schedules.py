@@ -10,8 +10,8 @@ from keras import ops
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up followed by another schedule.
 
-    Large batches need large learning rates. A contrastive training that starts with a large
-    learning rate tends to collapse.
+    Large batches need large learning rates. Contrastive training that starts with a large learning
+    rate tends to collapse.
 
     Examples:
         >>> import keras, supcon_tf

@@ -213,7 +213,7 @@ def test_several_crops_of_each_image():
         ({"definition": "keras"}, r"`definition` must be one of .*Received: 'keras'"),
         (
             {"scale": (0.01, 0.05), "definition": "tensorflow"},
-            r"`scale` must reach 0.1 with .*Received: \(0.01, 0.05\)",
+            r"`scale` must end at 0.1 or above with .*Received: \(0.01, 0.05\)",
         ),
     ],
 )

@@ -130,7 +130,7 @@ def test_balanced_batches_need_all_labels():
     images = indexed_images()
     images.labels[3] = -1
     with pytest.raises(
-        ValueError, match="`images_per_class` requires a label of every image.* 1 unl"
+        ValueError, match="`images_per_class` requires a label for every image.* 1 unl"
     ):
         multi_view_batches(images, POLICY, batch_size=2, epochs=1, images_per_class=1)
 

@@ -60,7 +60,7 @@ def test_resnet_18_of_the_paper():
         ),
         (({**ERRORS, "fog": []}, 0.1, REFERENCE), r"`errors\['fog'\]` must be error rates"),
         ((ERRORS, 10, REFERENCE), "`clean` must be error rates.*Received: 10"),
-        ((ERRORS, 0.1, REFERENCE, 0.6), "above the error on clean images. Received: .*'fog'"),
+        ((ERRORS, 0.1, REFERENCE, 0.6), "exceed the error on clean images. Received: .*'fog'"),
     ],
 )
 def test_bad_arguments(arguments, message):

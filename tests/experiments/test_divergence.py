@@ -82,7 +82,7 @@ def test_weights_that_are_not_finite_are_not_saved_when_a_checkpoint_is_due(tmp_
     """The loss stays finite: the last step is the first one with non-finite weights."""
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
     with pytest.raises(
-        TrainingDiverged, match=r"is not finite after step 12, which is not saved. .*-9"
+        TrainingDiverged, match=r"is not finite after step 12, so this step is not saved. .*-9"
     ):
         train(tmp_path, rate)
     assert {name.split(".")[0] for name in contents(tmp_path)} == {"checkpoint-6", "checkpoint-9"}
