@@ -50,7 +50,7 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
         average: a `CrossEntropyModel` with the averaged weights.
 
     Raises:
-        ValueError: under the conditions of `CrossEntropyModel`, or if `momentum` is out of range.
+        ValueError: as in `CrossEntropyModel`, or if `momentum` is out of range.
     """
 
     momentum = Hyperparameter(require_momentum)

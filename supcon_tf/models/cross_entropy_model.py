@@ -85,7 +85,7 @@ class CrossEntropyModel(EncoderModel):
 
 
 def _takes_probabilities(loss: Any) -> bool:
-    """Returns whether a loss of Keras takes probabilities; of other losses nothing is known."""
+    """Returns whether a loss of Keras takes probabilities, and `False` for other losses."""
     if isinstance(loss, keras.losses.Loss):
         from_logits = loss.get_config().get("from_logits")
     elif callable(loss):

@@ -71,8 +71,8 @@ class Distillation(keras.layers.Layer):
 
     Raises:
         ValueError: if an argument is not as described, or `from_logits` is `"auto"` and the last
-            activation is another one or cannot be found; when called, if the output of the teacher
-            is not `[batch, classes]`.
+            activation is neither softmax nor none, or cannot be found; when called, if the output
+            of the teacher is not `[batch, classes]`.
     """
 
     weight = Hyperparameter(_require_weight)
@@ -143,8 +143,8 @@ class Distillation(keras.layers.Layer):
             loss_of: computes this replica's share of the loss from `labels` or `soft_targets`.
             labels: the labels.
             soft_targets: the soft targets, in the structure of `labels`.
-            num_samples: the number of samples on this replica, 0 if an incomplete batch left it
-                none.
+            num_samples: the number of samples on this replica, which is 0 if an incomplete batch
+                has none for it.
 
         Returns:
             The terms $L(z, y)$ and $\lambda L(z, q)$, or the second alone.
@@ -154,8 +154,8 @@ class Distillation(keras.layers.Layer):
             loss = loss_of(targets)
             return tf.where(num_samples > 0, loss, tf.zeros_like(loss))
 
-        # Images with NaN have soft targets with NaN, which the loss refuses as labels. The loss of
-        # such images is NaN instead.
+        # Images with NaN have soft targets with NaN, which the loss rejects as labels. The logged
+        # loss of such images is NaN instead.
         finite = tf.nest.map_structure(
             lambda x: tf.where(tf.math.is_finite(x), x, 0.0), soft_targets
         )

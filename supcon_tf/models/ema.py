@@ -30,7 +30,7 @@ def clone(layer: keras.Layer, inputs: Any) -> keras.Layer:
 
 
 def sync_trainable(layer: keras.Layer, copy: keras.Layer) -> Pairs:
-    """Gives every layer within a copy the attribute `trainable` of its original.
+    """Sets `trainable` of every layer within a copy to the value of its original.
 
     A frozen batch normalization uses its moving statistics in training mode too. The original can
     be frozen or unfrozen after the copy was created.

@@ -8,7 +8,7 @@ import tensorflow as tf
 def nan_unless_finite(*structures: Any) -> tf.Tensor:
     """Returns a term of a loss that is 0 if all tensors are finite, and otherwise NaN.
 
-    The embeddings of NaN images, or by NaN weights, can be finite. TensorFlow fuses a matrix
+    The embeddings of NaN images, or from NaN weights, can be finite. TensorFlow fuses a matrix
     product or a convolution with a ReLU, on CPU in graphs without XLA, and this ReLU converts NaN
     to 0.
 

@@ -16,7 +16,7 @@ def differentiate(
     loss_of: Callable[[tf.Tensor], tf.Tensor],
     micro_batch_size: int | None,
 ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-    """Projects views, and differentiates a loss of the projections by the weights.
+    """Projects views, and differentiates a loss of the projections with respect to the weights.
 
     Args:
         model: a compiled model from views to projections.

@@ -34,7 +34,7 @@ class LinearClassifier(CrossEntropyModel):
         name: name of the model.
 
     Raises:
-        ValueError: under the conditions of `CrossEntropyModel`.
+        ValueError: as in `CrossEntropyModel`.
     """
 
     def __init__(

@@ -324,7 +324,7 @@ class MomentumSupConModel(SupConModel):
         return self._add_regularization(terms)
 
     def _sync_momentum_encoder(self) -> Pairs:
-        """Freezes in the momentum encoder and head what is frozen in the trained ones.
+        """Freezes the copies of layers that are frozen in the trained encoder and head.
 
         Returns:
             The trained weights and their copies, which `update_ema` updates.

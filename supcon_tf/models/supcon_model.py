@@ -215,7 +215,7 @@ class SupConModel(ContrastiveModel):
         sample_weight: tf.Tensor | None,
         training: bool,
     ) -> tf.Tensor:
-        """Computes the loss, with a teacher the sum of its two terms."""
+        """Computes the loss of the labels and, with a teacher, of the soft targets."""
         if self.distillation is None:
             return self.compute_loss(views, labels, projections, sample_weight, training=training)
         with at_step(self._current_step):
@@ -233,7 +233,7 @@ class SupConModel(ContrastiveModel):
         return tf.add_n([*terms, *(tf.cast(x, dtype) / replicas for x in self.losses)])
 
     def _can_lack_positives(self, x: Any) -> bool:
-        # Mixed labels are similar to those of many other samples.
+        # Mixed labels are similar to the labels of many other samples.
         return self.mixing is None and super()._can_lack_positives(x)
 
     def _prepare_specs(self, specs: Any) -> Any:
