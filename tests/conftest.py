@@ -4,6 +4,9 @@ import os
 
 # Before TensorFlow is imported: tests neither need nor may depend on a GPU.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# Before NumPy is imported: the threads of OpenBLAS wait for each other in busy loops, which take a
+# hundred times as long as the small products of the tests when test processes share the cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import keras
 import pytest
