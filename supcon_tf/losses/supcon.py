@@ -130,6 +130,18 @@ class SupConLoss(ContrastiveLoss):
         )
         self._has_warned = False
 
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Computes one loss per sample, the mean over its anchor views: shape `[batch]`.
+
+        Warns once, in eager execution, if no anchor has a positive.
+        """
+        losses = super().call(y_true, y_pred)
+        if tf.executing_eagerly() and self.num_views == 1 and not self._has_warned:
+            labels = self._row_labels(y_true, 1).numpy()
+            # The warning names the line that calls the loss, above `__call__`.
+            self._has_warned = len(labels) > 1 and warn_without_positives(labels, stacklevel=3)
+        return losses
+
     def _row_losses(
         self,
         rows: tf.Tensor,
@@ -141,11 +153,6 @@ class SupConLoss(ContrastiveLoss):
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the loss of every row as an anchor."""
-        if tf.executing_eagerly() and references is None and views == 1 and not self._has_warned:
-            # With this stack level, the warning names the line that calls the loss.
-            self._has_warned = len(labels) > 1 and warn_without_positives(
-                labels.numpy(), stacklevel=4
-            )
         ranked = self.positives_cap is not None
         contrasts = None
         if references is not None:

@@ -82,15 +82,17 @@ def assert_same(outcome, expected):
 
 
 @pytest.mark.versions
-@pytest.mark.parametrize("stop_at", [7, 10])
-def test_training_resumes_at_the_exact_step(tmp_path, uninterrupted, stop_at):
+@pytest.mark.parametrize(("save_freq", "stop_at"), [(4, 10), (STEPS, STEPS + 1)])
+def test_training_resumes_at_the_exact_step(tmp_path, uninterrupted, save_freq, stop_at):
     with pytest.raises(Killed):
-        train(tmp_path, stop_at=stop_at)
-    assert saved(tmp_path) == [step for step in (4, 8, 12) if step <= stop_at][-2:]
-    outcome = train(tmp_path)
+        train(tmp_path, save_freq=save_freq, stop_at=stop_at)
+    due = range(save_freq, STEPS * EPOCHS, save_freq)
+    assert saved(tmp_path) == [step for step in due if step <= stop_at][-2:]
+    outcome = train(tmp_path, save_freq=save_freq)
     assert_same(outcome, uninterrupted)
-    assert min(outcome[1]) == (stop_at // 4) * 4 // STEPS  # Earlier epochs are not repeated.
-    assert saved(tmp_path) == [12, 15]
+    first_epoch = stop_at // save_freq * save_freq // STEPS
+    assert min(outcome[1]) == first_epoch  # Earlier epochs are not repeated.
+    assert saved(tmp_path) == [due[-1], STEPS * EPOCHS]
 
 
 def test_a_checkpoint_due_at_the_end_of_an_epoch_is_saved_after_its_logs(tmp_path):

@@ -250,6 +250,14 @@ def test_replicas_reject_a_mean_over_sample_weights(two_replicas):
         fit_on(two_replicas, loss)
 
 
+def test_references_on_replicas_reject_a_mean_over_sample_weights(two_replicas):
+    loss = SupConLoss(reduction="mean_with_sample_weight")
+    rows, ids = np.eye(4, dtype="float32"), np.arange(4)
+    contrast = tf.function(lambda: two_replicas.run(loss.contrast, (rows, ids, rows, ids)))
+    with pytest.raises(ValueError, match="mean_with_sample_weight.*Received: 2 replicas"):
+        contrast()
+
+
 @pytest.mark.versions
 def test_replicas_accept_integer_ids(two_replicas):
     fit_on(two_replicas, SupConLoss())

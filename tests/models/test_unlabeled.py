@@ -10,6 +10,7 @@ import tensorflow as tf
 import supcon_tf
 from supcon_tf import GeneralizedSupConLoss, SupConLoss, TripletLoss
 from supcon_tf.metrics import HEALTH
+from supcon_tf.models.unlabeled import warn_without_positives
 
 RNG = np.random.default_rng(0)
 VIEWS = RNG.normal(size=[8, 2, 4]).astype("float32")
@@ -110,6 +111,16 @@ def test_some_positives(loss, images, labels):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         supcon(loss).fit(images, labels, batch_size=4, verbose=0)
+
+
+def test_only_the_first_batch_is_checked():
+    """Without `shuffle`, its samples are the first ones."""
+    data = SupConLoss(), VIEWS[:, 0], np.array([0, 1, 2, 3, 0, 0, 0, 0])
+    with pytest.warns(UserWarning, match=r"No anchor .* \(0 of 4\)"):
+        warn_without_positives(*data, batch_size=4, shuffle=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warn_without_positives(*data, batch_size=4, shuffle=True)
 
 
 def test_number_of_views_without_an_augmenter():
