@@ -180,7 +180,7 @@ class DistributedModel(keras.Model):
     @keras_hook
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         if has_built_metrics(self):
-            return  # by `build_from`, which draws no batch
+            return  # `build_from` has built them without drawing a batch.
         if iterator is not None and self._is_distributed:
             # The batch of one replica has the right shapes.
             strategy = self.distribute_strategy
