@@ -26,7 +26,7 @@ def require_internal(owner: Any, name: str) -> Any:
         return getattr(owner, name)
     except AttributeError as error:
         kind = owner if isinstance(owner, type) else type(owner)
-        raise _unsupported(f"{kind.__module__}.{kind.__qualname__}.{name}") from error
+        raise RuntimeError(_unsupported(f"{kind.__module__}.{kind.__qualname__}.{name}")) from error
 
 
 def xla_dot(left: tf.Tensor, right: tf.Tensor, axes: tuple[int, int], dtype: tf.DType) -> tf.Tensor:
@@ -52,7 +52,7 @@ def xla_dot(left: tf.Tensor, right: tf.Tensor, axes: tuple[int, int], dtype: tf.
     try:
         xla = importlib.import_module("tensorflow.compiler.tf2xla.python.xla")
     except ImportError as error:
-        raise _unsupported("tensorflow.compiler.tf2xla.python.xla") from error
+        raise RuntimeError(_unsupported("tensorflow.compiler.tf2xla.python.xla")) from error
     protos = require_internal(xla, "xla_data_pb2")
     precision = protos.PrecisionConfig
     return require_internal(xla, "dot_general")(
@@ -84,11 +84,12 @@ def fold_in_each(seed: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.fill(tf.shape(numbers), from_seed), numbers], axis=1)
 
 
-def _unsupported(name: str) -> RuntimeError:
+def _unsupported(name: str) -> str:
+    """Returns the message of an error about a missing name."""
     installed = " and ".join(
         f"{package} {importlib.metadata.version(package)}" for package in ("tensorflow", "keras")
     )
-    return RuntimeError(
+    return (
         f"supcon_tf needs `{name}`, a non-public API that the installed versions lack. Upgrade "
         "supcon-tf, or install earlier versions of TensorFlow and Keras. "
         f"Received: {installed}"

@@ -33,6 +33,10 @@ class ContrastiveModel(EncoderModel):
         augmenter: as in `SupConModel`.
         num_views: as in `SupConModel`.
         name: name of the model.
+
+    Raises:
+        ValueError: if an argument is not of the kind above, or if `num_views` is given without
+            `augmenter`.
     """
 
     # The constructor arguments that `from_config` deserializes.

@@ -119,7 +119,11 @@ class Distillation(keras.layers.Layer):
         return [self.loss_tracker]
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns the soft targets `[batch, classes]` of images `[batch, ...]`."""
+        """Returns the soft targets `[batch, classes]` of images `[batch, ...]`.
+
+        Raises:
+            ValueError: if the teacher does not return one output of shape `[batch, classes]`.
+        """
         outputs = self.teacher(images, training=False)
         if not tf.is_tensor(outputs) or outputs.shape.rank != 2 or outputs.shape[1] is None:
             raise ValueError(
