@@ -4,7 +4,7 @@ r"""EfficientNetV2-M as a teacher for CIFAR-100, with Mixup, CutMix and averaged
         --config=experiments/configs/cifar100_efficientnetv2_teacher.py --config.data_dir=DIRECTORY
 
 Published results, settings and requirements: see cifar10_efficientnetv2_teacher.
-Measured: nothing. The tests build a small version.
+Measured: nothing. The tests build a small version of cifar10_efficientnetv2_teacher.
 """
 
 from ml_collections import ConfigDict

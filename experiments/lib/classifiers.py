@@ -214,7 +214,8 @@ def prepare(
         )
 
     batches = distribute_batches(own_batches, strategy, whole=mixing is not None)
-    steps_per_epoch = len(own_batches(0, None)) // stage.epochs
+    all_batches = own_batches(0, None)
+    steps_per_epoch = len(all_batches) // stage.epochs
     with strategy.scope():
         model = build(images)
         model.compile(
@@ -227,7 +228,7 @@ def prepare(
             steps_per_execution=config.steps_per_execution,
             **_loss_and_metrics(stage.label_smoothing),
         )
-    model.build_from(own_batches(0, None))
+    model.build_from(all_batches)
     return model, batches, steps_per_epoch
 
 

@@ -117,7 +117,8 @@ def prepare(
         return views
 
     batches = distribute_batches(own_batches, strategy, whole=mixing is not None)
-    steps_per_epoch = len(own_batches(0, None)) // config.epochs
+    all_batches = own_batches(0, None)
+    steps_per_epoch = len(all_batches) // config.epochs
     with strategy.scope():
         model = build_model(config, images)
         model.compile(
@@ -131,7 +132,7 @@ def prepare(
             metrics=supcon_tf.metrics.HEALTH,
             steps_per_execution=config.steps_per_execution,
         )
-    model.build_from(own_batches(0, None))
+    model.build_from(all_batches)
     return model, batches, steps_per_epoch
 
 

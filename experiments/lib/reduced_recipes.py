@@ -14,17 +14,19 @@ CLASSIFIER_SUFFIXES = ("cross_entropy", "teacher")
 BATCH_SIZE = 8
 
 
-def reduced_recipe(name: str, width: float = 1 / 16) -> ConfigDict:
-    """Returns a recipe for small batches of images of 32 pixels, with few channels.
+def reduced_recipe(name: str, width: float = 1 / 16, depth: int | None = 10) -> ConfigDict:
+    """Returns a recipe for small batches of images of 32 pixels, with few channels and layers.
 
     Args:
         name: the name of the recipe, without `.py`.
         width: the number of channels, relative to a ResNet of width 1.
+        depth: the depth of a ResNet; `None` keeps the depth of the recipe.
     """
     config = importlib.import_module(f"experiments.configs.{name}").get_config()
     config.image_size = config.test_short_side = 32
     if "width" in config.encoder:
         config.encoder.width = width
+        config.encoder.depth = depth or config.encoder.depth
     else:
         config.encoder.variant = "b0"
     config.epochs = config.linear.epochs = 2

@@ -75,8 +75,6 @@ def _prepare_stages(
     """Creates the model and the batches of each stage of a reduced recipe."""
     config = reduced_recipe(name)
     config.update(changes)
-    if "depth" in config.encoder:
-        config.encoder.depth = 10
     if config.teacher.path:
         config.teacher.path = write_teacher(directory, len(config.encoder.mean))
     images, strategy = random_images(config), tf.distribute.get_strategy()
