@@ -22,7 +22,7 @@ class Rows(NamedTuple):
     Attributes:
         z: `[rows, dim]` floating point embeddings.
         row_id: `[rows]` int32, equal for an anchor and the same row among the contrasts. A row is
-            not compared with itself. `None` if no anchor is one of the contrasts.
+            not compared with itself. `None` if the two sides of a tile have no row in common.
         group: `[rows]` int32, equal for rows that are positives of each other.
         sample: `[rows]` int32, equal for the views of one sample. `None` unless ranked.
         rank: `[rows]` int32, the position of the row's sample among the contrasts' samples of the
@@ -93,11 +93,14 @@ def make_anchor_and_contrast_rows(
         tf.concat([sample_ids, tf.cast(contrast_sample_ids, sample_ids.dtype)], 0),
         is_contrast if ranked else None,
     )
-    of_anchors = (None if x is None else x[:num_anchors] for x in integers)
-    of_contrasts = (None if x is None else x[num_anchors:] for x in integers)
-    anchor_rows = Rows(anchors, None, *of_anchors)
-    contrast_rows = Rows(contrasts, None, *of_contrasts)
-    return anchor_rows, contrast_rows._replace(present=present)
+    if present is None:
+        present = tf.ones([num_contrasts], tf.bool)
+    present = tf.concat([tf.ones([num_anchors], tf.bool), present], 0)
+    row_id = tf.range(num_anchors + num_contrasts)
+    vectors = (row_id, *integers, present)
+    of_anchors = (None if x is None else x[:num_anchors] for x in vectors)
+    of_contrasts = (None if x is None else x[num_anchors:] for x in vectors)
+    return Rows(anchors, *of_anchors), Rows(contrasts, *of_contrasts)
 
 
 class PairMasks(NamedTuple):

@@ -199,7 +199,7 @@ def generalized_supcon(
     if weighting == "similarity_sum":
         count = tf.where(empty, tf.ones_like(weights), weights)
     else:
-        count = tf.cast(tf.maximum(_num_others(anchors, contrasts), 1), weights.dtype)
+        count = tf.cast(tf.maximum(_num_others(anchors, contrasts, replica), 1), weights.dtype)
     # sum_j w_ij / n_i
     share, count = tf.cast(weights / count, similar.dtype), tf.cast(count, similar.dtype)
     loss = share * log_denominator.maximum - similar / count + share * log_denominator.log_total
@@ -240,14 +240,15 @@ def _reducer(
     return reduce
 
 
-def _num_others(anchors: Rows, contrasts: Rows | None) -> tf.Tensor:
+def _num_others(
+    anchors: Rows, contrasts: Rows | None, replica: tf.distribute.ReplicaContext | None
+) -> tf.Tensor:
     """Returns |A(i)|, the same for all anchors."""
-    columns = anchors if contrasts is None else contrasts
-    if columns.present is None:
-        count = tf.shape(columns.z)[0]
-    else:
-        count = tf.math.count_nonzero(columns.present, dtype=tf.int32)
-    return count if anchors.row_id is None else count - 1
+    if contrasts is None:
+        return tf.shape(anchors.z)[0] - 1
+    if replica is not None:
+        return tf.shape(contrasts.z)[0] - 1
+    return tf.math.count_nonzero(contrasts.present, dtype=tf.int32)
 
 
 def _scalar(value: float | tf.Tensor, dtype: tf.DType) -> tf.Tensor:

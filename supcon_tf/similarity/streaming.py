@@ -60,6 +60,9 @@ BY_LENGTH = "by_length"  # the largest possible similarity if it is safe, else R
 
 _Result = TypeVar("_Result")
 
+# Gradients with respect to the embeddings and, if the terms depend on it, `log_negatives`.
+_Gradients = tuple[tf.Tensor, ...]
+
 
 class Settings(NamedTuple):
     """The settings of a pass, the same for all tiles.
@@ -122,6 +125,7 @@ def reduce_rows(
         embeddings of both sides and to `log_negatives`. Global contrasts are constants.
     """
     differentiable_contrasts = contrasts if replica is None else None
+    exclude_self = contrasts is None or replica is not None
 
     def with_inputs(
         z: tf.Tensor, c: tf.Tensor | None, log_total: tf.Tensor | None
@@ -134,7 +138,7 @@ def reduce_rows(
         return anchors._replace(z=z), columns, b
 
     def forward(*inputs: tf.Tensor | None) -> tf.Tensor:
-        out = tf.stack(_forward(*with_inputs(*inputs), settings))
+        out = tf.stack(_forward(*with_inputs(*inputs), settings, exclude_self))
         # A function that is traced for any number of rows loses the static number.
         out.set_shape([2, len(settings.reductions), anchors.z.shape[0]])
         return out
@@ -170,26 +174,33 @@ def reduce_rows(
 
 
 class _Tile(NamedTuple):
-    """A tile of the matrix of similarities."""
+    """A tile of the matrix of similarities.
+
+    Its rows are anchors that reduce over axis 1. In a symmetric matrix its columns are anchors too,
+    which reduce over axis 0.
+    """
 
     rows: Block
     columns: Block
     similarities: tf.Tensor
     masks: PairMasks
 
-    def anchors_and_contrasts(self, axis: int) -> tuple[Block, Block]:
-        """Returns the anchors and the contrasts: the rows are the anchors if `axis` is 1."""
-        return (self.rows, self.columns) if axis == 1 else (self.columns, self.rows)
+    def anchors(self, axis: int) -> Block:
+        """Returns the anchors that reduce over an axis."""
+        return self.rows if axis == 1 else self.columns
+
+    def set_mask(self, axis: int, column_set: str, positives_cap: int | None) -> tf.Tensor:
+        """Returns the mask of a set of contrasts of these anchors."""
+        anchors, contrasts = self.anchors(axis).rows, self.anchors(1 - axis).rows
+        return set_mask(anchors, contrasts, self.masks, column_set, positives_cap)
 
 
 def _similarity_tile(settings: Settings, i: Block, j: Block) -> _Tile:
+    """Computes the similarities and the masks of a tile."""
     # Scaled after the product, so that s_ij and s_ji are bitwise equal: the backward pass computes
     # exponentials of one of them relative to a maximum that can come from the other.
     products = dot(i.rows.z, j.rows.z, (0, 0), settings.product_dtype)
-    similarities = products * (1 / settings.temperature)
-    for bias in (i.bias, j.bias):
-        if bias is not None:
-            similarities += bias
+    similarities = products * (1 / settings.temperature) + (i.bias + j.bias)
     return _Tile(i, j, similarities, pair_masks(i.rows, j.rows))
 
 
@@ -198,9 +209,21 @@ def _similarity_tile(settings: Settings, i: Block, j: Block) -> _Tile:
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _forward(
-    rows: Rows, columns: Rows | None, log_negatives: LogSumExp | None, settings: Settings
+    rows: Rows,
+    columns: Rows | None,
+    log_negatives: LogSumExp | None,
+    settings: Settings,
+    exclude_self: bool,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Computes a shift and the sum of terms, or of exp(term - shift), for every reduction.
+
+    Args:
+        rows: the anchors.
+        columns: the contrasts; `None` if they are the anchors.
+        log_negatives: b, or `None`.
+        settings: the reductions and how to compute them.
+        exclude_self: whether the anchors are among the contrasts. Sums over a class then exclude
+            the anchor itself, as the masks of tiles always do.
 
     Returns:
         Two tensors `[reductions, rows]`.
@@ -221,20 +244,23 @@ def _forward(
         zip(by_tile, _reduce_tiles(rows, columns, log_negatives, tile_settings), strict=True)
     )
     for reduction in by_class:
-        total = _sum_over_class(reduction, rows, columns, settings)
+        total = _sum_over_class(reduction, rows, columns, settings, exclude_self)
         results[reduction] = tf.zeros_like(total), total
     shifts, totals = zip(*(results[x] for x in settings.reductions), strict=True)
     return tf.stack(shifts), tf.stack(totals)
 
 
 def _sum_over_class(
-    reduction: Reduction, rows: Rows, columns: Rows | None, settings: Settings
+    reduction: Reduction,
+    rows: Rows,
+    columns: Rows | None,
+    settings: Settings,
+    exclude_self: bool,
 ) -> tf.Tensor:
     """Computes the number of positives, or the sum of similarities to them, from sums by class."""
     labels, c, contrast_labels = Classes(rows.group), None, None
     if columns is not None:
         c, contrast_labels = columns.z, Classes(columns.group)
-    exclude_self = rows.row_id is not None
     if reduction.kind == "count":
         total = weight_sums(labels, contrast_labels, exclude_self)
     else:
@@ -270,13 +296,10 @@ def _accumulate_tile(
     settings: Settings, shift: tf.Tensor | None, states: list[State], tile: _Tile, axis: int
 ) -> list[State]:
     """Adds a tile to the states of its anchors, one per reduction."""
-    anchors, contrasts = tile.anchors_and_contrasts(axis)
-    terms, _ = terms_and_slopes(tile.similarities, log_negatives=anchors.anchor_data)
+    terms, _ = terms_and_slopes(tile.similarities, log_negatives=tile.anchors(axis).anchor_data)
     new_states = []
     for state, (kind, column_set) in zip(states, settings.reductions, strict=True):
-        mask = set_mask(
-            anchors.rows, contrasts.rows, tile.masks, column_set, settings.positives_cap
-        )
+        mask = tile.set_mask(axis, column_set, settings.positives_cap)
         new_states.append(accumulate(state, kind, terms, mask, shift, axis))
     return new_states
 
@@ -306,18 +329,13 @@ def _backward(
     Returns:
         `[rows, dim]`, and `[rows]` or `None`.
     """
+    row_blocks = split_blocks(rows, row_residuals, settings.block_size)
+    column_blocks = None
+    if columns is not None:
+        column_blocks = split_blocks(columns, column_residuals, settings.block_size)
     log_negatives = None if row_residuals is None else row_residuals.log_negatives
 
     def differentiate(shift: tf.Tensor | None) -> _Gradients:
-        # The zero embeddings of padding add nothing to a gradient, unless exp(0 - maximum) is
-        # infinite. With a fixed shift, all exponentials are finite.
-        mask_padding = shift is None
-        row_blocks = split_blocks(rows, row_residuals, settings.block_size, mask_padding)
-        column_blocks = None
-        if columns is not None:
-            column_blocks = split_blocks(
-                columns, column_residuals, settings.block_size, mask_padding
-            )
         dz = tf.zeros_like(row_blocks.rows.z)
         gradients = accumulate_tiles(
             functools.partial(_gradient_tile, settings, shift),
@@ -332,10 +350,6 @@ def _backward(
     any_log_negatives = (row_residuals or column_residuals).log_negatives  # type: ignore[union-attr]  # one is given
     dz, *d_log_negatives = _with_shift(differentiate, rows, columns, any_log_negatives, settings)
     return dz, d_log_negatives[0] if d_log_negatives else None
-
-
-# Gradients with respect to the embeddings and, if the terms depend on it, `log_negatives`.
-_Gradients = tuple[tf.Tensor, ...]
 
 
 class _GradientTile(NamedTuple):
@@ -359,6 +373,7 @@ class _GradientTile(NamedTuple):
 def _gradient_tile(
     settings: Settings, shift: tf.Tensor | None, i: Block, j: Block
 ) -> _GradientTile:
+    """Differentiates the loss with respect to the similarities of a tile."""
     tile = _similarity_tile(settings, i, j)
     of_rows = _anchor_gradients(settings, shift, tile, axis=1)
     of_columns = _anchor_gradients(settings, shift, tile, axis=0)
@@ -370,8 +385,7 @@ def _anchor_gradients(
     settings: Settings, shift: tf.Tensor | None, tile: _Tile, axis: int
 ) -> tf.Tensor | None:
     """Differentiates the losses of the anchors with respect to the similarities of a tile."""
-    anchors, contrasts = tile.anchors_and_contrasts(axis)
-    residuals: AnchorResiduals | None = anchors.anchor_data
+    residuals: AnchorResiduals | None = tile.anchors(axis).anchor_data
     if residuals is None:
         return None
     terms, slopes = terms_and_slopes(tile.similarities, residuals.log_negatives)
@@ -382,9 +396,7 @@ def _anchor_gradients(
         # With one shift for all rows, both sides of a tile share the exponentials.
         gradients = term_gradients(kind, terms, upstream, own_shift if shift is None else shift)
         if gradients is not None:
-            mask = set_mask(
-                anchors.rows, contrasts.rows, tile.masks, column_set, settings.positives_cap
-            )
+            mask = tile.set_mask(axis, column_set, settings.positives_cap)
             total += tf.where(mask, gradients, tf.zeros([], terms.dtype))
     return total if slopes is None else total * slopes
 

@@ -32,15 +32,15 @@ class Block(NamedTuple):
             tensors are vectors.
         anchor_data: a structure of vectors that a pass needs if the rows are anchors, or `None`.
         bias: what to add to the similarities of the rows: 0, or `MASK_BIAS` for absent rows and
-            padding. `None` if nothing needs to be masked.
+            padding.
     """
 
     rows: Rows
     anchor_data: Any
-    bias: tf.Tensor | None
+    bias: tf.Tensor
 
 
-def split_blocks(rows: Rows, anchor_data: Any, block_size: int, mask_padding: bool = True) -> Block:
+def split_blocks(rows: Rows, anchor_data: Any, block_size: int) -> Block:
     """Splits rows into blocks of the same size, with as little padding as possible.
 
     Padding has zero embeddings and belongs to no class.
@@ -49,7 +49,6 @@ def split_blocks(rows: Rows, anchor_data: Any, block_size: int, mask_padding: bo
         rows: the rows, with tensors of shape `[rows, ...]`.
         anchor_data: a structure of `[rows]` tensors and `None`.
         block_size: the largest number of rows of a block.
-        mask_padding: whether to mask the similarities of padding.
 
     Returns:
         Tensors of shape `[blocks, ..., rows of a block]`.
@@ -66,12 +65,12 @@ def split_blocks(rows: Rows, anchor_data: Any, block_size: int, mask_padding: bo
         x = tf.reshape(x, tf.concat([[count, length], tf.shape(x)[1:]], 0))
         return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
 
-    zeros = tf.zeros_like(rows.z[:, 0])
+    # Without absent rows and padding, the bias is a constant 0, which XLA removes.
+    bias = tf.zeros_like(rows.z[:, 0])
     if rows.present is not None:
-        bias = split(tf.where(rows.present, zeros, MASK_BIAS), MASK_BIAS)
-    else:
-        bias = split(zeros, MASK_BIAS) if mask_padding else None
-    return Block(_map(split, rows._replace(present=None)), _map(split, anchor_data), bias)
+        bias = tf.where(rows.present, bias, MASK_BIAS)
+    blocks = _map(split, Block(rows._replace(present=None), anchor_data, bias=None))
+    return blocks._replace(bias=split(bias, MASK_BIAS))
 
 
 def join_blocks(x: tf.Tensor, rows: Rows) -> tf.Tensor:
@@ -147,13 +146,16 @@ def _accumulate_triangle(
     """Loops over the tiles on and above the diagonal."""
 
     def columns_from_diagonal(a: tf.Tensor, states: _Tree) -> _Tree:
-        i = along_rows(_get(blocks, a))
-        diagonal = compute(i, along_columns(_get(blocks, a)))
+        # In the tile on the diagonal, the position in the block identifies a row. XLA compares
+        # constants faster than the given ids.
+        block = _with_row_id(_get(blocks, a), tf.range(tf.shape(blocks.rows.group)[1]))
+        i = along_rows(block)
+        diagonal = compute(i, along_columns(block))
         # The state of the rows stays outside of `states` until the loop ends, so that XLA can
         # update the states of the columns in place.
         state = add(_get(states, a), diagonal, 1)
         # The other tiles compare two blocks that have no row in common.
-        i = i._replace(rows=i.rows._replace(row_id=None))
+        i = _with_row_id(i, None)
 
         def one_tile(b: tf.Tensor, both: tuple[_Tree, _Tree]) -> tuple[_Tree, _Tree]:
             state, states = both
@@ -185,6 +187,10 @@ def _loop(
     return tf.while_loop(
         lambda k, _: k < stop, lambda k, state: (k + 1, body(k, state)), (first, state)
     )[1]
+
+
+def _with_row_id(block: Block, row_id: tf.Tensor | None) -> Block:
+    return block._replace(rows=block.rows._replace(row_id=row_id))
 
 
 def _count(blocks: Block) -> tf.Tensor:

@@ -275,7 +275,7 @@ def test_no_tensor_grows_with_the_square_of_the_rows():
     zeros = tf.zeros([4096])
     residuals = streaming.AnchorResiduals((zeros,), (zeros,), None)
     for compiled, arguments in (
-        (streaming._forward, (rows, None, None, settings)),
+        (streaming._forward, (rows, None, None, settings, True)),
         (streaming._backward, (rows, None, residuals, residuals, settings)),
     ):
         hlo = compiled.experimental_get_compiler_ir(*arguments)(stage="optimized_hlo")
