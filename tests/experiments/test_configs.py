@@ -315,14 +315,12 @@ def test_classifiers_train_on_mixed_images():
 
 
 def test_a_part_of_the_labels():
-    config = reduced_recipe("imagenet_resnet50_unimoco")
+    config = reduced_recipe("digits_small")
     config.labeled_fraction = 0.5
-    config.encoder.stem = "cifar"
     source = ArrayImages(
         random_images(config, 40).images, np.arange(40) % 2, [str(k) for k in range(10)]
     )
     config.batch_size = 40
-    config.momentum_encoder.queue_size = 80
     _, batches, _ = pretraining.prepare(config, source, ONE_DEVICE)
     _, labels = next(iter(batches(0)))
     assert np.bincount(np.array(labels) + 1).tolist() == [20, 10, 10]
