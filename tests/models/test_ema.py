@@ -94,7 +94,7 @@ def fit_once(model, **arguments):
     model.fit(VIEWS, IDS, batch_size=8, shuffle=False, verbose=0)
 
 
-@pytest.mark.parametrize("how", ["eager", "graph", "jit"])
+@pytest.mark.parametrize("how", ["eager", "graph"])
 def test_key_statistics_are_frozen_while_the_encoder_is(how):
     encoder = sequential(layers.BatchNormalization(momentum=0.5))
     encoder.trainable = False
@@ -105,7 +105,7 @@ def test_key_statistics_are_frozen_while_the_encoder_is(how):
         encoder.trainable = not frozen
         before = norm.moving_mean.numpy()
         keys = model.momentum_encoder.layers[0](VIEWS[:, 1]).numpy()
-        fit_once(model, run_eagerly=how == "eager", jit_compile=how == "jit")
+        fit_once(model, run_eagerly=how == "eager")
         expected = before if frozen else 0.5 * before + 0.5 * keys.mean(axis=0)
         np.testing.assert_allclose(norm.moving_mean, expected, atol=1e-6)
         assert len(model.trainable_weights) == (1 if frozen else 5)

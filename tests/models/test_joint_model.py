@@ -112,10 +112,11 @@ def test_replicas_train_as_one(two_replicas):
     weights, logs = train()
     with two_replicas.scope():
         replica_weights, replica_logs = train()
+    # Projections are float32 under every policy, and six steps let differences of rounding grow.
     for actual, expected in zip(replica_weights, weights, strict=True):
-        np.testing.assert_allclose(actual, expected, atol=1e-5)
+        np.testing.assert_allclose(actual, expected, atol=1e-4)
     for name, values in logs.items():
-        np.testing.assert_allclose(replica_logs[name], values, rtol=1e-5)
+        np.testing.assert_allclose(replica_logs[name], values, rtol=1e-4)
 
 
 @pytest.mark.parametrize("num_classes", [1, 2.5])
