@@ -4,9 +4,10 @@ import os
 
 # Before TensorFlow is imported: tests neither need nor may depend on a GPU.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-# Before NumPy is imported: the threads of OpenBLAS wait for each other in busy loops, which take a
-# hundred times as long as the small products of the tests when test processes share the cores.
+# Before NumPy is imported: the threads of OpenBLAS and of scikit-learn wait for each other in busy
+# loops. When test processes share the cores, these take far longer than the small computations.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import keras
 import pytest
