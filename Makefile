@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test test-newest test-lowest test-lowest-short lint format docs notebook dist clean
+.PHONY: help quickstart test test-fast test-newest test-lowest test-lowest-short lint format docs notebook dist clean
 
 help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
 	@echo "make test               run all tests"
-	@echo "make test-newest        the same with the newest versions of all requirements"
+	@echo "make test-fast          run the tests that are not slow, after every change (90 seconds)"
+	@echo "make test-newest        all tests with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
 	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
 	@echo "make lint               check style, formatting, types and imports (make format fixes the first two)"
@@ -33,6 +34,9 @@ quickstart: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest
+
+test-fast: $(VENV)/installed
+	$(VENV)/bin/python -m pytest -m "not slow"
 
 test-newest: .venv-newest/installed
 	.venv-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy=eager $(REQUIREMENTS)

@@ -16,6 +16,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", BLOCKS)
 def test_python_blocks_run(block, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # some write files

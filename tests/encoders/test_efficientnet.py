@@ -4,6 +4,7 @@ import pytest
 from supcon_tf.encoders import efficientnet_v2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stem", "stride"), [("cifar", 1), ("imagenet", 2)])
 def test_only_the_stride_of_the_stem_differs(stem, stride):
     encoder = efficientnet_v2("b0", stem=stem, input_shape=(32, 32, 1))
@@ -17,6 +18,7 @@ def test_only_the_stride_of_the_stem_differs(stem, stride):
     assert shapes == [tuple(weight.shape) for weight in expected.weights]
 
 
+@pytest.mark.slow
 def test_default_image_sizes():
     assert efficientnet_v2("b0", stem="cifar").input_shape == (None, 32, 32, 3)
     assert efficientnet_v2("b0").input_shape == (None, 224, 224, 3)

@@ -38,17 +38,20 @@ IMAGENET_COUNTS = {
 STEM_DIFFERENCE = 9_408 - 1_728
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", IMAGENET_COUNTS)
 def test_parameter_counts(depth):
     assert trainable_parameters(without_values(depth)) == IMAGENET_COUNTS[depth]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [18, 50])
 def test_parameter_counts_of_the_cifar_stem(depth):
     encoder = without_values(depth, stem="cifar")
     assert trainable_parameters(encoder) == IMAGENET_COUNTS[depth] - STEM_DIFFERENCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "width", "dim"), [(18, 1, 512), (50, 1, 2048), (50, 2, 4096), (10, 0.25, 128)]
 )
@@ -64,12 +67,14 @@ def test_strides(stem, size, last):
     assert encoder.get_layer("pool").input.shape[1:] == (last, last, 512)
 
 
+@pytest.mark.slow
 def test_the_stride_of_a_bottleneck_is_on_its_3x3_convolution():
     encoder = resnet(50, width=1 / 64)
     strides = [encoder.get_layer(f"stage2_block1_conv{i}").strides for i in (1, 2, 3)]
     assert strides == [(1, 1), (2, 2), (1, 1)]
 
 
+@pytest.mark.slow
 def test_shortcuts_are_strided_convolutions():
     encoder = resnet(50, width=1 / 64, input_shape=(36, 52, 3))
     encoder.set_weights([np.random.default_rng(0).random(w.shape) for w in encoder.get_weights()])
@@ -87,6 +92,7 @@ def test_shortcuts_are_strided_convolutions():
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_no_convolution_of_one_pixel_has_a_stride():
     # With few channels their gradient crashes the interpreter. A subprocess computes it.
     for depth in (10, 50):
@@ -114,6 +120,7 @@ def test_padding_of_the_stems_pooling(side):
         np.testing.assert_array_equal(actual, tf.nn.max_pool2d(before, 3, 2, tfs))
 
 
+@pytest.mark.slow
 def test_initial_kernels():
     # 3 x 3 with 128 inputs and 256 outputs: fan in 1152, fan out 2304.
     for initializer, expected in (
@@ -142,6 +149,7 @@ def test_synchronized_batch_norm():
         assert all(norm.synchronized == synchronized for norm in norms)
 
 
+@pytest.mark.slow
 def test_zero_init_last_gamma_makes_every_block_the_identity():
     for zero_init in (False, True):
         encoder = resnet(50, width=1 / 64, zero_init_last_gamma=zero_init)
@@ -165,6 +173,7 @@ def test_representations_of_unit_length():
     np.testing.assert_allclose(encoder(images), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_save_and_load(tmp_path):
     encoder = resnet(10, stem="cifar", width=0.125)
     encoder.save(tmp_path / "encoder.keras")

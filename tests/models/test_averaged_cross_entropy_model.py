@@ -66,6 +66,7 @@ def test_the_model_predicts_with_the_average():
     assert accuracy == pytest.approx((logits.argmax(axis=1) == LABELS).mean())
 
 
+@pytest.mark.slow
 def test_save_and_load(tmp_path):
     model = classifier(momentum=0.5)
     model.fit(IMAGES, LABELS, batch_size=3, verbose=0)

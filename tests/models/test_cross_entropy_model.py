@@ -47,6 +47,7 @@ def test_logits_are_float32(kind):
     assert kind(small_encoder(), 3)(images).dtype == "float32"
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize("kind", [CrossEntropyModel, LinearClassifier])
 def test_save_and_load(tmp_path, kind):

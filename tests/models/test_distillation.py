@@ -72,6 +72,7 @@ def cross_entropy_model():
     return supcon_tf.CrossEntropyModel(small_encoder(), CLASSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weight", "regularizer"), [(0.3, "l2"), (1, None), (INFINITE, "l2")])
 def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
     views, labels = data()
@@ -92,6 +93,7 @@ def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
         assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weight", "sample_weight"),
     [(0.5, np.linspace(0, 2, 12, dtype="float32")), (INFINITE, None)],
@@ -116,6 +118,7 @@ def test_one_step_is_gradient_descent_on_both_terms(weight, sample_weight):
         np.testing.assert_allclose(variable, old - 0.1 * gradient, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("micro_batch_size", "jit_compile"), [(None, True), (3, False)])
 def test_the_teacher_stays_as_it_is(micro_batch_size, jit_compile):
     views, labels = data()
@@ -138,6 +141,7 @@ def test_a_teacher_that_was_saved_frozen_is_frozen(tmp_path):
     assert not of_teacher & {variable.path for variable in model.trainable_variables}
 
 
+@pytest.mark.slow
 def test_micro_batches_train_as_the_whole_batch():
     views, labels = data()
     weights = []
@@ -164,6 +168,7 @@ def test_temperature_of_logits_and_of_probabilities(temperature, returns_logits,
     assert logs["distillation_loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_teacher_sees_the_mixed_views():
     views, _ = data()
     ids = np.arange(12) % CLASSES
@@ -177,6 +182,7 @@ def test_the_teacher_sees_the_mixed_views():
     assert logs["loss"] == pytest.approx(first + second, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.5, INFINITE])
 def test_the_momentum_model_compares_soft_targets_of_anchors_and_keys(weight):
     views, labels = data(18)
@@ -217,6 +223,7 @@ def test_the_momentum_model_compares_soft_targets_of_anchors_and_keys(weight):
     np.testing.assert_allclose(model.queue.soft_targets, newest, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_momentum_model_saves_soft_targets(tmp_path):
     views, labels = data()
     model = supcon_tf.MomentumSupConModel(
@@ -319,6 +326,7 @@ def test_a_subclass_whose_output_is_declared():
     assert logs["distillation_loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("weight", [0.5, INFINITE])
 def test_save_and_load(tmp_path, weight):
@@ -338,6 +346,7 @@ def test_save_and_load(tmp_path, weight):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_a_dataset_with_a_smaller_last_batch():
     views, labels = data()
     model = small_model()
@@ -347,6 +356,7 @@ def test_a_dataset_with_a_smaller_last_batch():
     assert np.isfinite(list(history.values())).all()
 
 
+@pytest.mark.slow
 def test_single_views_and_half_precision():
     keras.config.set_dtype_policy("mixed_float16")
     views, labels = data()
@@ -377,6 +387,7 @@ def test_bad_arguments(arguments, message):
         Distillation(**{"teacher": classifier(), **arguments})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), [("weight", 3.0), ("temperature", 4.0)])
 def test_arguments_can_change_between_steps(name, value):
     """In every model that the distillation belongs to."""

@@ -63,6 +63,7 @@ def test_accumulating_gradients_is_refused_where_keras_cannot(two_replicas, scal
     fit_fails(two_replicas, batches(), match, optimizer=optimizer)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_without_a_strategy_gradients_accumulate():
     """The update is the mean of the gradients of two batches at the same weights."""
@@ -86,6 +87,7 @@ def test_a_strategy_created_after_the_model_is_refused(two_replicas):
         model.fit(batches(), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_distributed_batches_train_alike(two_replicas):
     def train(data):
@@ -107,6 +109,7 @@ def test_distributed_batches_without_a_static_size_are_refused(two_replicas):
     fit_fails(two_replicas, data, r"distribute_datasets_from_function.*None.*2 replicas")
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize("samples", [24, 18])
 def test_an_epoch_can_end_inside_an_execution(two_replicas, samples):
@@ -116,6 +119,7 @@ def test_an_epoch_can_end_inside_an_execution(two_replicas, samples):
     assert model.optimizer.iterations.numpy() == 2 * (samples // 8)
 
 
+@pytest.mark.slow
 def test_evaluation_of_an_incomplete_batch_is_exact(two_replicas):
     rng = np.random.default_rng(0)
     images, labels = rng.random([17, 8, 8, 1], dtype="float32"), np.arange(17) % 3
@@ -138,6 +142,7 @@ def test_evaluation_of_an_incomplete_batch_is_exact(two_replicas):
     )
 
 
+@pytest.mark.slow
 def test_a_dataset_trains_without_a_warning(recwarn):
     make_model().fit(batches(), verbose=0)
     assert not [str(warning.message) for warning in recwarn if "shuffle" in str(warning.message)]

@@ -62,6 +62,7 @@ def floatx():
     keras.config.set_floatx("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("floats", "policy"),
     [

@@ -94,6 +94,7 @@ def fit_once(model, **arguments):
     model.fit(VIEWS, IDS, batch_size=8, shuffle=False, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["eager", "graph"])
 def test_key_statistics_are_frozen_while_the_encoder_is(how):
     encoder = sequential(layers.BatchNormalization(momentum=0.5))
@@ -111,6 +112,7 @@ def test_key_statistics_are_frozen_while_the_encoder_is(how):
         assert len(model.trainable_weights) == (1 if frozen else 5)
 
 
+@pytest.mark.slow
 def test_keys_approach_an_encoder_that_is_frozen_later():
     encoder = sequential()
     model = MomentumSupConModel(encoder, queue_size=8, momentum=0.25)

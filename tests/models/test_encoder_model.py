@@ -50,6 +50,7 @@ def test_models_can_be_frozen_and_unfrozen(name, uncompiled):
         np.testing.assert_array_equal(weight, old)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["momentum", "averaged"])
 def test_momentum_can_be_set_during_training(name):
     model = MODELS[name]()

@@ -91,6 +91,7 @@ def assert_detected(model, images, labels):
     assert np.isnan(loss_of(model.fit(good, verbose=0).history))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_in_a_graph(name):
     assert_detected(*make(name))
@@ -101,17 +102,20 @@ def test_eagerly(name):
     assert_detected(*make(name, run_eagerly=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["supcon", "averaged"])
 def test_compiled_by_xla(name):
     assert_detected(*make(name, jit_compile=True))
 
 
+@pytest.mark.slow
 def test_two_replicas(two_replicas):
     with two_replicas.scope():
         model, images, labels = make("averaged")
     assert_detected(model, images, labels)
 
 
+@pytest.mark.slow
 def test_on_single_batches():
     model, images, labels = make("supcon")
     assert np.isfinite(model.train_on_batch(images, labels))
@@ -120,6 +124,7 @@ def test_on_single_batches():
     assert np.isnan(model.train_on_batch(images, labels))
 
 
+@pytest.mark.slow
 def test_terminate_on_nan_stops():
     model, images, labels = make("supcon")
     images[0] = np.nan
@@ -129,6 +134,7 @@ def test_terminate_on_nan_stops():
     assert len(history.epoch) == 1
 
 
+@pytest.mark.slow
 def test_updates_that_loss_scaling_skips_are_finite():
     keras.config.set_dtype_policy("mixed_float16")
     model, images, labels = make("supcon")
@@ -140,6 +146,7 @@ def test_updates_that_loss_scaling_skips_are_finite():
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_custom_training_step():
     class Own(supcon_tf.SupConModel):
         def train_step(self, data):

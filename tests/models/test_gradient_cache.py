@@ -29,6 +29,7 @@ def data():
     return rng.random([BATCH, VIEWS, 8, 8, 1], dtype="float32"), np.arange(BATCH) % 3
 
 
+@pytest.mark.slow
 def test_gradient_is_that_of_the_full_batch_with_dropout():
     views, ids = data()
     loss = supcon_tf.SupConLoss()
@@ -59,6 +60,7 @@ def test_gradient_is_that_of_the_full_batch_with_dropout():
     np.testing.assert_array_equal([v.numpy() for v in seeds], end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_training_equals_that_with_full_batches(policy):
     keras.config.set_dtype_policy(policy)

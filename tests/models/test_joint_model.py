@@ -36,6 +36,7 @@ def cross_entropy(logits, ids):
     return np.where(ids >= 0, logarithms[np.arange(len(ids)), ids], 0.0)
 
 
+@pytest.mark.slow
 def test_encoder_and_head_train_as_without_the_classifier():
     views, ids = views_and_ids()
     models = [SupConModel(small_encoder(), head()), JointSupConModel(small_encoder(), 3, head())]
@@ -73,6 +74,7 @@ def test_a_step_of_the_classifier_by_hand(unlabeled):
     assert logs["classifier_accuracy"] == pytest.approx(right, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_learns_to_classify_and_to_evaluate():
     views, ids = views_and_ids(48)
     model = JointSupConModel(small_encoder(), 3, head())
@@ -84,6 +86,7 @@ def test_learns_to_classify_and_to_evaluate():
     assert np.mean(logits.argmax(1) == ids) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_save_and_load(tmp_path):
     views, ids = views_and_ids()
@@ -96,6 +99,7 @@ def test_save_and_load(tmp_path):
     np.testing.assert_array_equal(loaded(views), model(views))
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_replicas_train_as_one(two_replicas):
     views, ids = views_and_ids(24)
@@ -135,6 +139,7 @@ def test_class_ids_out_of_range(ids):
         model.train_step((np.zeros([4, 2, 8, 8, 1], "float32"), np.array(ids)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("by_class", [True, False])
 def test_weights_of_samples_and_classes(by_class):

@@ -59,6 +59,7 @@ def fit_and_evaluate(model, labels, match):
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_compiled_by_xla(name):
     make, loss, labels, match = CASES[name]
@@ -68,6 +69,7 @@ def test_compiled_by_xla(name):
     fit_and_evaluate(model, labels, match)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eagerly", [True, False])
 def test_not_compiled(eagerly):
     make, loss, labels, match = CASES["ids from 1"]
@@ -76,6 +78,7 @@ def test_not_compiled(eagerly):
     fit_and_evaluate(model, labels, match)
 
 
+@pytest.mark.slow
 def test_two_replicas(two_replicas):
     make, loss, labels, match = CASES["ids from 1"]
     with two_replicas.scope():
@@ -84,6 +87,7 @@ def test_two_replicas(two_replicas):
     fit_and_evaluate(model, labels, match)
 
 
+@pytest.mark.slow
 def test_every_batch_is_checked():
     model = supcon()
     model.compile("sgd", loss=SupConLoss(), jit_compile=True)
@@ -93,6 +97,7 @@ def test_every_batch_is_checked():
     assert int(model.optimizer.iterations) == 1
 
 
+@pytest.mark.slow
 def test_a_batch_alone():
     model = joint()
     model.compile("sgd", loss=SupConLoss(), jit_compile=True)

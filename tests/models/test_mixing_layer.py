@@ -85,6 +85,7 @@ def test_one_step_is_gradient_descent_on_the_loss_of_mixed_views():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("static", [False, True])
 def test_a_compiled_step(static):
     layer = MixingLayer("mixup_cutmix", CLASSES, per_sample=True, seed=5)
@@ -96,6 +97,7 @@ def test_a_compiled_step(static):
     np.testing.assert_array_equal(model.mixing.seed_generator.state, [5, 4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["arrays", "dataset", "augmenter"])
 def test_fit_with_metrics_and_validation(how):
     seen = []
@@ -120,6 +122,7 @@ def test_fit_with_metrics_and_validation(how):
     assert set(seen) == {(2, CLASSES)}
 
 
+@pytest.mark.slow
 def test_micro_batches_mix_the_whole_batch():
     views, ids = views_and_ids()
     weights = []
@@ -154,6 +157,7 @@ def test_anchors_and_keys_of_the_momentum_model_are_mixed():
     np.testing.assert_allclose(model.queue.labels, mixed_labels[:, 1], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_the_state_of_the_seed_is_saved(tmp_path):
     views, ids = views_and_ids()
@@ -200,6 +204,7 @@ def test_bad_labels(labels, message):
         MixingLayer("mixup", CLASSES)(views_and_ids()[0], labels, training=True)
 
 
+@pytest.mark.slow
 def test_the_first_batch_of_fit_finds_bad_values():
     views, ids = views_and_ids()
     with pytest.raises(tf.errors.InvalidArgumentError, match="below `num_classes`=3"):

@@ -110,6 +110,7 @@ def newest_first(model):
     return model.queue.embeddings.numpy()[order], model.queue.labels.numpy()[order]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("kind", "views"),
@@ -180,6 +181,7 @@ def ordinary_weights():
     return train(jit_compile=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [{"run_eagerly": True}, {"jit_compile": True}, {"steps_per_execution": 3}],
@@ -190,6 +192,7 @@ def test_every_way_to_run_ends_the_same(ordinary_weights, arguments):
         np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision(policy):
     keras.config.set_dtype_policy(policy)
@@ -249,6 +252,7 @@ def test_regularization_and_sample_weight_count_once():
     assert logged == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_micro_batches_train_as_one_batch():
     images, ids = samples(steps=6)
     weights = []
@@ -280,6 +284,7 @@ def test_a_positives_cap_that_is_no_multiple_of_the_views():
     assert value == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_augmenter_creates_anchors_and_keys():
     images, ids = samples(steps=3, views=1)
     model = small_model(augmenter=keras.layers.GaussianNoise(0.5, seed=1), num_views=3)
@@ -304,6 +309,7 @@ def test_labels_of_every_view():
     np.testing.assert_array_equal(model.queue.labels.numpy()[:BATCH], labels[:, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("num_classes", [None, CLASSES])
@@ -383,6 +389,7 @@ def test_bad_batches_change_nothing(arguments, loss, change, message, run_eagerl
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.slow
 def test_batches_of_an_unknown_size_are_refused():
     images, ids = samples(steps=2)
     model = compiled(small_model(), SupConLoss())
@@ -391,6 +398,7 @@ def test_batches_of_an_unknown_size_are_refused():
     assert np.isfinite(model.evaluate(images[:7], ids[:7], batch_size=BATCH, verbose=0))
 
 
+@pytest.mark.slow
 def test_validation_batches_of_any_size():
     images, ids = samples(steps=2)
     rest = tf.data.Dataset.from_tensor_slices((images[:7], ids[:7])).batch(5)

@@ -59,6 +59,7 @@ def test_encode_returns_the_output_of_the_encoder():
     np.testing.assert_allclose(model.encode(images[:, 1]), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize(
     ("how", "policy"),
@@ -85,6 +86,7 @@ def test_fit_pulls_classes_together(how, policy):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_one_step_is_gradient_descent_on_the_loss():
     images, labels = striped_images(8)
     model = small_model()
@@ -101,6 +103,7 @@ def test_one_step_is_gradient_descent_on_the_loss():
         np.testing.assert_allclose(weight, old - 0.1 * gradient, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_default_head():
     model = SupConModel(small_encoder())
     assert [layer.units for layer in model.projection_head.layers[::2]] == [16, 128]
@@ -110,6 +113,7 @@ def test_default_head():
     assert np.isfinite(model.fit(images, labels, verbose=0).history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_the_augmenter_creates_the_views():
     model = small_model(augmenter=keras.layers.GaussianNoise(0.5, seed=1), num_views=3)
     images, labels = striped_images(8, views=1)
@@ -176,6 +180,7 @@ def test_images_without_an_augmenter_are_single_views():
     assert value == pytest.approx(float(SupConLoss()(labels, model(images[:, 0]))), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_evaluate_validation_metrics_callbacks_and_sample_weight():
     class Epochs(keras.callbacks.Callback):
@@ -215,6 +220,7 @@ def test_evaluate_validation_metrics_callbacks_and_sample_weight():
     )
 
 
+@pytest.mark.slow
 def test_the_logged_loss_is_the_mean_over_samples():
     images, labels = striped_images(20)  # batches of 16 and 4
     model = small_model()
@@ -238,6 +244,7 @@ def test_regularization_losses_count():
     assert model.evaluate(images, labels, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize("augmenter", [None, keras.layers.GaussianNoise(0.1)])
 def test_save_and_load(tmp_path, augmenter):
@@ -258,6 +265,7 @@ def test_save_and_load(tmp_path, augmenter):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_batch_of_unknown_size_and_a_generator():
     images, labels = striped_images(10)
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)

@@ -43,6 +43,7 @@ def as_dataset(*arrays):
     return tf.data.Dataset.from_tensor_slices(arrays).batch(8, drop_remainder=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [supcon, lambda: supcon(metrics=HEALTH), lambda: supcon(TripletLoss), momentum],
@@ -60,6 +61,7 @@ def test_no_labels_are_class_id_minus_1(make):
         np.testing.assert_allclose(values, of_labels[name], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_no_labels_in_a_compiled_step():
     model = supcon()
     model.compile("sgd", loss=SupConLoss(), jit_compile=True)
@@ -97,6 +99,7 @@ def test_no_positives(loss, labels, of):
         supcon(loss).fit(*of(VIEWS[:, 0], labels), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "images", "labels"),
     [

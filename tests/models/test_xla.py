@@ -91,6 +91,7 @@ def missing(model, loss, metrics, *specs):
     return find_missing_kernel(model, *specs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_contrastive_models(name):
     make, loss, *specs = CASES[name]
@@ -108,6 +109,7 @@ def test_classifiers(make):
     )
 
 
+@pytest.mark.slow
 def test_an_operation_without_a_kernel_is_found():
     def counts(y_true, y_pred):
         return tf.cast(tf.unique_with_counts(y_true).count, tf.float32)
@@ -117,6 +119,7 @@ def test_an_operation_without_a_kernel_is_found():
     )
 
 
+@pytest.mark.slow
 def test_fit_and_evaluate():
     model = supcon()
     model.compile("adam", loss=SupConLoss(), metrics=HEALTH, jit_compile=True)

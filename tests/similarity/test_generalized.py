@@ -163,6 +163,7 @@ def test_one_hot_rows_are_classes(temperature):
         assert relative(actual, expected) <= 2e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compile_all", [False, True])
 def test_compiled_for_any_number_of_rows(compile_all):
     @tf.function(

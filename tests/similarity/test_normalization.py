@@ -53,6 +53,7 @@ def test_rows_that_are_not_finite_stay_so(compiled):
     np.testing.assert_array_equal(finite, [False, False, False, True])
 
 
+@pytest.mark.slow
 def test_blank_images_do_not_destroy_a_model():
     """The representation, the projection and the loss all use `l2_normalize`."""
     encoder = keras.Sequential([keras.Input((20,)), keras.layers.Dense(16), L2Normalization()])

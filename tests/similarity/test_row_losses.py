@@ -101,6 +101,7 @@ def test_other_contrasts_equal_the_definition(summation, denominator, temperatur
     assert relative(gradients[1], dc) <= 5e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("compile_all", "summation", "denominator", "cap"),
     [(False, "outside", "all", None), (True, "inside", "one_positive", 1)],

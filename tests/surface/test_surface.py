@@ -13,6 +13,8 @@ import tensorflow as tf
 
 import supcon_tf
 
+pytestmark = pytest.mark.slow
+
 KINDS = (
     keras.Layer,
     keras.Loss,
