@@ -20,7 +20,7 @@ from keras import layers
 import supcon_tf
 
 # The others are only trained, which is where they differ.
-EVALUATED = ["outside all", "momentum distilled", "cross-entropy"]
+EVALUATED = ["outside all", "in fives", "momentum distilled", "cross-entropy"]
 # Weights move by about their own size. With 0.1, differences of 1e-7 in the first weights grow to
 # 0.06 in 20 steps on one replica.
 LEARNING_RATE = 0.02
@@ -120,11 +120,23 @@ def own_rows():
     return model, batches
 
 
-def plain_keras_model(loss):
+def double_precision(loss, dim=16, **options):
+    """A plain Keras model in float64. The models of the library project in float32."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     x, ids = images_and_ids()
-    model = keras.Sequential([encoder(), layers.Dense(16)])
-    model.compile(keras.optimizers.SGD(LEARNING_RATE, momentum=0.9), loss=loss)
-    return model, (x[:, 0], ids)
+    y = distributions(ids) if loss is supcon_tf.GeneralizedSupConLoss else ids
+    model = keras.Sequential(
+        [
+            keras.Input([VIEWS, 8, 8, 1]),
+            layers.Reshape([VIEWS, 64]),
+            layers.Dense(16, "tanh"),
+            layers.Dense(dim),
+        ]
+    )
+    optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=0.9)
+    model.compile(optimizer, loss=loss(**{"temperature": 0.2, **options}))
+    return model, (x, y)
 
 
 def cases():
@@ -138,22 +150,16 @@ def cases():
         loss = supcon_tf.SupConLoss(0.2, summation=summation, denominator=denominator, **arguments)
         add(f"{summation} {denominator}{other}", supcon, loss, weights=weights)
 
-    # Every mode, and with it every option that does not depend on the mode.
     add_mode("outside", "all")
+    made["in fives"] = made["outside all"]  # five steps for each execution
     add_mode("outside", "one_positive", ", sum", reduction="sum", base_temperature=10.0)
-    add_mode("outside", "only_negatives", ", first view", anchors="first_view")
-    add_mode("inside", "all", ", positives cap", positives_cap=4)
     add_mode("inside", "one_positive", ", sample weight", weights=True)
-    add_mode("inside", "only_negatives")
-    add("cold", supcon, supcon_tf.SupConLoss(0.02))  # no fixed shift is safe
     annealed = supcon_tf.SupConLoss(keras.optimizers.schedules.PolynomialDecay(0.2, STEPS, 0.1))
     add("no norm", supcon, annealed, norm=False)
     add("micro-batches", supcon, annealed, norm=False, micro_batch_size=3)
     add("alone", supcon, supcon_tf.SupConLoss(0.2, cross_replica=False))
-    # With 16 dimensions distributions are gathered, with 3 moments are added up.
     similarity_sum = supcon_tf.GeneralizedSupConLoss(0.2)
     contrast_count = supcon_tf.GeneralizedSupConLoss(0.2, weighting="contrast_count")
-    add("contrast_count added up", supcon, contrast_count, dim=3)
     add("similarity_sum gathered, distilled", supcon, similarity_sum, distilled=True)
     queue = {"queue_size": 4 * BATCH, "momentum": 0.9}  # full after four steps
     add("momentum ids", supcon, supcon_tf.SupConLoss(0.2, positives_cap=3), **queue)
@@ -162,7 +168,20 @@ def cases():
     add("cross-entropy", cross_entropy)
     add("linear", cross_entropy, linear=True)
     add("own rows", own_rows)
-    add("plain keras", plain_keras_model, supcon_tf.SupConLoss(0.2))
+    for summation in ("outside", "inside"):
+        for denominator in ("all", "one_positive", "only_negatives"):
+            mode = {"summation": summation, "denominator": denominator}
+            add(
+                f"float64 {summation} {denominator}", double_precision, supcon_tf.SupConLoss, **mode
+            )
+    first_view = {"anchors": "first_view", "positives_cap": 4}
+    add("float64 first view, positives cap", double_precision, supcon_tf.SupConLoss, **first_view)
+    cold = {"temperature": 0.02}  # no fixed shift is safe
+    add("float64 cold", double_precision, supcon_tf.SupConLoss, **cold)
+    # With 16 dimensions distributions are gathered, with 3 moments are added up.
+    generalized = supcon_tf.GeneralizedSupConLoss
+    add("float64 gathered", double_precision, generalized)
+    add("float64 added up", double_precision, generalized, 3, weighting="contrast_count")
     return made
 
 
@@ -197,6 +216,7 @@ def run(make, strategy, steps_per_execution, weights_only):
         results.update({f"evaluation {key}": np.array(x) for key, x in evaluation.items()})
         unequal = tf.data.Dataset.from_tensor_slices(data[0][:29]).batch(BATCH)
         results["predictions"] = model.predict(unequal, verbose=0)
+    keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     return results
 
@@ -230,7 +250,8 @@ def main():
     results = {}
     for name in args.names or made:
         weights_only = name not in EVALUATED
-        outcome = run(made[name], strategy, args.steps_per_execution, weights_only)
+        steps_per_execution = 5 if name == "in fives" else args.steps_per_execution
+        outcome = run(made[name], strategy, steps_per_execution, weights_only)
         for key, value in outcome.items():
             results[f"{name}/{key}"] = value
         print(name, flush=True)

@@ -16,24 +16,27 @@ SCRIPT = pathlib.Path(__file__).with_name("cases.py")
 EXACT = [
     "outside all",
     "outside one_positive, sum",
-    "outside only_negatives, first view",
-    "inside all, positives cap",
     "inside one_positive, sample weight",
-    "inside only_negatives",
-    "cold",
-    "contrast_count added up",
     "similarity_sum gathered, distilled",
     "momentum ids",
     "momentum distilled",
     "cross-entropy",
     "linear",
     "own rows",
-    "plain keras",
+    "float64 outside all",
+    "float64 outside one_positive",
+    "float64 outside only_negatives",
+    "float64 inside all",
+    "float64 inside one_positive",
+    "float64 inside only_negatives",
+    "float64 first view, positives cap",
+    "float64 cold",
+    "float64 gathered",
+    "float64 added up",
 ]
-FEW = ["outside all", "momentum ids", "contrast_count added up", "cross-entropy", "own rows"]
+FEW = ["outside all", "momentum ids", "float64 added up", "cross-entropy", "own rows"]
 # Tracing a step for every replica is what takes the time.
 FOUR = ["outside all", "momentum distilled"]  # mixed in the pipeline, taught, with a queue
-FIVES = ["outside all"]  # the workers too take five steps for each execution
 
 pytestmark = pytest.mark.slow
 
@@ -84,10 +87,9 @@ def directory(tmp_path_factory):
     return tmp_path_factory.mktemp("replicas")
 
 
-def replicas(directory, count, names, steps_per_execution=1):
-    output = directory / f"{count}_{steps_per_execution}.npz"
-    options = [f"--replicas={count}", f"--steps_per_execution={steps_per_execution}"]
-    return read(start(output, *names, *options), output)
+def replicas(directory, count, names):
+    output = directory / f"{count}.npz"
+    return read(start(output, *names, f"--replicas={count}"), output)
 
 
 def two_workers(directory, names, steps_per_execution):
@@ -101,9 +103,8 @@ def runs(directory):
     pool = concurrent.futures.ThreadPoolExecutor(2)
     names = [*EXACT, "mixed_float16", "alone"]
     yield {
-        "two": pool.submit(replicas, directory, 2, [*names, "micro-batches"]),
+        "two": pool.submit(replicas, directory, 2, [*names, "in fives", "micro-batches"]),
         "one": pool.submit(replicas, directory, 1, [*names, "no norm"]),
-        "two_in_fives": pool.submit(replicas, directory, 2, FIVES, 5),
         "four": pool.submit(replicas, directory, 4, FOUR),
         "workers": pool.submit(two_workers, directory, FEW, 5),
     }
@@ -118,12 +119,6 @@ def one(runs):
 @pytest.fixture(scope="module")
 def two(runs):
     return runs["two"].result()
-
-
-@pytest.fixture(scope="module")
-def two_in_fives(runs):
-    """Two replicas that take five steps for each execution."""
-    return runs["two_in_fives"].result()
 
 
 @pytest.fixture(scope="module")
@@ -152,16 +147,21 @@ def difference(actual, expected):
 
 def assert_same(actual, expected, name, expected_name=None):
     actual, expected = case(actual, name), case(expected, expected_name or name)
+    # In float32, rounding in another order moves weights by up to 4e-5 on some processors; without
+    # the other replicas' rows they move by more than 1e-3.
+    tolerance = 1e-12 if name.startswith("float64") else 1e-4
     assert expected["moved"] > 0.03  # a training that moves nothing shows nothing
-    assert difference(actual, expected) <= 1e-5
+    assert difference(actual, expected) <= tolerance
     assert actual.keys() == expected.keys()
     for key, value in expected.items():
         if key.startswith("integers "):
             np.testing.assert_array_equal(actual[key], value)
         if key.startswith(("history", "evaluation")):
-            np.testing.assert_allclose(actual[key], value, rtol=1e-6, atol=1e-6, err_msg=key)
+            np.testing.assert_allclose(
+                actual[key], value, rtol=tolerance, atol=tolerance, err_msg=key
+            )
         if key == "predictions":
-            np.testing.assert_allclose(actual[key], value, atol=2e-5)
+            np.testing.assert_allclose(actual[key], value, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -169,9 +169,8 @@ def test_two_replicas_train_as_one(one, two, name):
     assert_same(two, one, name)
 
 
-@pytest.mark.parametrize("name", FIVES)
-def test_five_steps_in_one_execution_train_as_single_ones(one, two_in_fives, name):
-    assert_same(two_in_fives, one, name)
+def test_five_steps_in_one_execution_train_as_single_ones(one, two):
+    assert_same(two, one, "in fives", "outside all")
 
 
 @pytest.mark.parametrize("name", FOUR)
