@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras import layers
 
 import supcon_tf
+from supcon_tf.models.distributed_model import DistributedModel
 
 # The others are only trained, which is where they differ.
 EVALUATED = ["outside all", "in fives", "momentum distilled", "cross-entropy"]
@@ -120,20 +121,30 @@ def own_rows():
     return model, batches
 
 
+class DoublePrecisionModel(DistributedModel):
+    """Embeddings in float64. The other models of the library compute projections in float32."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.network = keras.Sequential(
+            [
+                keras.Input([VIEWS, 8, 8, 1]),
+                layers.Reshape([VIEWS, 64]),
+                layers.Dense(16, "tanh"),
+                layers.Dense(dim),
+            ]
+        )
+
+    def call(self, images):
+        return self.network(images)
+
+
 def double_precision(loss, dim=16, **options):
-    """A plain Keras model in float64. The models of the library project in float32."""
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     x, ids = images_and_ids()
     y = distributions(ids) if loss is supcon_tf.GeneralizedSupConLoss else ids
-    model = keras.Sequential(
-        [
-            keras.Input([VIEWS, 8, 8, 1]),
-            layers.Reshape([VIEWS, 64]),
-            layers.Dense(16, "tanh"),
-            layers.Dense(dim),
-        ]
-    )
+    model = DoublePrecisionModel(dim)
     optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=0.9)
     model.compile(optimizer, loss=loss(**{"temperature": 0.2, **options}))
     return model, (x, y)
