@@ -45,7 +45,7 @@ _CHANGES = flags.DEFINE_multi_string(
     "FIELD=VALUE changes a field of the recipe in every row that does not set it; repeatable.",
 )
 _SEEDS = flags.DEFINE_list(
-    "seeds", ["0"], "Seeds, separated by commas. Every row is trained with each of them."
+    "seeds", ["0"], "Seeds, separated by commas. Every row is trained with every seed."
 )
 flags.register_validator(
     _SEEDS, lambda seeds: seeds and all(seed.isdecimal() for seed in seeds), "must be integers"

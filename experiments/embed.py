@@ -81,7 +81,7 @@ def find_unlabeled_images(directory: pathlib.Path, channels: int):
         channels: number of channels of the decoded images.
 
     Returns:
-        The images, all of them unlabeled, and their paths relative to the directory.
+        The images, without labels, and their paths relative to the directory.
 
     Raises:
         FileNotFoundError: if the directory contains no images.

@@ -1,4 +1,4 @@
-"""Recipes, one per file. `common` holds the fields that all of them share."""
+"""Recipes, one per file. `common` holds the shared fields."""
 
 import pathlib
 

@@ -1,10 +1,11 @@
 """Builds what the fields of a recipe describe: policies, encoders, losses and optimizers."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
@@ -119,6 +120,39 @@ def build_optimizer(
     )
     build = _choose("optimizer.name", config.name, OPTIMIZERS)
     return build(learning_rate, **dict(config.arguments))
+
+
+def build_compiled_model(
+    build: Callable[[], keras.Model],
+    batches: tf.data.Dataset,
+    stage: ConfigDict,
+    strategy: tf.distribute.Strategy,
+    compile_arguments: Callable[[], dict[str, Any]],
+) -> tuple[keras.Model, int]:
+    """Builds and compiles the model of a stage, with its metrics and its optimizer.
+
+    Args:
+        build: builds the model.
+        batches: all batches of the training.
+        stage: `optimizer`, `batch_size` and `epochs` of the training.
+        strategy: a strategy of tf.distribute. Both functions run in its scope.
+        compile_arguments: returns arguments of `compile` besides the optimizer.
+
+    Returns:
+        The model, and the number of steps of an epoch.
+    """
+    steps_per_epoch = len(batches) // stage.epochs
+    with strategy.scope():
+        model = build()
+        optimizer = build_optimizer(
+            stage.optimizer,
+            batch_size=stage.batch_size,
+            epochs=stage.epochs,
+            steps_per_epoch=steps_per_epoch,
+        )
+        model.compile(optimizer, **compile_arguments())
+    model.build_from(batches)
+    return model, steps_per_epoch
 
 
 def _choose(field: str, name: str, choices: Mapping[str, Any]) -> Any:

@@ -213,22 +213,17 @@ def prepare(
             mix_batches(views, mixing, num_classes=num_classes, seed=config.seed, start_step=step)
         )
 
-    batches = distribute_batches(own_batches, strategy, whole=mixing is not None)
-    all_batches = own_batches(0, None)
-    steps_per_epoch = len(all_batches) // stage.epochs
-    with strategy.scope():
-        model = build(images)
-        model.compile(
-            builders.build_optimizer(
-                stage.optimizer,
-                batch_size=stage.batch_size,
-                epochs=stage.epochs,
-                steps_per_epoch=steps_per_epoch,
-            ),
-            steps_per_execution=config.steps_per_execution,
+    model, steps_per_epoch = builders.build_compiled_model(
+        lambda: build(images),
+        own_batches(0, None),
+        stage,
+        strategy,
+        lambda: {
             **_loss_and_metrics(stage.label_smoothing),
-        )
-    model.build_from(all_batches)
+            "steps_per_execution": config.steps_per_execution,
+        },
+    )
+    batches = distribute_batches(own_batches, strategy, whole=mixing is not None)
     return model, batches, steps_per_epoch
 
 

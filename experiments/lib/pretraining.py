@@ -116,23 +116,18 @@ def prepare(
             return one_hot_labels(views, num_classes)
         return views
 
+    model, steps_per_epoch = builders.build_compiled_model(
+        lambda: build_model(config, images),
+        own_batches(0, None),
+        config,
+        strategy,
+        lambda: {
+            "loss": builders.build_loss(config.loss),
+            "metrics": supcon_tf.metrics.HEALTH,
+            "steps_per_execution": config.steps_per_execution,
+        },
+    )
     batches = distribute_batches(own_batches, strategy, whole=mixing is not None)
-    all_batches = own_batches(0, None)
-    steps_per_epoch = len(all_batches) // config.epochs
-    with strategy.scope():
-        model = build_model(config, images)
-        model.compile(
-            builders.build_optimizer(
-                config.optimizer,
-                batch_size=config.batch_size,
-                epochs=config.epochs,
-                steps_per_epoch=steps_per_epoch,
-            ),
-            loss=builders.build_loss(config.loss),
-            metrics=supcon_tf.metrics.HEALTH,
-            steps_per_execution=config.steps_per_execution,
-        )
-    model.build_from(all_batches)
     return model, batches, steps_per_epoch
 
 

@@ -9,6 +9,7 @@ import keras
 from supcon_tf._checks import check_integer
 from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.losses.temperature import at_step, current_temperature
+from supcon_tf.models.distributed_model import loss_metric
 from supcon_tf.models.momentum_model import MomentumSupConModel
 
 
@@ -114,7 +115,7 @@ class CollapseWarning(keras.callbacks.Callback):
         Keras weighs the mean of the loss by samples. Reading one replica needs no communication,
         so that the callback can run on the chief only.
         """
-        mean_loss = next(metric for metric in self.model.metrics if metric.name == "loss")
+        mean_loss = loss_metric(self.model)
         strategy = self.model.distribute_strategy
         return float(strategy.experimental_local_results(mean_loss.count.value)[0])
 

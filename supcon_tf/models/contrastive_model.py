@@ -10,6 +10,7 @@ from supcon_tf.encoders.l2_normalization import L2Normalization
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
 from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.arguments import check_encoder, require_layer
+from supcon_tf.models.distributed_model import loss_metric
 from supcon_tf.models.encoder_model import EncoderModel
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.unlabeled import (
@@ -229,9 +230,9 @@ class ContrastiveModel(EncoderModel):
         """Updates the mean of the loss and the compiled metrics, and returns their values."""
         # The loss of a replica is its share of the mean over the global batch.
         loss *= self.distribute_strategy.num_replicas_in_sync
-        for metric in self.metrics:
-            if metric.name == "loss":
-                metric.update_state(loss, sample_weight=tf.shape(first_array(views))[0])
+        mean_loss = loss_metric(self)
+        if mean_loss is not None:
+            mean_loss.update_state(loss, sample_weight=tf.shape(first_array(views))[0])
         return self.compute_metrics(views, labels, projections, sample_weight)
 
     def get_config(self) -> dict[str, Any]:

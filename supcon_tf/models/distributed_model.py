@@ -270,9 +270,9 @@ class DistributedModel(keras.Model):
             logs = step(batch)
             images, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
             nan_or_0 = nan_unless_finite(images, [weight.value for weight in self.weights])
-            for metric in self.metrics:
-                if metric.name == "loss":
-                    metric.total.assign_add(tf.cast(nan_or_0, metric.total.dtype))
+            mean_loss = loss_metric(self)
+            if mean_loss is not None:
+                mean_loss.total.assign_add(tf.cast(nan_or_0, mean_loss.total.dtype))
             if "loss" in logs:
                 loss = tf.convert_to_tensor(logs["loss"])
                 logs = {**logs, "loss": loss + tf.cast(nan_or_0, loss.dtype)}
@@ -348,6 +348,11 @@ class DistributedModel(keras.Model):
             return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *outputs)
 
         return predict
+
+
+def loss_metric(model: keras.Model) -> Any:
+    """Returns the mean that Keras logs as `loss`, `None` if `model.metrics` lacks it."""
+    return next((metric for metric in model.metrics if metric.name == "loss"), None)
 
 
 def _none_if_optional(x: Any) -> Any:
