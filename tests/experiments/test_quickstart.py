@@ -89,10 +89,10 @@ def test_bad_flags(run, tmp_path, arguments, error, message):
     ("change", "message"),
     [
         ("loss.temperature=-1", "ValueError: `temperature` must be a finite number above 0"),
-        ("batch_size=2000", "ValueError: `batch_size`.*2000, 1437 images"),
+        ("batch_size=2000", "ValueError: `batch_size`.*2000, 200 images"),
     ],
 )
 def test_a_failed_training_is_an_error(run, tmp_path, change, message):
     with pytest.raises(SystemExit, match=message):
-        run(f"--change={change}")
+        run(*TINY, f"--change={change}")
     assert not (tmp_path / "out" / "results.json").exists()

@@ -139,7 +139,7 @@ class DoublePrecisionModel(DistributedModel):
         return self.network(images)
 
 
-def double_precision(loss, dim=16, **options):
+def double_precision(loss, dim=16, weights=False, **options):
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     x, ids = images_and_ids()
@@ -147,7 +147,7 @@ def double_precision(loss, dim=16, **options):
     model = DoublePrecisionModel(dim)
     optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=0.9)
     model.compile(optimizer, loss=loss(**{"temperature": 0.2, **options}))
-    return model, (x, y)
+    return model, (x, y, np.linspace(0, 2, len(y))) if weights else (x, y)
 
 
 def cases():
@@ -163,8 +163,8 @@ def cases():
 
     add_mode("outside", "all")
     made["in fives"] = made["outside all"]  # five steps for each execution
-    add_mode("outside", "one_positive", ", sum", reduction="sum", base_temperature=10.0)
-    add_mode("inside", "one_positive", ", sample weight", weights=True)
+    total = {"reduction": "sum", "base_temperature": 10.0}
+    add_mode("inside", "one_positive", ", sum of weighted samples", weights=True, **total)
     annealed = supcon_tf.SupConLoss(keras.optimizers.schedules.PolynomialDecay(0.2, STEPS, 0.1))
     add("no norm", supcon, annealed, norm=False)
     add("micro-batches", supcon, annealed, norm=False, micro_batch_size=3)
@@ -181,10 +181,13 @@ def cases():
     add("own rows", own_rows)
     for summation in ("outside", "inside"):
         for denominator in ("all", "one_positive", "only_negatives"):
-            mode = {"summation": summation, "denominator": denominator}
-            add(
-                f"float64 {summation} {denominator}", double_precision, supcon_tf.SupConLoss, **mode
-            )
+            name = f"float64 {summation} {denominator}"
+            options = {"summation": summation, "denominator": denominator}
+            if name == "float64 outside one_positive":
+                options |= total
+            if name == "float64 inside one_positive":
+                options |= {"weights": True}
+            add(name, double_precision, supcon_tf.SupConLoss, **options)
     first_view = {"anchors": "first_view", "positives_cap": 4}
     add("float64 first view, positives cap", double_precision, supcon_tf.SupConLoss, **first_view)
     cold = {"temperature": 0.02}  # no fixed shift is safe

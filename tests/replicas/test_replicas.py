@@ -15,8 +15,7 @@ SCRIPT = pathlib.Path(__file__).with_name("cases.py")
 
 EXACT = [
     "outside all",
-    "outside one_positive, sum",
-    "inside one_positive, sample weight",
+    "inside one_positive, sum of weighted samples",
     "similarity_sum gathered, distilled",
     "momentum ids",
     "momentum distilled",
