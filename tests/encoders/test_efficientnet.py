@@ -5,23 +5,26 @@ from supcon_tf.encoders import efficientnet_v2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stem", "stride"), [("cifar", 1), ("imagenet", 2)])
-def test_only_the_stride_of_the_stem_differs(stem, stride):
-    encoder = efficientnet_v2("b0", stem=stem, input_shape=(32, 32, 1))
-    assert encoder.get_layer("stem_conv").output.shape[1:3] == (32 // stride, 32 // stride)
-    assert encoder.get_layer("block2a_expand_conv").output.shape[1] == 32 // stride // 2
-    assert encoder.output_shape == (None, 1280)
-    expected = keras.applications.EfficientNetV2B0(
-        include_top=False, weights=None, input_shape=(32, 32, 1), include_preprocessing=False
-    )
-    shapes = [tuple(weight.shape) for weight in encoder.weights]
-    assert shapes == [tuple(weight.shape) for weight in expected.weights]
-
-
-@pytest.mark.slow
-def test_default_image_sizes():
-    assert efficientnet_v2("b0", stem="cifar").input_shape == (None, 32, 32, 3)
-    assert efficientnet_v2("b0").input_shape == (None, 224, 224, 3)
+def test_only_the_stride_of_the_stem_differs():
+    with keras.StatelessScope():  # weights have shapes and no values, which takes less time
+        imagenet = efficientnet_v2("b0")
+        cifar = efficientnet_v2("b0", stem="cifar")
+        small = efficientnet_v2("b0", stem="cifar", input_shape=(40, 36, 3))
+        expected = keras.applications.EfficientNetV2B0(
+            include_top=False, weights=None, input_shape=(32, 32, 3), include_preprocessing=False
+        )
+    for encoder, height, width, stride in (
+        (imagenet, 224, 224, 2),  # the default sizes
+        (cifar, 32, 32, 1),
+        (small, 40, 36, 1),
+    ):
+        assert encoder.input_shape == (None, height, width, 3)
+        after_stem = encoder.get_layer("stem_conv").output.shape[1:3]
+        assert after_stem == (height // stride, width // stride)
+        assert encoder.get_layer("block2a_expand_conv").output.shape[1] == height // stride // 2
+        assert encoder.output_shape == (None, 1280)
+        shapes = [tuple(weight.shape) for weight in encoder.weights]
+        assert shapes == [tuple(weight.shape) for weight in expected.weights]
 
 
 @pytest.mark.parametrize(

@@ -73,63 +73,38 @@ def cross_entropy_model():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("weight", "regularizer"), [(0.3, "l2"), (1, None), (INFINITE, "l2")])
-def test_the_loss_is_the_sum_of_both_terms(weight, regularizer):
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize(
+    ("weight", "regularizer", "sample_weight"),
+    [(0.3, "l2", np.linspace(0, 2, 12, dtype="float32")), (1, None, None), (INFINITE, "l2", None)],
+    ids=["both terms, weighed", "both terms alike", "teacher only"],
+)
+def test_one_step_is_gradient_descent_on_the_sum_of_both_terms(weight, regularizer, sample_weight):
     views, labels = data()
     teacher = classifier()
     model = small_model(Distillation(teacher, weight=weight), regularizer)
-    loss, projections = GeneralizedSupConLoss(0.5), model(views)
-    second = float(loss(soft_targets(teacher, views), projections))
-    first = float(loss(labels, projections))
-    total = second if weight == INFINITE else first + weight * second
-    penalty = 0.01 * float(np.sum(np.square(model.encoder.layers[0].kernel)))
-    total += penalty if regularizer else 0.0
-    for logs in (
-        model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True),
-        model.train_on_batch(views, labels, return_dict=True),
-    ):
-        assert sorted(logs) == ["distillation_loss", "loss"]
-        assert logs["loss"] == pytest.approx(total, rel=1e-5)
-        assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("weight", "sample_weight"),
-    [(0.5, np.linspace(0, 2, 12, dtype="float32")), (INFINITE, None)],
-    ids=["both terms, weighed", "teacher only"],
-)
-def test_one_step_is_gradient_descent_on_both_terms(weight, sample_weight):
-    views, labels = data()
-    model = small_model(Distillation(classifier(), weight=weight))
     model.compile(keras.optimizers.SGD(0.1), loss=GeneralizedSupConLoss(0.5))
     assert len(model.trainable_variables) == 3
-    targets = soft_targets(model.distillation.teacher, views)
-    loss = GeneralizedSupConLoss(0.5)
+    targets = soft_targets(teacher, views)
+    loss, kernel = GeneralizedSupConLoss(0.5), model.encoder.layers[0].kernel
     with tf.GradientTape() as tape:
         projections = model(views, training=True)
         second = loss(targets, projections, sample_weight)
         first = loss(labels, projections, sample_weight)
         total = second if weight == INFINITE else first + weight * second
+        if regularizer:
+            total += 0.01 * tf.reduce_sum(tf.square(kernel))
     gradients = tape.gradient(total, model.trainable_variables)
     before = [weight.numpy() for weight in model.trainable_variables]
-    model.train_on_batch(views, labels, sample_weight)
+    for logs in (
+        model.evaluate(views, labels, 12, 0, sample_weight, return_dict=True),
+        model.train_on_batch(views, labels, sample_weight, return_dict=True),
+    ):
+        assert sorted(logs) == ["distillation_loss", "loss"]
+        assert logs["loss"] == pytest.approx(float(total), rel=1e-5)
+        assert logs["distillation_loss"] == pytest.approx(float(second), rel=1e-5)
     for variable, old, gradient in zip(model.trainable_variables, before, gradients, strict=True):
         np.testing.assert_allclose(variable, old - 0.1 * gradient, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("micro_batch_size", "jit_compile"), [(None, True), (3, False)])
-def test_the_teacher_stays_as_it_is(micro_batch_size, jit_compile):
-    views, labels = data()
-    model = small_model(micro_batch_size=micro_batch_size)
-    model.compile("sgd", loss=GeneralizedSupConLoss(), jit_compile=jit_compile)
-    before = [
-        variable.numpy() for variable in model.distillation.teacher.variables
-    ]  # seeds included
-    model.fit(tf.data.Dataset.from_tensors((views, labels)).repeat(3), verbose=0)
-    for variable, old in zip(model.distillation.teacher.variables, before, strict=True):
-        np.testing.assert_array_equal(variable, old)
 
 
 def test_a_teacher_that_was_saved_frozen_is_frozen(tmp_path):
@@ -142,13 +117,19 @@ def test_a_teacher_that_was_saved_frozen_is_frozen(tmp_path):
 
 
 @pytest.mark.slow
-def test_micro_batches_train_as_the_whole_batch():
+def test_micro_batches_train_as_the_whole_batch_and_the_teacher_stays_as_it_is():
     views, labels = data()
     weights = []
     for size in (None, 3):
         keras.utils.set_random_seed(0)
         model = small_model(Distillation(classifier(), weight=2.0), micro_batch_size=size)
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        model.compile(optimizer, loss=GeneralizedSupConLoss(0.5), jit_compile=size is None)
+        of_teacher = model.distillation.teacher.variables  # seeds included
+        before = [variable.numpy() for variable in of_teacher]
         model.fit(tf.data.Dataset.from_tensors((views, labels)).repeat(3), verbose=0)
+        for variable, old in zip(of_teacher, before, strict=True):
+            np.testing.assert_array_equal(variable, old)
         weights.append(model.get_weights())
     for full, cached in zip(*weights, strict=True):
         np.testing.assert_allclose(cached, full, atol=1e-5)
@@ -168,7 +149,7 @@ def test_temperature_of_logits_and_of_probabilities(temperature, returns_logits,
     assert logs["distillation_loss"] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_the_teacher_sees_the_mixed_views():
     views, _ = data()
     ids = np.arange(12) % CLASSES
@@ -183,8 +164,10 @@ def test_the_teacher_sees_the_mixed_views():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weight", [0.5, INFINITE])
-def test_the_momentum_model_compares_soft_targets_of_anchors_and_keys(weight):
+@pytest.mark.parametrize(("weight", "how"), [(0.5, "graph"), (INFINITE, "eager")])
+def test_the_momentum_model_compares_soft_targets_of_anchors_and_keys(weight, how, request):
+    if how == "eager":
+        request.getfixturevalue("uncompiled")
     views, labels = data(18)
     keras.utils.set_random_seed(1)
     model = supcon_tf.MomentumSupConModel(
@@ -193,6 +176,7 @@ def test_the_momentum_model_compares_soft_targets_of_anchors_and_keys(weight):
         queue_size=12,
         num_classes=CLASSES,
         distillation=Distillation(classifier(), weight=weight),
+        micro_batch_size=3 if how == "graph" else None,
     )
     loss = GeneralizedSupConLoss(0.5)
     model.compile(keras.optimizers.SGD(0.0), loss=loss)  # the weights stay
@@ -224,6 +208,7 @@ def test_the_momentum_model_compares_soft_targets_of_anchors_and_keys(weight):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_the_momentum_model_saves_soft_targets(tmp_path):
     views, labels = data()
     model = supcon_tf.MomentumSupConModel(
@@ -346,17 +331,17 @@ def test_save_and_load(tmp_path, weight):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_a_dataset_with_a_smaller_last_batch():
     views, labels = data()
     model = small_model()
     batches = tf.data.Dataset.from_tensor_slices((views, labels)).batch(8)
-    history = model.fit(batches, validation_data=batches, epochs=2, verbose=0).history
+    history = model.fit(batches, validation_data=batches, verbose=0).history
     assert sorted(history) == ["distillation_loss", "loss", "val_distillation_loss", "val_loss"]
     assert np.isfinite(list(history.values())).all()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_single_views_and_half_precision():
     keras.config.set_dtype_policy("mixed_float16")
     views, labels = data()
@@ -388,33 +373,39 @@ def test_bad_arguments(arguments, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "value"), [("weight", 3.0), ("temperature", 4.0)])
-def test_arguments_can_change_between_steps(name, value):
-    """In every model that the distillation belongs to."""
+def test_arguments_can_change_between_steps():
+    """In every model that the distillation belongs to: one that trains, one that evaluates."""
     views, labels = data()
     keras.utils.set_random_seed(0)
     teacher = classifier()
-    distillation = Distillation(teacher)
+    distillation, loss = Distillation(teacher), GeneralizedSupConLoss(0.5)
     models = [small_model(distillation), small_model(distillation)]
-    for model in models:
-        model.compile(keras.optimizers.SGD(0.0), loss=GeneralizedSupConLoss(0.5))
-        model.fit(views, labels, batch_size=12, verbose=0)
-        model.evaluate(views, labels, batch_size=12, verbose=0)
-    setattr(distillation, name, value)
-    for model in models:
-        loss, projections = GeneralizedSupConLoss(0.5), model(views)
+    batch = tf.data.Dataset.from_tensor_slices((views, labels)).batch(12)  # of unknown size
+    models[0].compile(keras.optimizers.SGD(0.0), loss=loss)
+
+    def assert_losses():
         targets = soft_targets(teacher, views, distillation.temperature)
-        second = float(loss(targets, projections))
-        expected = float(loss(labels, projections)) + distillation.weight * second
-        history = model.fit(views, labels, batch_size=12, verbose=0).history
-        assert history["loss"] == [pytest.approx(expected, rel=1e-5)]
-        assert history["distillation_loss"] == [pytest.approx(second, rel=1e-5)]
-        evaluated = model.evaluate(views, labels, batch_size=12, verbose=0, return_dict=True)
-        assert evaluated["loss"] == pytest.approx(expected, rel=1e-5)
-    with pytest.raises(ValueError, match=f"`{name}` must be.*Received: 0"):
-        setattr(distillation, name, 0)
+        for model in models:
+            projections = model(views)
+            second = float(loss(targets, projections))
+            expected = float(loss(labels, projections)) + distillation.weight * second
+            if model is models[0]:
+                history = model.fit(batch, verbose=0).history
+                logs = {name: value for name, (value,) in history.items()}
+            else:
+                logs = model.evaluate(batch, verbose=0, return_dict=True)
+            assert logs["loss"] == pytest.approx(expected, rel=1e-5)
+            assert logs["distillation_loss"] == pytest.approx(second, rel=1e-5)
+
+    assert_losses()
+    for name, value in (("weight", 3.0), ("temperature", 4.0)):
+        setattr(distillation, name, value)
+        assert_losses()
+        with pytest.raises(ValueError, match=f"`{name}` must be.*Received: 0"):
+            setattr(distillation, name, 0)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_the_metrics_of_a_compiled_teacher_are_its_own():
     views, labels = data()
     teacher = cross_entropy_model()

@@ -86,20 +86,19 @@ def test_one_step_is_gradient_descent_on_the_loss_of_mixed_views():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("static", [False, True])
-def test_a_compiled_step(static):
+def test_a_compiled_step():
     layer = MixingLayer("mixup_cutmix", CLASSES, per_sample=True, seed=5)
     model = small_model(layer=layer)
     model.compile("sgd", loss=GeneralizedSupConLoss(), jit_compile=True)
-    batches = tf.data.Dataset.from_tensor_slices(views_and_ids()).batch(6, drop_remainder=static)
+    batches = tf.data.Dataset.from_tensor_slices(views_and_ids()).batch(6)
     losses = model.fit(batches, epochs=2, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     np.testing.assert_array_equal(model.mixing.seed_generator.state, [5, 4])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["arrays", "dataset", "augmenter"])
-def test_fit_with_metrics_and_validation(how):
+@pytest.mark.parametrize("how", ["eager arrays", "a dataset and an augmenter in a graph"])
+def test_fit_with_metrics_and_validation(how, request):
     seen = []
 
     def label_width(y_true, y_pred):
@@ -107,16 +106,16 @@ def test_fit_with_metrics_and_validation(how):
         return tf.reduce_sum(y_true, axis=[1, 2])
 
     views, ids = views_and_ids()
-    augmenter = None
-    if how == "augmenter":
+    augmenter, given = None, {"x": views, "y": ids, "validation_data": (views, ids)}
+    if how == "eager arrays":
+        request.getfixturevalue("uncompiled")
+    else:
         views, augmenter = views[:, 0], keras.layers.GaussianNoise(0.1)
+        data = tf.data.Dataset.from_tensor_slices((views, ids)).batch(6, drop_remainder=True)
+        given = {"x": data, "validation_data": data}
     model = small_model(augmenter=augmenter)
     model.compile("sgd", loss=GeneralizedSupConLoss(), metrics=[label_width])
-    data = tf.data.Dataset.from_tensor_slices((views, ids)).batch(6)
-    given = (views, ids) if how == "arrays" else (data,)
-    history = model.fit(
-        *given, validation_data=given if how == "arrays" else data, epochs=2, verbose=0
-    ).history
+    history = model.fit(**given, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"] + history["val_loss"]).all()
     np.testing.assert_allclose(history["label_width"], 2, rtol=1e-5)
     assert set(seen) == {(2, CLASSES)}

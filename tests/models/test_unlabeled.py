@@ -49,6 +49,7 @@ def as_dataset(*arrays):
     [supcon, lambda: supcon(metrics=HEALTH), lambda: supcon(TripletLoss), momentum],
     ids=["supcon", "health", "triplets", "momentum"],
 )
+@pytest.mark.usefixtures("uncompiled")
 def test_no_labels_are_class_id_minus_1(make):
     model = make()
     expected = model.evaluate(VIEWS, UNLABELED, verbose=0)
@@ -94,6 +95,7 @@ def test_labels_are_needed(make, message, data):
         (TripletLoss, np.arange(8)),
     ],
 )
+@pytest.mark.usefixtures("uncompiled")
 def test_no_positives(loss, labels, of):
     with pytest.warns(UserWarning, match=r"No anchor .* has a positive \(0 of 8\)"):
         supcon(loss).fit(*of(VIEWS[:, 0], labels), verbose=0)
@@ -110,9 +112,11 @@ def test_no_positives(loss, labels, of):
         (SupConLoss, VIEWS[:, 0], np.array([1, 2, 0, 0, 0, 0, 0, 0])),
     ],
 )
+@pytest.mark.usefixtures("uncompiled")
 def test_some_positives(loss, images, labels):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("ignore", "Even though the .*run_functions_eagerly", UserWarning)
         supcon(loss).fit(images, labels, batch_size=4, verbose=0)
 
 
