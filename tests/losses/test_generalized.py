@@ -16,7 +16,7 @@ def embeddings(batch, views=2, dim=6):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_equals_the_authors_code(case):
+def test_equals_the_authors_code(case, uncompiled):
     features = tf.constant(GOLDEN[f"{case}/features"], tf.float32)
     labels = GOLDEN[f"{case}/label_distributions"]
     loss = GeneralizedSupConLoss(float(GOLDEN[f"{case}/temperature"]), normalize=False)
@@ -56,14 +56,14 @@ def test_values_computed_by_hand(labels, temperature, expected):
     np.testing.assert_allclose(loss(np.array(labels), PLANE), expected, rtol=1e-6, atol=6e-7)
 
 
-def test_labels_shared_by_views_or_one_per_view():
+def test_labels_shared_by_views_or_one_per_view(uncompiled):
     features, labels = embeddings(7), np.random.default_rng(1).random([7, 4])
     shared = GeneralizedSupConLoss()(labels, features)
     repeated = GeneralizedSupConLoss()(np.repeat(labels[:, None], 2, axis=1), features)
     assert float(shared) == float(repeated)
 
 
-def test_unlabeled_samples():
+def test_unlabeled_samples(uncompiled):
     # Zero in all views is the same as class id -1.
     features, ids = embeddings(6), np.array([0, -1, 1, -1, 0, 2])
     one_hot = np.where(ids[:, None] < 0, 0, np.eye(3)[ids])
@@ -76,7 +76,7 @@ def test_unlabeled_samples():
     np.testing.assert_array_equal(alone, [0.0])
 
 
-def test_first_view_and_contrast_count():
+def test_first_view_and_contrast_count(uncompiled):
     features, labels = embeddings(7), np.eye(3)[[0, 0, 1, 1, 1, 2, 2]]
     ids = labels.argmax(1)
     first = GeneralizedSupConLoss(anchors="first_view", reduction=None)(labels, features)
