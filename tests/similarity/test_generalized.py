@@ -74,7 +74,7 @@ def dense(z, w, temperature):
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("embeddings", "temperature"),
-    [("random", 0.01), ("clustered", 1.0), ("clustered", 0.1), ("clustered", 0.01)],
+    [("random", 0.01), ("clustered", 1.0), ("clustered", 0.01)],
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_is_as_exact_as_the_dense_gradient(kind, embeddings, temperature):
@@ -97,8 +97,14 @@ def test_gradient_is_as_exact_as_the_dense_gradient(kind, embeddings, temperatur
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("weighting", ["similarity_sum", "contrast_count"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "weighting"),
+    [
+        *((kind, "similarity_sum") for kind in KINDS),
+        # Only the divisor differs.
+        *((kind, "contrast_count") for kind in ("mixed", "disjoint", "scaled", "some zero")),
+    ],
+)
 def test_equals_the_definition(kind, weighting):
     z, _, samples, upstream = rows("random", BATCH, 1)
     y = tf.constant(distributions(kind))
@@ -185,7 +191,7 @@ def test_compiled_for_any_number_of_rows(compile_all):
 
     z, _, samples, upstream = rows("random", BATCH, 1)
     y = distributions("some zero")
-    for n in (3, BATCH):
+    for n in (BATCH,) if compile_all else (3, BATCH):  # XLA compiles each
         w = naive.label_weights(y[:n], samples[:n])
         expected, slopes, c = naive.generalized(z[:n], w, 0.1)
         actual, gradient = loss_and_gradient(z[:n], y[:n], samples[:n], upstream[:n])

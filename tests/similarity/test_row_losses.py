@@ -16,7 +16,13 @@ from supcon_tf.similarity.reductions import Reduction
 SUMMATIONS = ["outside", "inside"]
 DENOMINATORS = ["all", "one_positive", "only_negatives"]
 # At 0.01, which is too low for one exponential per pair, maxima are kept.
-TEMPERATURES = [1.0, 0.1, 0.01]
+KINDS_OF_ROWS = [
+    (1, "random", 0.1),
+    (2, "clustered", 0.1),
+    (3, "random", 1.0),
+    (1, "random", 0.01),
+    (2, "clustered", 0.01),
+]
 
 
 def streamed(ids, samples, temperature, **options):
@@ -26,12 +32,11 @@ def streamed(ids, samples, temperature, **options):
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
-def test_equals_the_definition(summation, denominator, temperature):
+def test_equals_the_definition(summation, denominator):
     mode = {"summation": summation, "denominator": denominator}
-    for views, kind in ((1, "random"), (2, "clustered"), (3, "random")):
+    for views, kind, temperature in KINDS_OF_ROWS:
         z, ids, samples, upstream = rows(kind, 24 // views, views)
         expected, slopes, c = naive.supcon(z, ids, samples, temperature, **mode)
         expected_gradient = naive.gradients(slopes, upstream, z, c, temperature, True)
@@ -128,7 +133,7 @@ def test_compiled_for_any_number_of_rows(compile_all, summation, denominator, ca
             total = tf.reduce_sum(value * upstream)
         return value, tape.gradient(total, z)
 
-    for batch in (3, 11):
+    for batch in (3, 11) if cap is None else (11,):  # XLA compiles each
         z, ids, samples, upstream = rows("random", batch, 2)
         expected, slopes, c = naive.supcon(z, ids, samples, 0.1, cap=cap, **mode)
         actual, gradient = loss_and_gradient(z, ids, samples, upstream)
