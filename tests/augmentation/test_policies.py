@@ -66,11 +66,8 @@ def test_policies_make_batches():
     source = ArrayImages(pixels, np.arange(8), list("abcdefgh"))
     policy = POLICIES["auto_augment"]
 
-    def batches():
-        dataset = multi_view_batches(source, policy, batch_size=4, epochs=1)
-        return [views.numpy() for views, _ in dataset]
-
-    first, second = batches(), batches()
+    dataset = multi_view_batches(source, policy, batch_size=4, epochs=1)
+    first, second = ([views.numpy() for views, _ in dataset] for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert first[0].shape == (4, 2, 24, 24, 3)
 
@@ -123,8 +120,7 @@ def test_distances_scale_with_the_side():
         assert aug.sim_augment(side, blur=True).transforms[4].kernel_size == kernel
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize(("flip", "channels"), [(False, 1), (True, 3)])
 def test_range_and_shape_of_sim_augment(channels, flip):
     policy = aug.sim_augment(12, flip=flip)
     assert policy.num_draws == (12 if flip else 11)

@@ -45,8 +45,7 @@ def test_the_last_partial_batch_is_dropped():
     assert dataset.element_spec[0].shape == (4, 2, 4, 4, 1)
 
 
-@pytest.mark.parametrize("seed", [0, 7])
-def test_the_same_seed_gives_bitwise_the_same_batches(seed):
+def test_the_same_seed_gives_bitwise_the_same_batches():
     def batches(seed, **arguments):
         source = indexed_images()
         dataset = multi_view_batches(
@@ -54,14 +53,13 @@ def test_the_same_seed_gives_bitwise_the_same_batches(seed):
         )
         return [(views.numpy(), labels.numpy()) for views, labels in dataset]
 
-    first, second, other = batches(seed), batches(seed), batches(seed + 1)
-    for (views, labels), (same_views, same_labels) in zip(first, second, strict=True):
-        np.testing.assert_array_equal(views, same_views)
-        np.testing.assert_array_equal(labels, same_labels)
+    first, other = batches(7), batches(0)
     assert not np.array_equal(first[0][0], other[0][0])
     # A pipeline that starts in the middle continues like the one from the beginning.
-    for (views, _), (same_views, _) in zip(first[3:], batches(seed, start_step=3), strict=True):
+    later = batches(7, start_step=1)
+    for (views, labels), (same_views, same_labels) in zip(first[1:], later, strict=True):
         np.testing.assert_array_equal(views, same_views)
+        np.testing.assert_array_equal(labels, same_labels)
 
 
 def imbalanced_images():
@@ -139,17 +137,15 @@ def test_views_depend_on_epoch_image_and_view_but_not_on_the_batch():
     noise = np.random.default_rng(0).integers(0, 255, [6, 8, 8, 1]).astype(np.uint8)
     source = ArrayImages(noise, np.arange(6), list("abcdef"))
 
-    def views_by_image(batch_size, epoch):
-        dataset = multi_view_batches(source, JITTER, batch_size=batch_size, epochs=epoch + 1)
-        steps = 6 // batch_size
-        batches = list(dataset)[epoch * steps :]
+    def views_by_image(batches):
         return {int(n): view for views, ns in batches for view, n in zip(views, ns, strict=True)}
 
-    together, alone = views_by_image(6, 0), views_by_image(1, 0)
+    first, second = multi_view_batches(source, JITTER, batch_size=6, epochs=2)
+    together, later = views_by_image([first]), views_by_image([second])
+    alone = views_by_image(multi_view_batches(source, JITTER, batch_size=1, epochs=1))
     for image in range(6):
         np.testing.assert_allclose(together[image], alone[image], atol=1e-6)
         assert not np.allclose(together[image][0], together[image][1])
-    later = views_by_image(6, 1)
     assert not any(np.allclose(together[image], later[image]) for image in range(6))
 
 
@@ -171,27 +167,27 @@ class Noise(ArrayImages):
         return super().views(indices, draws, transform)
 
 
-def create_at_once(source, epoch, batch_size, seed):
-    """The first batch of an epoch, without chunks, with random numbers drawn image by image."""
+def draw_one_by_one(source, epoch, batch_size, seed):
+    """The images of the first batch of an epoch, and random numbers drawn image by image."""
     order, views = tf.random.experimental.stateless_split(tf.constant([seed, epoch], tf.int64), 2)
     places = tf.range(batch_size, dtype=tf.int64)
     indices = tf.random.experimental.index_shuffle(places, order, np.int64(len(source) - 1))
     seeds = [tf.random.experimental.stateless_fold_in(views, index) for index in indices]
     draws = [tf.random.stateless_uniform([2, JITTER.num_draws], seed) for seed in seeds]
-    # Outside a pipeline, TensorFlow optimizes arithmetic differently.
-    dataset = tf.data.Dataset.from_tensors((indices, tf.stack(draws)))
-    (created,) = dataset.map(lambda *drawn: ArrayImages.views(source, *drawn, JITTER))
-    return created, indices
+    return indices, tf.stack(draws)
 
 
-# Less than a chunk, full chunks only, and a rest that is no multiple of a vector register.
-@pytest.mark.parametrize("batch_size", [20, 2 * CHUNK_SIZE, 2 * CHUNK_SIZE + 21])
+# Less than a chunk, and full chunks with a rest that is no multiple of a vector register.
+@pytest.mark.parametrize("batch_size", [20, 2 * CHUNK_SIZE + 21])
 def test_chunks_equal_the_batch_created_at_once_bitwise(batch_size):
     source = Noise(batch_size + 1)
     dataset = multi_view_batches(source, JITTER, batch_size=batch_size, epochs=2, seed=3)
     assert dataset.element_spec[0].shape == (batch_size, 2, 4, 4, 3)
-    for epoch, (views, labels) in enumerate(dataset):
-        expected, indices = create_at_once(source, epoch, batch_size, seed=3)
+    drawn = [draw_one_by_one(source, epoch, batch_size, seed=3) for epoch in range(2)]
+    # Outside a pipeline, TensorFlow optimizes arithmetic differently.
+    at_once = tf.data.Dataset.from_tensor_slices(tuple(map(tf.stack, zip(*drawn, strict=True))))
+    at_once = at_once.map(lambda *drawn: ArrayImages.views(source, *drawn, JITTER))
+    for (views, labels), (indices, _), expected in zip(dataset, drawn, at_once, strict=True):
         np.testing.assert_array_equal(labels, indices)
         np.testing.assert_array_equal(views, expected)
     sizes = {len(read) for read in source.read}
