@@ -28,7 +28,7 @@ PUBLIC = {
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run_as_printed(name):
+def test_examples_run_as_printed(name, uncompiled):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
