@@ -88,7 +88,7 @@ def test_cross_entropy(run_script, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_teacher_and_its_student(run_script, tmp_path):
+def test_a_teacher_and_its_student(run_script, tmp_path, uncompiled):
     recipe = tmp_path / "teacher.py"
     recipe.write_text(
         "from experiments.configs import digits_small_cross_entropy\n\n"
@@ -97,7 +97,8 @@ def test_a_teacher_and_its_student(run_script, tmp_path):
         "    config.average_momentum = 0.5\n"
         "    return config\n"
     )
-    mixed = (*TINY[1:], "--config.epochs=1", "--config.mixing.kind=mixup_cutmix")
+    short = (*TINY[1:], "--config.train_images=96", "--config.epochs=1")
+    mixed = (*short, "--config.mixing.kind=mixup_cutmix")
     run_script(
         "train_teacher", f"--config={recipe}", *mixed, f"--output_dir={tmp_path / 'teacher'}"
     )
@@ -109,7 +110,7 @@ def test_a_teacher_and_its_student(run_script, tmp_path):
     results = json.loads((tmp_path / "teacher" / "results.json").read_text())
     assert results["test"]["accuracy"] == pytest.approx(right.mean(), abs=1e-3)
 
-    student = (TINY[0], *mixed, "--config.loss.name=generalized", f"--config.teacher.path={path}")
+    student = (TINY[0], *short, "--config.loss.name=generalized", f"--config.teacher.path={path}")
     run_script("pretrain", *student, f"--output_dir={tmp_path / 'student'}")
     results = json.loads((tmp_path / "student" / "results.json").read_text())
     assert len(results["history"]["distillation_loss"]) == 1
