@@ -122,7 +122,7 @@ def test_a_recipe_writes_no_result(run_script, tmp_path, script, rate, execution
     assert names <= {"config.json", "checkpoints", "tensorboard", "log.csv"}
 
 
-def test_the_quickstart_writes_no_result(run_script, tmp_path):
+def test_the_quickstart_writes_no_result(run_script, tmp_path, uncompiled):
     with pytest.raises(SystemExit, match=r"the loss is .* after step \d+, at a learning rate of"):
         run_script(
             "quickstart",
