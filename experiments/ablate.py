@@ -18,10 +18,10 @@ share the runs that they have in common.
 import importlib
 import pathlib
 
-from absl import app, flags
+from absl import flags
 
 from experiments.lib import strategy_flags
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 from experiments.lib.name_value_flags import parse_changes
 
 flags.adopt_module_key_flags(strategy_flags)  # --help shows them.
@@ -88,4 +88,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -15,10 +15,10 @@ flags afterwards. It trains a new linear layer on the frozen encoder. Run the sa
 resume an interrupted training.
 """
 
-from absl import app, flags
+from absl import flags
 
 from experiments.lib import recipe_flags, strategy_flags
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 
 flags.adopt_module_key_flags(recipe_flags)  # --help shows them.
 flags.adopt_module_key_flags(strategy_flags)
@@ -34,4 +34,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

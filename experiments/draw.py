@@ -10,9 +10,9 @@ reliability_diagrams, each as PNG and as SVG.
 
 import pathlib
 
-from absl import app, flags
+from absl import flags
 
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 from experiments.lib.name_value_flags import parse_files
 
 _ENCODERS = flags.DEFINE_multi_string(
@@ -130,4 +130,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

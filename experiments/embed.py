@@ -11,9 +11,9 @@ to the directory.
 
 import pathlib
 
-from absl import app, flags
+from absl import flags
 
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 
 _ENCODER = flags.DEFINE_string(
     "encoder", None, "The .keras file of an encoder, as experiments.pretrain writes it."
@@ -114,4 +114,4 @@ def find_unlabeled_images(directory: pathlib.Path, channels: int):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -12,9 +12,9 @@ and the calibration error. With --classifier alone, the encoder is that of the c
 
 import pathlib
 
-from absl import app, flags
+from absl import flags
 
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 
 _ENCODER = flags.DEFINE_string(
     "encoder",
@@ -133,4 +133,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -14,10 +14,10 @@ Run the same command again to resume an interrupted training.
 
 import pathlib
 
-from absl import app, flags
+from absl import flags
 
 from experiments.lib import recipe_flags, strategy_flags
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 
 flags.adopt_module_key_flags(recipe_flags)  # --help shows them.
 flags.adopt_module_key_flags(strategy_flags)
@@ -46,4 +46,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

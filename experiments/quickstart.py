@@ -22,11 +22,11 @@ import math
 import pathlib
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from experiments.grids import Row
 from experiments.lib import strategy_flags
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 from experiments.lib.name_value_flags import parse_changes
 
 flags.adopt_module_key_flags(strategy_flags)  # --help shows them.
@@ -166,4 +166,4 @@ def table(metrics: dict[str, dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -15,11 +15,11 @@ import statistics
 import types
 from collections.abc import Mapping
 
-from absl import app, flags
+from absl import flags
 
 from experiments.grids import Claim
 from experiments.lib import training_records
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 from experiments.lib.tables import accuracy_table, markdown_table, robustness_table
 from experiments.lib.training_records import Record
 
@@ -201,4 +201,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -25,9 +25,9 @@ corruptions; robustness.json lists the corruptions of this run.
 import functools
 import pathlib
 
-from absl import app, flags
+from absl import flags
 
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 from experiments.lib.name_value_flags import parse_files
 
 _CLASSIFIERS = flags.DEFINE_multi_string(
@@ -273,4 +273,4 @@ def add_relative_errors(results, reference: str) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -32,9 +32,9 @@ import hashlib
 import pathlib
 import time
 
-from absl import app, flags
+from absl import flags
 
-from experiments.lib.command_line import check_arguments
+from experiments.lib.command_line import check_arguments, run
 
 _ENCODER = flags.DEFINE_string(
     "encoder",
@@ -93,6 +93,7 @@ def main(argv: list[str]) -> None:
     from experiments.lib import transfer_datasets, transfer_protocols
     from experiments.lib.files import read_json_lines, write_json_lines
     from experiments.lib.saved_models import load_model
+    from supcon_tf._files import lock_directory
 
     names = _DATASETS.value or list(transfer_datasets.DATASETS)
     transfer_datasets.check_available(names, _DATA_DIR.value)
@@ -108,6 +109,7 @@ def main(argv: list[str]) -> None:
         arguments["learning_rates"] = [float(rate) for rate in _LEARNING_RATES.value]
         arguments["weight_decays"] = [float(decay) for decay in _WEIGHT_DECAYS.value]
     settings = {"encoder": hashlib.sha256(encoder.read_bytes()).hexdigest()[:12], **arguments}
+    lock_directory(path.parent)
     records = read_json_lines(path)
     finished = [record for record in records if record["protocol"] == _PROTOCOL.value]
     for record in finished:
@@ -172,4 +174,4 @@ def table(records, names: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -63,8 +63,10 @@ def unguarded_imports(node):
     if isinstance(node, ast.Import | ast.ImportFrom):
         names = [alias.name for alias in node.names]
         packages = [node.module] if isinstance(node, ast.ImportFrom) else names
-        required = {"keras", "numpy", "supcon_tf", "tensorflow", *sys.stdlib_module_names}
-        return {package.partition(".")[0] for package in packages} - required
+        required = {"filelock", "keras", "numpy", "supcon_tf", "tensorflow"}
+        return (
+            {package.partition(".")[0] for package in packages} - required - sys.stdlib_module_names
+        )
     if isinstance(node, ast.With) and ast.unparse(node.items[0]).startswith("require_extra("):
         return set()
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":

@@ -10,19 +10,17 @@ themselves. Prints whether the weights of the encoder are bitwise the same and t
 five digits. A training takes about half a minute on 2 cores, and one and a half with two workers.
 """
 
-import json
-import os
 import pathlib
 import random
-import socket
 import subprocess
 import sys
 import tempfile
 import zipfile
 
-from absl import app, flags
+from absl import flags
 
-from experiments.lib.command_line import check_arguments
+from experiments.lib.clusters import start_cluster
+from experiments.lib.command_line import check_arguments, run
 
 _KILLS = flags.DEFINE_integer("kills", 10, "Number of trainings to kill.", lower_bound=1)
 _WORKERS = flags.DEFINE_integer("workers", 1, "Number of workers of a training.", lower_bound=1)
@@ -44,24 +42,9 @@ def start(output_dir: pathlib.Path, workers: int) -> list[subprocess.Popen]:
     """Starts the training with one process for each worker."""
     command = [sys.executable, "-u", "-m", "experiments.pretrain", *_RECIPE]
     command.append(f"--output_dir={output_dir}")
-    environments = [{}]
     if workers > 1:
         command.append("--strategy=multi_worker")
-        cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(workers)]}
-        tasks = [{"type": "worker", "index": index} for index in range(workers)]
-        environments = [
-            {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks
-        ]
-    return [
-        subprocess.Popen(
-            command,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for environment in environments
-    ]
+    return start_cluster(command, workers)
 
 
 def finish(processes: list[subprocess.Popen]) -> str:
@@ -104,14 +87,6 @@ def log(output_dir: pathlib.Path) -> list[list[float]]:
     return [[float(f"{float(value):.5g}") for value in row.split(",")] for row in rows]
 
 
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def main(argv: list[str]) -> None:
     """Runs the trainings and prints a table."""
     check_arguments(argv)
@@ -133,4 +108,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

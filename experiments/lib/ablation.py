@@ -25,6 +25,7 @@ from experiments.lib.pretraining import pretrain
 from experiments.lib.remaining_time import format_remaining_time
 from experiments.lib.run_directory import NEUTRAL_FIELDS
 from experiments.lib.training_records import Record
+from supcon_tf._files import lock_directory, remove_leftovers
 
 # Fields that hold arguments: a change can add arguments that the recipe does not state.
 _ARGUMENT_FIELDS = (
@@ -74,9 +75,14 @@ def run_grid(
         The records of the grid by their keys; a failed training has an `"error"`.
 
     Raises:
-        ValueError: if a row does not fit the recipe, or the recipe of a finished training has
-            changed; before any training starts.
+        ValueError: if a row does not fit the recipe, the recipe of a finished training has changed,
+            or a record is damaged; before any training starts.
+        RuntimeError: if another process uses the directory of the records.
     """
+    chief = supcon_tf.distribution.is_chief(strategy)
+    if chief:
+        lock_directory(path.parent)
+        remove_leftovers(path.parent)
     records = training_records.read(path)
     trainings = {}
     for seed in seeds:
@@ -105,7 +111,7 @@ def run_grid(
                 training.config.teacher.path = str(run / "classifier.keras")
             directory = run_directory(path, training.record)
             records[key] = {**training.record, **_train_or_catch(training, directory, strategy)}
-        if supcon_tf.distribution.is_chief(strategy):
+        if chief:
             write_json_lines(path, records.values())
         keras.backend.clear_session()
     return {key: records[key] for key in trainings}

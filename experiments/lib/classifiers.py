@@ -4,7 +4,7 @@ import functools
 import operator
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -21,7 +21,7 @@ from experiments.lib.recipe_batches import (
     one_hot_labels,
 )
 from experiments.lib.run_directory import write_results
-from experiments.lib.saved_models import load_model
+from experiments.lib.saved_models import load_model, weights_digest
 from experiments.lib.training import train
 from supcon_tf.data import ImageSource, flatten_views, mix_batches, multi_view_batches
 
@@ -47,7 +47,8 @@ def train_linear(
     def build(images: ImageSource) -> keras.Model:
         return build_linear_classifier(config, load_model(encoder), images)
 
-    train_classifier(build, config, config.linear, output_dir, strategy)
+    inputs = {"encoder": weights_digest(encoder)}
+    train_classifier(build, config, config.linear, output_dir, strategy, inputs=inputs)
 
 
 def train_cross_entropy(
@@ -111,6 +112,7 @@ def train_classifier(
     output_dir: pathlib.Path,
     strategy: tf.distribute.Strategy,
     result: Callable[[keras.Model], keras.Model] = lambda model: model,
+    inputs: Mapping[str, Any] | None = None,
 ) -> None:
     """Trains a classifier, and tests it once, after the last epoch.
 
@@ -122,6 +124,7 @@ def train_classifier(
         output_dir: the directory of the run.
         strategy: a strategy of tf.distribute.
         result: returns the model to test and to write from the trained model.
+        inputs: what the trained weights depend on beside the recipe and the images.
 
     Raises:
         ValueError: if the recipe does not fit the data or the model, or `output_dir` holds a run of
@@ -141,6 +144,7 @@ def train_classifier(
         directory=output_dir,
         config=config,
         strategy=strategy,
+        inputs=inputs,
     )
     if weights is None:
         return

@@ -1,6 +1,31 @@
 """The command lines of the scripts."""
 
-from absl import app, logging
+import functools
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+_TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error occurred.")
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parses the flags and runs a script. An error ends it with its message, without a traceback.
+
+    Args:
+        main: the main function of the script.
+    """
+    app.run(functools.partial(_run, main))
+
+
+def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:
+    try:
+        main(argv)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        if _TRACEBACK.value or isinstance(error, NotImplementedError):
+            raise
+        raise SystemExit(
+            f"{type(error).__name__}: {error}\n(--traceback shows where the error occurred)"
+        ) from None
 
 
 def check_arguments(argv: list[str]) -> None:

@@ -1,7 +1,9 @@
 """Logs the metrics of every epoch to a CSV file."""
 
 import csv
+import io
 import pathlib
+import warnings
 from typing import Any
 
 import keras
@@ -39,8 +41,25 @@ class EpochLog(keras.callbacks.Callback):
 
 
 def read_epoch_log(path: pathlib.Path) -> list[dict[str, str]]:
-    """Reads the rows that `EpochLog` wrote; a missing file has none."""
+    """Reads the rows that `EpochLog` wrote; a missing file has none.
+
+    A warning counts the lines that are damaged, and they are skipped.
+    """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    text = path.read_text(errors="replace").replace("\0", "")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    complete = [row for row in rows if _is_complete(row)]
+    if len(complete) < len(rows):
+        warnings.warn(
+            f"{len(rows) - len(complete)} damaged lines of {path} are skipped", stacklevel=2
+        )
+    return complete
+
+
+def _is_complete(row: dict[str, str]) -> bool:
+    try:
+        int(row["epoch"])
+        return all(name is not None and float(value) is not None for name, value in row.items())
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -1,26 +1,23 @@
 """Atomic writes, and JSON files."""
 
 import json
-import os
 import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 
 def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
-    """Writes a file completely or not at all.
+    """Writes a file completely or not at all, also if the machine loses power.
 
     Args:
         path: the file to create or to replace.
         write: writes the file to the temporary path that it receives, which is in the same
             directory and has the same suffix.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Imports TensorFlow, which scripts import after they have parsed their flags.
+    from supcon_tf import _files
+
+    _files.write_atomically(path, write)
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -29,10 +26,23 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 
 def read_json_lines(path: pathlib.Path) -> list[Any]:
-    """Reads one JSON value per line; a missing file has none."""
+    """Reads one JSON value per line; a missing file has none.
+
+    Raises:
+        ValueError: if a line is damaged, with its number.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    values = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            values.append(json.loads(line))
+        except ValueError:
+            raise ValueError(
+                f"Line {number} of {path} must be JSON. Remove the line to compute its record "
+                f"again. Received: {line[:80]!r}"
+            ) from None
+    return values
 
 
 def write_json_lines(path: pathlib.Path, values: Iterable[Any]) -> None:

@@ -62,3 +62,6 @@ DECAYS = {
     "steps": _steps,
     "exponential": _exponential,
 }
+
+# Decays that do not depend on the number of epochs.
+ENDLESS_DECAYS = ("steps", "exponential")

@@ -1,7 +1,6 @@
 """Trains an encoder with a contrastive loss: the first stage of a recipe."""
 
 import pathlib
-import shutil
 import time
 
 import keras
@@ -11,6 +10,7 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.lib import builders, datasets
+from experiments.lib.dispensable import warn_if_not_written
 from experiments.lib.files import write_atomically
 from experiments.lib.projector import write_projector
 from experiments.lib.recipe_batches import (
@@ -20,7 +20,9 @@ from experiments.lib.recipe_batches import (
     one_hot_labels,
 )
 from experiments.lib.run_directory import write_results
+from experiments.lib.saved_models import weights_digest
 from experiments.lib.training import train
+from supcon_tf._files import remove, temporary_path
 from supcon_tf.data import ImageSource, image_batches, mix_batches, multi_view_batches
 
 _PROJECTOR_IMAGES = 2000
@@ -55,6 +57,7 @@ def pretrain(
         config=config,
         strategy=strategy,
         callbacks=collapse_warning(model.loss),
+        inputs={"teacher": weights_digest(config.teacher.path)} if config.teacher.path else None,
     )
     if weights is None:
         return
@@ -70,7 +73,10 @@ def pretrain(
     representations = model.encoder.predict(
         image_batches(shown, size=config.image_size, batch_size=250), verbose=0
     )
-    write_projector(output_dir / "tensorboard", representations, shown.labels, shown.class_names)
+    with warn_if_not_written():
+        write_projector(
+            output_dir / "tensorboard", representations, shown.labels, shown.class_names
+        )
     write_results(output_dir, config, seconds=time.monotonic() - start, **metrics)
     print(f"encoder.keras, saved_model/, results.json and the logs are in {output_dir}/")
 
@@ -174,8 +180,8 @@ def joint_classifier_accuracy(
 def export_encoder(encoder: keras.Model, output_dir: pathlib.Path) -> None:
     """Writes an encoder to encoder.keras and saved_model/, each completely or not at all."""
     write_atomically(output_dir / "encoder.keras", encoder.save)
-    temporary = output_dir / ".saved_model"
-    shutil.rmtree(temporary, ignore_errors=True)
+    target = output_dir / "saved_model"
+    temporary = temporary_path(target)
     encoder.export(temporary, verbose=False)
-    shutil.rmtree(output_dir / "saved_model", ignore_errors=True)
-    temporary.rename(output_dir / "saved_model")
+    remove(target)
+    temporary.rename(target)

@@ -1,8 +1,10 @@
 """Loads trained models."""
 
+import hashlib
 import os
 
 import keras
+import numpy as np
 
 import supcon_tf  # noqa: F401  (registers the classes that Keras loads)
 from experiments.lib.divergence import find_non_finite_weight
@@ -31,3 +33,11 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
             f"{weight.path}"
         )
     return model
+
+
+def weights_digest(path: str | os.PathLike[str]) -> str:
+    """Returns a digest of the weights in a .keras file, whose bytes also depend on the time."""
+    digest = hashlib.sha256()
+    for weight in load_model(path).get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,8 +1,10 @@
 """Trains a model with logs and checkpoints, and resumes an interrupted training."""
 
+import contextlib
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,17 +12,18 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
+from experiments.lib.dispensable import Dispensable
 from experiments.lib.divergence import (
     StopOnDivergence,
     convert_floating_point_error,
     require_finite_weights,
 )
 from experiments.lib.epoch_log import EpochLog
-from experiments.lib.keyboard_interrupt import SaveOnInterrupt
 from experiments.lib.recipe_batches import Batches
 from experiments.lib.remaining_time import RemainingTime
 from experiments.lib.run_directory import prepare_run_dir
 from supcon_tf.callbacks import Checkpoints
+from supcon_tf.callbacks._checkpoint_files import remove_oldest
 
 
 def train(
@@ -34,6 +37,7 @@ def train(
     config: ConfigDict,
     strategy: tf.distribute.Strategy,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    inputs: Mapping[str, Any] | None = None,
 ) -> list[np.ndarray] | None:
     """Prepares the directory of a run and trains a model.
 
@@ -47,6 +51,7 @@ def train(
         config: the recipe.
         strategy: the strategy of tf.distribute under which the model was created.
         callbacks: further callbacks.
+        inputs: what the trained weights depend on beside the recipe and the number of images.
 
     Returns:
         The trained weights, for a model outside of the strategy, where batches need not have equal
@@ -57,7 +62,9 @@ def train(
             finite would be saved or returned.
     """
     chief = supcon_tf.distribution.is_chief(strategy)
-    prepare_run_dir(directory, config, chief=chief)
+    checkpoints = prepare_run_dir(
+        directory, config, chief=chief, inputs={"images": num_images, **(inputs or {})}
+    )
     print(f"{num_images} images, {epochs} epochs of {steps_per_epoch} steps", flush=True)
     fit(
         model,
@@ -65,7 +72,7 @@ def train(
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         directory=directory,
-        config=config,
+        checkpoints=checkpoints,
         chief=chief,
         callbacks=callbacks,
     )
@@ -81,7 +88,7 @@ def fit(
     epochs: int,
     steps_per_epoch: int,
     directory: pathlib.Path,
-    config: ConfigDict,
+    checkpoints: Checkpoints,
     chief: bool,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
@@ -92,21 +99,19 @@ def fit(
         batches: as in `train`.
         epochs: as in `train`.
         steps_per_epoch: as in `train`.
-        directory: receives `checkpoints/`, `log.csv` and `tensorboard/`.
-        config: `checkpoint_steps`, the number of steps between checkpoints, and
-            `checkpoints_kept`, how many of them remain.
+        directory: receives `log.csv` and `tensorboard/`.
+        checkpoints: saves and restores the state.
         chief: whether this process writes files.
         callbacks: further callbacks.
 
     Raises:
         TrainingDiverged: after the first step whose loss is not finite, or if weights that are not
             finite would be saved.
+        SystemExit: on Ctrl-C or SIGTERM, once the current step is saved.
     """
-    checkpoints = Checkpoints(
-        directory / "checkpoints",
-        save_freq=config.checkpoint_steps,
-        max_to_keep=config.checkpoints_kept,
-    )
+    checkpoints.restore(model)
+    if chief:  # A kill can have come between the last save and this removal.
+        remove_oldest(checkpoints.directory, checkpoints.max_to_keep)
     total_steps = epochs * steps_per_epoch
     loggers: list[keras.callbacks.Callback] = []
     if chief:
@@ -116,13 +121,11 @@ def fit(
                 f"resuming at step {checkpoints.step}, in epoch {finished_epochs + 1}", flush=True
             )
         loggers = [
-            EpochLog(directory / "log.csv", finished_epochs),
-            keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
+            Dispensable(EpochLog(directory / "log.csv", finished_epochs)),
+            Dispensable(keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False)),
             RemainingTime(total_steps, checkpoints.step),
         ]
-    checkpoints.restore(model)
-    save_on_interrupt = SaveOnInterrupt(checkpoints, model.distribute_strategy)
-    with convert_floating_point_error(model), save_on_interrupt:
+    with convert_floating_point_error(model), _convert_keyboard_interrupt(checkpoints):
         while checkpoints.step < total_steps:
             # An epoch that resumes has fewer steps than the others: it is a call of its own.
             epoch, finished_steps = divmod(checkpoints.step, steps_per_epoch)
@@ -131,15 +134,21 @@ def fit(
                 initial_epoch=epoch,
                 epochs=epoch + 1 if finished_steps else epochs,
                 steps_per_epoch=steps_per_epoch - finished_steps,
-                callbacks=[
-                    *callbacks,
-                    StopOnDivergence(),
-                    *loggers,
-                    checkpoints,
-                    save_on_interrupt,
-                ],
+                callbacks=[*callbacks, StopOnDivergence(), *loggers, checkpoints],
                 verbose=_verbosity(chief),
             )
+
+
+@contextlib.contextmanager
+def _convert_keyboard_interrupt(checkpoints: Checkpoints) -> Iterator[None]:
+    """Ends a script on Ctrl-C with one sentence, instead of a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(
+            "stopped; the same command resumes from the newest checkpoint in "
+            f"{checkpoints.directory}"
+        ) from None
 
 
 def _verbosity(chief: bool) -> int:

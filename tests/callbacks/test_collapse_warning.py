@@ -35,6 +35,7 @@ def fit(model, *data, epochs=1, callback=None, **arguments):
     return callback
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base_temperature", [None, 0.07, 1.0])
 def test_warns_at_the_collapse_value(base_temperature):
     loss = supcon_tf.SupConLoss(0.1, base_temperature=base_temperature)
@@ -43,6 +44,7 @@ def test_warns_at_the_collapse_value(base_temperature):
         fit(make_model(loss, **EAGER), *equal_views(), epochs=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     ["spread", "2 epochs", "patience of 9", "a single view of a single sample"],
@@ -58,6 +60,7 @@ def test_does_not_warn_otherwise(case):
         fit(make_model(**EAGER), views, labels, epochs=epochs, callback=callback)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("execution", "views"), [(1, 3), (2, 1)])
 def test_contrasts_of_an_unknown_batch_size(views, execution):
     data, labels = equal_views(10, views)
@@ -65,11 +68,13 @@ def test_contrasts_of_an_unknown_batch_size(views, execution):
     assert fit(model, data, labels // 2, batch_size=4).num_contrasts == 4 * views - 1
 
 
+@pytest.mark.slow
 def test_an_execution_of_more_steps_than_the_epoch():
     model = make_model(steps_per_execution=3)
     assert fit(model, *equal_views(8), batch_size=4).num_contrasts == 7
 
 
+@pytest.mark.slow
 def test_contrasts_after_another_fit_and_evaluation(uncompiled):
     model, callback = make_model(), CollapseWarning()
     fit(model, *equal_views(8), callback=callback, validation_data=equal_views(5))
@@ -89,12 +94,14 @@ def test_a_resumed_epoch_has_a_count_of_samples_already():
     assert callback.num_contrasts == 11
 
 
+@pytest.mark.slow
 def test_contrasts_of_a_keras_model():
     model = make_encoder()
     model.compile(keras.optimizers.SGD(0.0), supcon_tf.SupConLoss(0.1))
     assert fit(model, np.ones([6, 3]), np.arange(6) // 2).num_contrasts == 5
 
 
+@pytest.mark.slow
 def test_contrasts_are_the_keys_of_the_batch_and_of_the_full_queue(uncompiled):
     model = supcon_tf.MomentumSupConModel(
         make_encoder(), keras.layers.Identity(), queue_size=8, momentum=0.0
@@ -105,6 +112,7 @@ def test_contrasts_are_the_keys_of_the_batch_and_of_the_full_queue(uncompiled):
         assert fit(model, data, epochs=4).num_contrasts == 12
 
 
+@pytest.mark.slow
 def test_a_teacher_adds_a_second_contrastive_loss(uncompiled):
     teacher = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "softmax")])
     distillation = supcon_tf.Distillation(teacher)
@@ -117,6 +125,7 @@ def test_a_teacher_adds_a_second_contrastive_loss(uncompiled):
         fit(model, views, np.eye(4), epochs=3)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize(("cross_replica", "contrasts"), [(True, 15), (False, 7)])
 def test_contrasts_on_replicas(two_replicas, cross_replica, contrasts):

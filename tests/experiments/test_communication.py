@@ -1,7 +1,10 @@
+import pytest
+
 import supcon_tf
 from experiments.benchmarks.communication import Collective, collectives, received_bytes
 
 
+@pytest.mark.slow
 def test_ids_cost_one_gather_of_embeddings_and_vectors(two_replicas):
     loss = supcon_tf.SupConLoss(summation="inside", denominator="one_positive")
     forward, backward = collectives(loss, "ids", 32, 16, 10, two_replicas)
@@ -16,6 +19,7 @@ def test_ids_cost_one_gather_of_embeddings_and_vectors(two_replicas):
         assert collective.shape[1] <= 6
 
 
+@pytest.mark.slow
 def test_many_distributions_cost_two_sums_of_moments(two_replicas):
     loss = supcon_tf.GeneralizedSupConLoss()
     forward, backward = collectives(loss, "distributions", 256, 16, 10, two_replicas)
@@ -26,6 +30,7 @@ def test_many_distributions_cost_two_sums_of_moments(two_replicas):
     assert all(x.shape[1:] in ((), (2,)) for x in backward)
 
 
+@pytest.mark.slow
 def test_few_distributions_are_gathered(two_replicas):
     loss = supcon_tf.GeneralizedSupConLoss()
     forward, backward = collectives(loss, "distributions", 32, 16, 10, two_replicas)

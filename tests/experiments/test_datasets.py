@@ -115,6 +115,7 @@ class FashionMnist(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield k, {"image": image, "label": label}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="needs Debian's dataset-fashion-mnist")
 def test_a_real_build_of_tfds_holds_the_same_images(tmp_path):
     FashionMnist(data_dir=tmp_path).download_and_prepare(
@@ -134,6 +135,7 @@ def test_a_real_build_of_tfds_holds_the_same_images(tmp_path):
         assert pairs[0] == pairs[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "classes", "shape"), [("cifar10", 10, (32, 32, 3)), ("imagenet2012", 1000, None)]
 )

@@ -63,6 +63,7 @@ def contents(directory):
     return {path.name: path.read_bytes() for path in (directory / "checkpoints").glob("*-*")}
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize(("execution", "step"), [(1, 8), (3, 9)])
 def test_the_last_good_checkpoint_remains_before_and_after_a_resume(tmp_path, execution, step):
@@ -95,10 +96,11 @@ def test_non_finite_weights_are_no_result_of_a_complete_training(tmp_path, monke
         rate = keras.optimizers.schedules.PiecewiseConstantDecay([10.5], [0.1, 1e38])
         with pytest.raises(TrainingDiverged, match="is not finite at the end"):
             train(tmp_path, rate)
-    with pytest.raises(TrainingDiverged, match="is not finite at the end"):
+    with pytest.raises(ValueError, match="checkpoint-12 must have finite weights. Remove it"):
         train(tmp_path, rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "rate", "execution"), [("pretrain", 1e12, 1), ("cross_entropy", 1e6, 3)]
 )
@@ -118,11 +120,12 @@ def test_a_recipe_writes_no_result(run_script, tmp_path, script, rate, execution
             f"--config.optimizer.learning_rate={rate}",
             f"--output_dir={output_dir}",
         )
-    names = {path.name for path in output_dir.iterdir()}
+    names = {path.name for path in output_dir.glob("[!.]*")}
     assert names <= {"config.json", "checkpoints", "tensorboard", "log.csv"}
 
 
-def test_the_quickstart_writes_no_result(run_script, tmp_path, uncompiled):
+@pytest.mark.slow
+def test_the_quickstart_writes_no_result(run_script, tmp_path):
     with pytest.raises(SystemExit, match=r"the loss is .* after step \d+, at a learning rate of"):
         run_script(
             "quickstart",
@@ -132,9 +135,10 @@ def test_the_quickstart_writes_no_result(run_script, tmp_path, uncompiled):
             "--change=optimizer.learning_rate=1e38",
             f"--output_dir={tmp_path}",
         )
-    assert {path.name for path in tmp_path.iterdir()} == {"records.jsonl", "records"}
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {"records.jsonl", "records"}
 
 
+@pytest.mark.slow
 def test_fine_tuning_does_not_choose_settings_that_diverge(tmp_path):
     encoder = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4)]

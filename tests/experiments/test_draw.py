@@ -21,6 +21,7 @@ def models(tmp_path):
     return {"encoder": encoder, "classifier": classifier}
 
 
+@pytest.mark.slow
 def test_pictures_of_an_encoder_and_a_classifier(run_script, tmp_path, models, monkeypatch):
     arguments = {}
     for name in pictures.__all__:

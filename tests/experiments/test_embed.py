@@ -14,6 +14,7 @@ def encoder(tmp_path):
     return encoder
 
 
+@pytest.mark.slow
 def test_a_data_set(run_script, tmp_path, encoder):
     output = tmp_path / "new" / "embeddings.npz"
     run_script(
@@ -31,6 +32,7 @@ def test_a_data_set(run_script, tmp_path, encoder):
         assert list(written["class_names"]) == list(digits.class_names)
 
 
+@pytest.mark.slow
 def test_a_directory(run_script, tmp_path, encoder, capsys):
     rng = np.random.default_rng(0)
     images = {}
@@ -60,6 +62,7 @@ def test_a_directory(run_script, tmp_path, encoder, capsys):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -77,6 +80,7 @@ def test_bad_flags(run_script, tmp_path, encoder, arguments, error, message):
         run_script("embed", f"--encoder={tmp_path / 'encoder.keras'}", *arguments)
 
 
+@pytest.mark.slow
 def test_missing_encoder_and_images(run_script, tmp_path, encoder):
     output = f"--output={tmp_path / 'x.npz'}"
     with pytest.raises(

@@ -29,6 +29,7 @@ def digits(part):
     return source.images / np.float32(255), source.labels
 
 
+@pytest.mark.slow
 def test_encoder_and_classifier(run_script, tmp_path, classifier, capsys):
     run_script(
         "evaluate",

@@ -8,10 +8,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 SCRIPTS = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in ROOT.glob("experiments/**/*.py")
-    if "app.run(main)" in path.read_text()
+    if "run(main)" in path.read_text()
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_imports_nothing_heavy(script):
     code = (

@@ -42,7 +42,7 @@ def test_trains_both_methods_and_writes_results_and_pictures(run, capsys):
         assert len(method["loss"]) == 2
     for picture in ("curves.png", "embeddings.png"):
         assert (output_dir / picture).read_bytes().startswith(b"\x89PNG")
-    assert {path.name for path in output_dir.iterdir()} == {
+    assert {path.name for path in output_dir.glob("[!.]*")} == {
         "results.json",
         "curves.png",
         "curves.svg",
@@ -85,6 +85,7 @@ def test_bad_flags(run, tmp_path, arguments, error, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

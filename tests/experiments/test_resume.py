@@ -1,37 +1,50 @@
+import os
+import signal
+
+import keras
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow
+from experiments.lib.divergence import StopOnDivergence
 
-# Tracing takes most of the time; this policy is traced in a fraction of it.
-CONFIG = """
+RECIPE = """
 from experiments.configs import digits_small
 
 def get_config():
     config = digits_small.get_config()
-    config.augmentation = config.linear.augmentation
+    config.augmentation = config.linear.augmentation  # traced in a fraction of the time
+    config.update(epochs=2, train_images=128, batch_size=32, image_size=8, checkpoint_steps=3)
+    config.encoder.width = 0.125
     return config
 """
 
 
-@pytest.mark.parametrize(("workers", "victim"), [(1, 0), (2, 1)])
-def test_a_killed_training_ends_like_an_uninterrupted_one(
-    load_script, monkeypatch, tmp_path, workers, victim
-):
-    """The weights are bitwise equal, and the metrics of every epoch agree."""
-    resume = load_script("benchmarks.resume")
-    config = tmp_path / "config.py"
-    config.write_text(CONFIG)
-    recipe = (f"--config={config}", *resume._RECIPE[1:], "--config.epochs=3")
-    monkeypatch.setattr(resume, "_RECIPE", recipe)
-    resume.finish(resume.start(tmp_path / "uninterrupted", workers))
-    output_dir = tmp_path / "killed"
-    resume.kill(resume.start(output_dir, workers), victim, epochs=1, seconds=0.05)
-    assert not (output_dir / "encoder.keras").exists()
-    assert list(output_dir.glob("checkpoints/*.index"))
-    output = resume.finish(resume.start(output_dir, workers))
-    assert "resuming at step" in output
-    assert resume.weights(output_dir) == resume.weights(tmp_path / "uninterrupted")
-    expected = resume.log(tmp_path / "uninterrupted")
-    assert len(expected) == 3
-    np.testing.assert_allclose(resume.log(output_dir), expected, rtol=1e-4)
+@pytest.mark.slow
+def test_a_recipe_that_is_stopped_ends_like_an_uninterrupted_one(run_script, monkeypatch, tmp_path):
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(RECIPE)
+
+    def pretrain(name):
+        run_script("pretrain", f"--config={recipe}", f"--output_dir={tmp_path / name}")
+
+    pretrain("uninterrupted")
+    check = StopOnDivergence.on_train_batch_end
+    steps = iter(range(1, 100))
+
+    def check_and_stop(self, batch, logs=None):
+        check(self, batch, logs)
+        if next(steps) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(StopOnDivergence, "on_train_batch_end", check_and_stop)
+    with pytest.raises(SystemExit):
+        pretrain("stopped")
+    assert not (tmp_path / "stopped" / "encoder.keras").exists()
+    pretrain("stopped")
+    encoders = [
+        keras.saving.load_model(tmp_path / name / "encoder.keras")
+        for name in ("uninterrupted", "stopped")
+    ]
+    np.testing.assert_equal(encoders[1].get_weights(), encoders[0].get_weights())
+    logs = [(tmp_path / name / "log.csv").read_text() for name in ("uninterrupted", "stopped")]
+    assert logs[1] == logs[0]

@@ -130,6 +130,7 @@ def classifiers(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_accuracy_and_calibration_of_each_severity(run_script, tmp_path, classifiers, capsys):
     run_script(
         "robustness",
@@ -209,6 +210,7 @@ def test_errors_relative_to_a_reference(load_script):
     assert both["a"]["relative_mce"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_prepared_corruptions(run_script, tmp_path, monkeypatch):
     """The mocking of tfds generates random images with the real names, severities and shapes."""
     monkeypatch.setattr(

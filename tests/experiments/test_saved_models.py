@@ -5,6 +5,7 @@ import pytest
 from experiments.lib.saved_models import load_model
 
 
+@pytest.mark.slow
 def test_a_model_with_nan_in_its_weights_is_refused(tmp_path):
     """TensorFlow can hide NaN: on a CPU this model returns zeros."""
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, "relu", name="hidden")])

@@ -48,6 +48,7 @@ def encoder(tmp_path):
     return f"--encoder={tmp_path / 'encoder.keras'}"
 
 
+@pytest.mark.slow
 def test_frozen_and_resumed(run_script, data_dir, encoder, monkeypatch, capsys):
     arguments = [encoder, f"--data_dir={data_dir}", "--penalties=3"]
     path = data_dir / "transfer.jsonl"
@@ -82,6 +83,7 @@ def test_frozen_and_resumed(run_script, data_dir, encoder, monkeypatch, capsys):
     assert len(path.read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_fine_tuning_chooses_settings_and_trains_all_weights(
     run_script, data_dir, encoder, monkeypatch
 ):
@@ -137,6 +139,7 @@ def train_part(labels):
     return transfer_datasets.Split(images, np.eye(2, dtype=np.float32)[labels])
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_is_not_chosen(data_dir, encoder, monkeypatch):
     fine_tune = transfer_protocols.fine_tune
 
@@ -183,6 +186,7 @@ def voc_examples(size):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["frozen", "finetune"])
 def test_several_labels(run_script, tmp_path, encoder, monkeypatch, protocol):
     voc = tfds.builder_cls("voc")
@@ -267,6 +271,7 @@ def test_bad_flags(run_script, data_dir, encoder, arguments, error, message):
         run_script("transfer", encoder, f"--data_dir={data_dir}", *arguments)
 
 
+@pytest.mark.slow
 def test_parts_of_different_classes(tmp_path):
     write_classes(tmp_path / "birdsnap" / "train", 1)
     write_classes(tmp_path / "birdsnap" / "test", 1, (40, 120))

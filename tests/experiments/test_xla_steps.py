@@ -9,8 +9,8 @@ from experiments.lib import xla_kernels
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        # LARS, bfloat16, statistics of the batch in the second stage
-        ("imagenet_resnet50", {"joint_classifier": True}),
+        ("digits_small", {"joint_classifier": True}),
+        ("imagenet_resnet50", {}),  # LARS, bfloat16, statistics of the batch in the second stage
         ("fashion_mnist_10k_genscl_distill", {"micro_batch_size": 4}),  # mixing and a teacher
         ("imagenet_resnet50_genscl_moco", {}),  # a queue of distributions
     ],
