@@ -3,14 +3,14 @@
     python examples/existing_model.py
 
 The images are the handwritten digits of scikit-learn. Both methods train the convolutions on the
-same number of views: cross-entropy for 12 epochs of one view, SupCon for 6 epochs of two views.
-The script takes 10 seconds on one core, and prints
+same number of views: cross-entropy for 20 epochs of one view, SupCon for 10 epochs of two views.
+The script takes 18 seconds on one core, and prints
 
-    cross-entropy: accuracy 0.942
-    SupCon: accuracy 0.961
+    cross-entropy: accuracy 0.969
+    SupCon: accuracy 0.983
 
-One test image is 0.003. With seeds 1 and 2, the accuracy of cross-entropy is 0.936 and 0.933, and
-that of SupCon is 0.964 and 0.956.
+One test image is 0.003. With seeds 1 and 2, the accuracy of cross-entropy is 0.947 and 0.947, and
+that of SupCon is 0.975 and 0.950.
 """
 
 import keras
@@ -44,7 +44,7 @@ def main():
     baseline = existing_classifier()
     augmented = keras.Sequential([views, baseline])
     augmented.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    augmented.fit(images, train.labels, batch_size=128, epochs=12, verbose=0)
+    augmented.fit(images, train.labels, batch_size=128, epochs=20, verbose=0)
     _, accuracy = augmented.evaluate(test_images, test.labels, verbose=0)
     print(f"cross-entropy: accuracy {accuracy:.3f}")
 
@@ -53,7 +53,7 @@ def main():
     encoder = keras.Model(classifier.inputs, classifier.layers[-2].output)
     model = supcon_tf.SupConModel(encoder, augmenter=views)
     model.compile("adam", loss=supcon_tf.SupConLoss(0.2))
-    model.fit(images, train.labels, batch_size=128, epochs=6, verbose=0)
+    model.fit(images, train.labels, batch_size=128, epochs=10, verbose=0)
 
     linear = supcon_tf.LinearClassifier(encoder, num_classes=10)
     linear.compile(

@@ -27,8 +27,9 @@ PUBLIC = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run_as_printed(name, uncompiled):
+def test_examples_run_as_printed(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 

@@ -98,6 +98,7 @@ def encoder():
     return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4)])
 
 
+@pytest.mark.slow
 def test_in_fit_with_an_augmentation_layer():
     """Metrics are built before the first step, from the shapes of views instead of images."""
 
@@ -113,6 +114,7 @@ def test_in_fit_with_an_augmentation_layer():
     assert logs["positive_fraction"] == [1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_sample_weights_apply(jit_compile):
     model = supcon_tf.SupConModel(encoder())
@@ -133,6 +135,7 @@ def test_sample_weights_apply(jit_compile):
     assert logs["uniformity"] == pytest.approx(uniformity, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_positive_fraction_on_two_replicas(two_replicas):
     with two_replicas.scope():
         model = supcon_tf.SupConModel(encoder())

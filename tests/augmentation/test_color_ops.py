@@ -107,6 +107,7 @@ def test_enhancements(channels, factor, ours, pillows):
         )
 
 
+@pytest.mark.slow
 def test_compiled_operations_differ_by_one_level_at_most():
     def each(image):
         fixed = (color_ops.autocontrast, color_ops.equalize, color_ops.invert)

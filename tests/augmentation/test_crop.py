@@ -66,6 +66,7 @@ def tensorflow_window(rng, height, width, scale):
 ORACLES = {"torchvision": torchvision_window, "tensorflow": tensorflow_window}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("definition", "height", "width", "scale", "expected"),
     [
@@ -134,6 +135,7 @@ def test_windows_stay_inside_small_and_long_images(side, definition):
         assert np.all(windows[:, :2] + windows[:, 2:] <= side)
 
 
+@pytest.mark.slow
 @both_definitions
 def test_a_window_depends_only_on_its_draws(definition):
     # Extreme draws, which need several attempts.

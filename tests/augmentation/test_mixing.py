@@ -161,6 +161,7 @@ def test_permutations_are_uniform():
     np.testing.assert_allclose(counts, 500, atol=90)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("jit", [False, True])
 def test_mixing_is_a_function_of_the_seed(kind, jit):

@@ -64,6 +64,7 @@ def test_sub_policies_are_the_published_table():
     assert sum(level for pair in _SUB_POLICIES for _, _, level in pair) == 240
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_drawn_sub_policy_is_applied(sign):
     # Every sub-policy, with draws just below the probabilities of its operations.
@@ -101,6 +102,7 @@ def test_each_operation_of_a_sub_policy_has_its_probability():
             assert close(ours, theirs), (skipped, pair)
 
 
+@pytest.mark.slow
 def test_choices_are_equally_likely():
     # Every draw in an interval of length 1/25 (RandAugment: 1/17) selects the same operations.
     for policy, choices in ((RandomSubPolicy(10), 25), (RandomOperations(1, 9), 17)):
@@ -114,6 +116,7 @@ def test_choices_are_equally_likely():
         assert len(np.unique(views[0].reshape(choices, -1), axis=0)) > choices / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("magnitude", [2, 9])
 def test_the_drawn_operation_is_applied(magnitude):
     names = ["Identity", "Cutout", *operations(0)]
@@ -132,6 +135,7 @@ def test_the_drawn_operation_is_applied(magnitude):
             assert close(ours, image), name
 
 
+@pytest.mark.slow
 def test_several_operations_are_applied_in_sequence():
     names = ["Identity", "Cutout", *operations(0)]
 

@@ -44,11 +44,13 @@ def check_views(policy, channels):
     np.testing.assert_array_equal(policy(moved, tf.constant(others))[:half], views[half:])
 
 
+@pytest.mark.slow
 @each_policy
 def test_views_are_functions_of_images_and_draws(policy):
     check_views(policy, channels=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["auto_augment", "stacked_rand_augment"])
 def test_views_of_gray_images(name):
     check_views(POLICIES[name], channels=1)
@@ -61,6 +63,7 @@ def test_views_differ_by_their_draws(policy):
     assert len(np.unique(views.reshape(BATCH, -1), axis=0)) == BATCH
 
 
+@pytest.mark.slow
 def test_policies_make_batches():
     pixels = np.random.default_rng(0).integers(0, 256, [8, 26, 30, 3], dtype=np.uint8)
     source = ArrayImages(pixels, np.arange(8), list("abcdefgh"))
@@ -120,6 +123,7 @@ def test_distances_scale_with_the_side():
         assert aug.sim_augment(side, blur=True).transforms[4].kernel_size == kernel
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("flip", "channels"), [(False, 1), (True, 3)])
 def test_range_and_shape_of_sim_augment(channels, flip):
     policy = aug.sim_augment(12, flip=flip)

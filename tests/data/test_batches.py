@@ -45,6 +45,7 @@ def test_the_last_partial_batch_is_dropped():
     assert dataset.element_spec[0].shape == (4, 2, 4, 4, 1)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_bitwise_the_same_batches():
     def batches(seed, **arguments):
         source = indexed_images()
@@ -98,6 +99,7 @@ def test_balanced_batches_contain_different_images_of_different_classes():
     assert times.min() > 0
 
 
+@pytest.mark.slow
 def test_balanced_batches_are_a_function_of_seed_and_step():
     batches = [x.numpy() for x, _ in balanced(BRIGHTNESS, epochs=2)]
     later = [x.numpy() for x, _ in balanced(BRIGHTNESS, epochs=2, start_step=5)]
@@ -133,6 +135,7 @@ def test_balanced_batches_need_all_labels():
         multi_view_batches(images, POLICY, batch_size=2, epochs=1, images_per_class=1)
 
 
+@pytest.mark.slow
 def test_views_depend_on_epoch_image_and_view_but_not_on_the_batch():
     noise = np.random.default_rng(0).integers(0, 255, [6, 8, 8, 1]).astype(np.uint8)
     source = ArrayImages(noise, np.arange(6), list("abcdef"))
@@ -178,6 +181,7 @@ def draw_one_by_one(source, epoch, batch_size, seed):
 
 
 # Less than a chunk, and full chunks with a rest that is no multiple of a vector register.
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [20, 2 * CHUNK_SIZE + 21])
 def test_chunks_equal_the_batch_created_at_once_bitwise(batch_size):
     source = Noise(batch_size + 1)
@@ -194,6 +198,7 @@ def test_chunks_equal_the_batch_created_at_once_bitwise(batch_size):
     assert max(sizes) == min(batch_size, CHUNK_SIZE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images_per_class", [None, 1])
 def test_each_worker_creates_only_its_rows_of_every_batch(images_per_class):
     def batches(source, **arguments):

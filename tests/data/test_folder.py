@@ -25,6 +25,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_reads_images_of_any_size(folder):
     source = load_folder(folder)
     assert source.class_names == ("cat", "dog")
@@ -122,6 +123,7 @@ def decoded(directory, name, contents, channels):
     return 255 * views[0, 0].numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
     ("mode", "kind", "options", "tolerance"),

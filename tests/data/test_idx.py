@@ -78,6 +78,7 @@ def test_unknown_split(tmp_path):
         load_idx(tmp_path, "validation")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="needs Debian's dataset-fashion-mnist")
 def test_fashion_mnist():
     train, test = load_idx(FASHION_MNIST, "train"), load_idx(FASHION_MNIST, "test")

@@ -22,6 +22,7 @@ def batches_of(labels, views=None):
     return tf.data.Dataset.from_tensor_slices((views, labels)).batch(4, drop_remainder=True)
 
 
+@pytest.mark.slow
 def test_shapes_and_length_stay_static():
     mixed = mix_batches(batches_of_views(), Mixing("mixup_cutmix"), num_classes=3)
     assert len(mixed) == 4
@@ -32,6 +33,7 @@ def test_shapes_and_length_stay_static():
     assert [views.shape[0] for views, _ in unknown] == [3, 3, 3, 3, 3, 1]
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_step_give_bitwise_the_same_batches():
     def batches(start_step=0, seed=0):
         mixed = mix_batches(
@@ -57,6 +59,7 @@ def test_every_step_mixes_differently():
     assert len(np.unique(labels.reshape(5, -1), axis=0)) == 5
 
 
+@pytest.mark.slow
 def test_ids_mix_like_one_hot_rows_and_unlabeled_samples_like_rows_of_zeros():
     one_hot = np.where(IDS[:, None] < 0, 0, np.eye(3)[IDS])
     ids, rows = (

@@ -48,6 +48,7 @@ def test_bad_arrays(images, labels, message):
         ArrayImages(images, labels, ["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crops", [True, False])
 def test_views_of_encoded_images_equal_those_of_decoded_images(crops):
     rng = np.random.default_rng(0)

@@ -46,6 +46,7 @@ def prepare(builder, data_dir):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", [FixedSizeImages, AnySizeImages])
 def test_reads_a_prepared_data_set(tmp_path, builder):
     prepare(builder, tmp_path)

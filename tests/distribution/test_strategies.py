@@ -53,6 +53,7 @@ def digits(context):
     )
 
 
+@pytest.mark.slow
 def test_workers_load_their_own_rows_without_end():
     own = distribution.distribute_batches(Worker(), digits)
     assert own.cardinality() == tf.data.INFINITE_CARDINALITY

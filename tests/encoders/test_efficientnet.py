@@ -27,6 +27,7 @@ def test_only_the_stride_of_the_stem_differs():
         assert shapes == [tuple(weight.shape) for weight in expected.weights]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -59,6 +59,7 @@ def rows_of(name):
     return HALVES if name in ("reliability_curve", "expected_calibration_error") else FEATURES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_numbers_of_any_type(name, kind):

@@ -12,6 +12,7 @@ LABELS = np.repeat(np.arange(3), [120, 100, 80])
 FEATURES = (RNG.normal(size=[3, 5])[LABELS] + RNG.normal(size=[300, 5])).astype("float32")
 
 
+@pytest.mark.slow
 def test_linear_probe_minimizes_the_cross_entropy():
     probe = evaluation.linear_probe(
         FEATURES, LABELS, 3, epochs=20, batch_size=25, learning_rate=0.1

@@ -88,6 +88,7 @@ def test_first_view_and_contrast_count(uncompiled):
     np.testing.assert_allclose(counted, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_fit_with_mixed_labels_and_two_batch_sizes():
     x = np.random.default_rng(0).normal(size=[50, 8]).astype("float32")

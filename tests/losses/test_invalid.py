@@ -62,6 +62,7 @@ def test_nonfinite_embeddings_give_nan(loss, uncompiled):
         assert np.isnan(loss(labels, x))
 
 
+@pytest.mark.slow
 @every_mode
 def test_nonfinite_references_give_nan(mode):
     loss = supcon_tf.SupConLoss(reduction=None)
@@ -83,6 +84,7 @@ INVALID = [
 ]
 
 
+@pytest.mark.slow
 @every_mode
 @one_of_each
 def test_invalid_labels_raise_or_give_nan_under_xla(loss, mode):
@@ -101,6 +103,7 @@ def test_invalid_labels_raise_or_give_nan_under_xla(loss, mode):
             assert np.isnan(function(valid, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "options"),
     [(LOSSES[0], {}), (LOSSES[5], {}), (LOSSES[0], {"jit_compile": True})],
@@ -118,6 +121,7 @@ def test_fit_logs_nan_and_stops(loss, options):
     assert np.isnan(model.evaluate(x, labels, batch_size=4, verbose=0))
 
 
+@pytest.mark.slow
 def test_boolean_one_hot_labels():
     rows, x = np.eye(3)[[0, 0, 1, 2]], tf.random.normal([4, 2, 5])
     for mode in ("eager", "xla"):
@@ -149,6 +153,7 @@ def test_empty_batches_are_finite_in_a_graph(loss, mode):
     assert_finite(loss, 0, MODES[mode](functools.partial(value_and_gradient, loss)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "mode", "size"),
     [
@@ -190,6 +195,7 @@ def test_one_row_per_replica_has_loss_0(two_replicas, uncompiled):
         np.testing.assert_array_equal(part, np.zeros(part.shape))
 
 
+@pytest.mark.slow
 def test_a_zero_row_does_not_break_training():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 5, 256)

@@ -149,6 +149,7 @@ def test_empty_sets_give_loss_and_gradient_0(name, ids):
         np.testing.assert_array_equal(gradient, np.zeros(shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["triplet_hard", "max_margin"])
 def test_equal_rows_have_finite_gradients(name):
     # Under XLA, 0 times the infinite slope of the square root is NaN.
@@ -167,6 +168,7 @@ def test_class_ids_that_collide_in_float32():
     assert float(loss(near, embeddings)) == float(loss(far, embeddings)) > 0
 
 
+@pytest.mark.slow
 def test_two_replicas_have_the_loss_of_the_global_batch(two_replicas):
     # All losses gather in the same way. Semi-hard mining also counts the global positive pairs.
     loss, rng = TripletLoss(), np.random.default_rng(0)
@@ -231,6 +233,7 @@ def blobs(samples):
     return (np.eye(8)[ids] + 0.3 * rng.normal(size=[samples, 8])).astype("float32"), ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "samples", "jit_compile", "policy"),
     [
@@ -256,6 +259,7 @@ def test_half_precision_embeddings_use_float32_distances():
     np.testing.assert_allclose(loss(ids, rounded), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_supcon_model_trains_saves_and_loads(tmp_path):
     encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
     model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((8,)))

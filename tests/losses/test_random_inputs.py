@@ -139,6 +139,7 @@ LOSSES = {
 SHAPES = [(0, 1), (1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_equals_the_definition(name, uncompiled):
     for shape in SHAPES:
@@ -146,6 +147,7 @@ def test_equals_the_definition(name, uncompiled):
             check(LOSSES[name], seed, *shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["outside all", "contrast_count"])
 def test_equals_the_definition_in_a_graph(name):
     # Every dtype and every shape is compiled.

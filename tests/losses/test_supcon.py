@@ -13,6 +13,7 @@ CASES = sorted({key.split("/")[0] for key in GOLDEN.files})
 
 
 # Within XLA, a case with all views as anchors and the case with the first view.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "case"),
     [*(("eager", case) for case in CASES), ("graph", "1"), ("jit", "2"), ("jit", "3")],
@@ -183,6 +184,7 @@ def blobs(samples):
 
 
 # Every pair of two of the three parameters.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "views", "how"),
     [
@@ -233,6 +235,7 @@ def test_fit_with_sample_weight_and_one_hot_labels():
     assert value == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_save_and_load_a_compiled_model(tmp_path):
     x, y = blobs(32)
@@ -274,6 +277,7 @@ def test_references_on_replicas_reject_a_mean_over_sample_weights(two_replicas):
         contrast()
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_replicas_accept_integer_ids(two_replicas):
     fit_on(two_replicas, SupConLoss())

@@ -99,6 +99,7 @@ def test_contrast_with_keys_and_a_queue():
     np.testing.assert_allclose(cosines, actual, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.2, 0.02])
 @pytest.mark.parametrize("arguments", CONTRASTS, ids=str)
 def test_masked_references_have_no_effect(arguments, temperature):

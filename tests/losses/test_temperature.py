@@ -39,6 +39,7 @@ def losses_of(model, temperature, jit_compile, steps=3):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "jit_compile"), [*((name, False) for name in MODELS), ("SupConModel", True)]
 )
@@ -63,6 +64,7 @@ def test_a_schedule_is_evaluated_at_the_step(name, jit_compile, request):
     assert len({round(x, 4) for x in scheduled}) == len(scheduled)
 
 
+@pytest.mark.slow
 def test_a_variable_is_read_at_every_step_and_saved(tmp_path):
     temperature = keras.Variable(0.5, trainable=False)
     model = MODELS["SupConModel"]()
@@ -84,6 +86,7 @@ def test_a_variable_is_read_at_every_step_and_saved(tmp_path):
     assert evaluated(loaded) == expected(0.3)
 
 
+@pytest.mark.slow
 def test_a_schedule_is_saved(tmp_path):
     model = MODELS["SupConModel"]()
     losses_of(model, SCHEDULE, False, 2)
@@ -94,6 +97,7 @@ def test_a_schedule_is_saved(tmp_path):
     assert loaded.evaluate(VIEWS, IDS, **arguments) == model.evaluate(VIEWS, IDS, **arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [supcon_tf.SupConLoss, supcon_tf.GeneralizedSupConLoss])
 def test_a_new_temperature_does_not_recompile(make):
     labels = IDS if make is supcon_tf.SupConLoss else np.eye(4)[IDS]

@@ -331,6 +331,7 @@ def test_save_and_load(tmp_path, weight):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_a_dataset_with_a_smaller_last_batch():
     views, labels = data()

@@ -26,6 +26,7 @@ def images_and_labels(samples):
     return images.astype("float32"), labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_statistics", [False, True])
 def test_only_the_linear_layer_trains(batch_statistics):
     images, labels = images_and_labels(64)

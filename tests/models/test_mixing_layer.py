@@ -64,6 +64,7 @@ def test_half_precision_leaves_labels_and_views_as_they_are(policy):
     assert (mixed.dtype, labels.dtype) == (tf.float32, tf.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_one_step_is_gradient_descent_on_the_loss_of_mixed_views():
     views, ids = views_and_ids()

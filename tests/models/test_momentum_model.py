@@ -283,6 +283,7 @@ def test_a_positives_cap_that_is_no_multiple_of_the_views():
     assert value == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_the_augmenter_creates_anchors_and_keys():
     images, ids = samples(steps=3, views=1)

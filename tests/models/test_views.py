@@ -68,6 +68,7 @@ def test_several_inputs_are_projected_view_by_view(structure, uncompiled):
     np.testing.assert_allclose(model(one_view(views)), projected[:, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*MODELS, *CLASSIFIERS])
 def test_every_model_trains_on_several_inputs(name, uncompiled):
     classifies = name in CLASSIFIERS

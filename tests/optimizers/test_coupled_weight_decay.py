@@ -158,6 +158,7 @@ def test_late_or_invalid_exclusions(kind):
         optimizer.exclude_from_weight_decay(var_names=["bias"])
 
 
+@pytest.mark.slow
 def test_exclude_matches_the_name_of_a_tensorflow_variable():
     variable = tf.Variable([1.0, -2.0], name="offset")
     optimizer = SGDWithL2(0.5, weight_decay=0.1, exclude=["offset"])

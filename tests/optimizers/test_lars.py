@@ -73,6 +73,7 @@ def test_serialization_with_a_schedule():
     assert rebuilt.get_config() == optimizer.get_config()
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_a_loaded_model_resumes_bitwise(tmp_path):
     x, y = np.random.default_rng(0).normal(size=[2, 32, 4]).astype("float32")
@@ -88,6 +89,7 @@ def test_a_loaded_model_resumes_bitwise(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 def test_replicas_take_the_same_steps(two_replicas):
     x, y = np.random.default_rng(0).normal(size=[2, 32, 4]).astype("float32")

@@ -34,6 +34,7 @@ def test_warm_up_of_one_step():
     assert [float(schedule(step)) for step in (0, 0.5, 1)] == pytest.approx([0.0, 0.1, 0.2])
 
 
+@pytest.mark.slow
 def test_bad_arguments():
     cosine = keras.optimizers.schedules.CosineDecay(0.2, 100)
     with pytest.raises(ValueError, match="`steps` must not be negative. Received: -1"):

@@ -235,16 +235,6 @@ def run(make, strategy, steps_per_execution, weights_only):
     return results
 
 
-def train_endlessly(strategy):
-    with strategy.scope():
-        model, data = supcon(supcon_tf.SupConLoss(0.2))
-    batches = tf.data.Dataset.from_tensor_slices(data).batch(BATCH, drop_remainder=True).repeat()
-    announce = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: print("trained", flush=True)
-    )
-    model.fit(batches, steps_per_epoch=20, epochs=10**6, verbose=0, callbacks=[announce])
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("output")
@@ -258,8 +248,6 @@ def main():
     tf.config.threading.set_inter_op_parallelism_threads(2 * args.replicas)
     kind = "multi_worker" if args.workers else "mirrored" if args.replicas > 1 else "one_device"
     strategy = supcon_tf.distribution.strategy(kind)
-    if args.names == ["endless"]:
-        train_endlessly(strategy)
     made = cases()
     results = {}
     for name in args.names or made:

@@ -33,9 +33,9 @@ EXACT = [
     "float64 gathered",
     "float64 added up",
 ]
-FEW = ["outside all", "momentum ids", "float64 added up", "cross-entropy", "own rows"]
+FEW = ["momentum ids", "float64 added up", "own rows"]
 # Tracing a step for every replica is what takes the time.
-FOUR = ["outside all", "momentum distilled"]  # mixed in the pipeline, taught, with a queue
+FOUR = ["momentum distilled"]  # mixed in the pipeline, taught, with a queue
 
 pytestmark = pytest.mark.slow
 
@@ -195,13 +195,3 @@ def test_half_precision_trains_alike(one, two):
 
 def test_micro_batches_on_replicas_train_as_one_batch(one, two):
     assert_same(two, one, "micro-batches", "no norm")
-
-
-def test_a_worker_ends_when_the_other_is_killed(directory):
-    (survivor, _), (victim, _) = start_workers(directory, "endless")
-    for line in victim.stdout:
-        if line.startswith("trained"):
-            break
-    victim.kill()
-    survivor.communicate(timeout=60)  # raises if it hangs
-    assert survivor.returncode != 0

@@ -58,6 +58,7 @@ def test_collapsed_rows_have_the_loss_log_n_minus_1(temperature):
     np.testing.assert_allclose(losses, np.full(12, math.log(11)), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_opposite_rows_at_a_low_temperature_do_not_underflow():
     z = tf.constant([[1.0, 0.0], [-1.0, 0.0]])
     losses = supcon_dense(z, tf.zeros([2], tf.int64), tf.range(2), 0.01)

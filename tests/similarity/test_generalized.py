@@ -71,6 +71,7 @@ def dense(z, w, temperature):
     return -tf.math.divide_no_nan(target, tf.where(total > 1e-6, total, 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("embeddings", "temperature"),
@@ -96,6 +97,7 @@ def test_gradient_is_as_exact_as_the_dense_gradient(kind, embeddings, temperatur
     assert errors[0] <= max(2 * errors[1], 3e-7 * np.linalg.norm(expected))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("kind", "weighting"),

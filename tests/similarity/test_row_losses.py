@@ -31,6 +31,7 @@ def streamed(ids, samples, temperature, **options):
     return lambda z: supcon(make_rows(z, ids, samples, ranked), None, temperature, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
@@ -55,6 +56,7 @@ def test_equals_the_definition(summation, denominator):
         assert errors[0] <= max(2 * errors[1], 3e-7 * np.linalg.norm(expected_gradient))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("cap", [0, 2, 100])
 @pytest.mark.parametrize("denominator", DENOMINATORS)
@@ -211,6 +213,7 @@ def test_padding_does_not_overflow_if_all_negatives_are_opposite(denominator):
         np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
@@ -273,6 +276,7 @@ def test_rows_contrasted_with_each_other_need_half_of_the_tiles(monkeypatch):
     assert len(products) == 2 * tiles + 5 * 5  # similarities twice, and 5 x 5 gradients
 
 
+@pytest.mark.slow
 def test_no_tensor_grows_with_the_square_of_the_rows():
     z = tf.zeros([4096, 8])
     ids = tf.zeros([4096], tf.int64)

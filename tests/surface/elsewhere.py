@@ -3,7 +3,7 @@
     python tests/surface/elsewhere.py FOLDER
 
 runs every `FOLDER/NAME/exported` with TensorFlow alone, loads every `FOLDER/NAME/model.keras`, and
-writes what they give to `FOLDER/NAME/elsewhere.npz`.
+writes what both give to `FOLDER/NAME/elsewhere.npz`.
 """
 
 import pathlib
@@ -20,13 +20,12 @@ def serve(folder):
     return exported.serve(np.load(folder / "images.npy")).numpy()
 
 
-served = {folder: serve(folder) for folder in folders if (folder / "exported").exists()}
+served = [serve(folder) for folder in folders]
 assert "supcon_tf" not in sys.modules
 
 import keras  # noqa: E402  (what is above needs TensorFlow alone)
 import parts  # noqa: E402
 
-for folder in folders:
+for folder, outputs in zip(folders, served, strict=True):
     model = keras.models.load_model(folder / "model.keras")
-    exported = {"served": served[folder]} if folder in served else {}
-    np.savez(folder / "elsewhere.npz", **exported, **parts.behavior(model))
+    np.savez(folder / "elsewhere.npz", served=outputs, **parts.behavior(model))

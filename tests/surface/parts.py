@@ -94,9 +94,6 @@ CASES = {
     ),
 }
 
-# An exported model is the encoder and what follows it, without the loss.
-EXPORTED = [name for name in CASES if name not in ("n_pairs", "triplet", "max_margin")]
-
 
 def inputs(model):
     return VIEWS if hasattr(model, "projection_head") else VIEWS[:, 0]

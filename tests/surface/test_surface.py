@@ -46,7 +46,7 @@ def names_within(model):
 
 @pytest.fixture(scope="module")
 def surface(tmp_path_factory):
-    """Trains, saves and exports models here, and uses all of them in another process.
+    """Trains, saves and exports every model here, and uses all of them in another process.
 
     Returns the folder of the files, the names of the models' parts, and what the models give here.
     """
@@ -59,9 +59,8 @@ def surface(tmp_path_factory):
         parts.train(model)
         names |= names_within(model)
         model.save(folder / name / "model.keras")
-        if name in parts.EXPORTED:
-            model.export(folder / name / "exported", verbose=False)
-            np.save(folder / name / "images.npy", parts.VIEWS[:, 0])
+        model.export(folder / name / "exported", verbose=False)
+        np.save(folder / name / "images.npy", parts.VIEWS[:, 0])
         here[name] = parts.behavior(model)
     script = pathlib.Path(__file__).with_name("elsewhere.py")
     done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True)
@@ -86,14 +85,14 @@ def test_a_loaded_model_goes_on_as_the_saved_one(surface, name):
 
 
 @pytest.mark.versions
-@pytest.mark.parametrize("name", parts.EXPORTED)
+@pytest.mark.parametrize("name", parts.CASES)
 def test_an_exported_model_needs_tensorflow_only(surface, name):
     folder, _, here = surface
     elsewhere = np.load(folder / name / "elsewhere.npz")
     np.testing.assert_allclose(elsewhere["served"], here[name]["outputs"], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", parts.EXPORTED)
+@pytest.mark.parametrize("name", parts.CASES)
 def test_an_exported_model_becomes_one_of_tflite(surface, name):
     folder, _, here = surface
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / name / "exported"))
