@@ -38,6 +38,7 @@ class DeferredSignals:
         self._announce = announce
         self._fit = _find_fit()
         for number in _SIGNALS:
+            _remove_stale_handlers(number)
             # A process that ignores a signal, for example under nohup, continues to ignore it.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._handle)
@@ -75,6 +76,15 @@ class DeferredSignals:
         while frame is not None and frame is not self._fit:
             frame = frame.f_back
         return frame is not None
+
+
+def _remove_stale_handlers(number: int) -> None:
+    """Removes the handlers of calls of `fit` that an error has ended."""
+    while True:
+        owner = getattr(signal.getsignal(number), "__self__", None)
+        if not isinstance(owner, DeferredSignals) or owner._is_in_fit(inspect.currentframe()):
+            break
+        owner.stop()
 
 
 def _find_fit() -> types.FrameType | None:

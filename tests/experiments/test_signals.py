@@ -146,6 +146,22 @@ def test_after_an_error_in_fit_signals_take_effect_at_once(tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_after_an_error_in_fit_another_fit_saves_on_sigterm(tmp_path):
+    """The handler of the first one would end the process without an exception."""
+
+    def fail(batch, logs):
+        raise RuntimeError("an error")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="an error"):
+            fit(tmp_path, [keras.callbacks.LambdaCallback(on_train_batch_end=fail)])
+    with pytest.raises(SystemExit) as error:
+        fit(tmp_path, send_signal(signal.SIGTERM, [3]))
+    assert error.value.code == 128 + signal.SIGTERM
+    assert Checkpoints(tmp_path).step == 3
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_an_ignored_signal_stays_ignored(tmp_path):
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
