@@ -14,6 +14,7 @@ import pytest
 
 from experiments.benchmarks import small_training
 from experiments.benchmarks.small_training import EPOCHS, STEPS, recipe, run
+from experiments.lib.epoch_log import read_epoch_log
 from experiments.lib.run_directory import prepare_run_dir
 from supcon_tf import _files
 from supcon_tf.callbacks import Checkpoints
@@ -37,7 +38,7 @@ def stop_at(step):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     directory = tmp_path_factory.mktemp("uninterrupted")
-    return run(directory), (directory / "log.csv").read_text()
+    return run(directory), directory
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +53,20 @@ def interrupted(tmp_path_factory):
 @pytest.fixture
 def directory(interrupted, tmp_path):
     """A copy of the interrupted run, on a path that scripts often get wrong."""
-    copy = tmp_path / "täglicher Lauf 実験"
-    shutil.copytree(interrupted, copy, ignore=shutil.ignore_patterns(".lock*"))
-    return copy
+    return copy(interrupted, tmp_path)
+
+
+@pytest.fixture(params=["interrupted", "finished"])
+def any_directory(request, interrupted, uninterrupted, tmp_path):
+    """A copy of the interrupted run or of the finished one."""
+    source = interrupted if request.param == "interrupted" else uninterrupted[1]
+    return copy(source, tmp_path)
+
+
+def copy(directory, parent):
+    path = parent / "täglicher Lauf 実験"
+    shutil.copytree(directory, path, ignore=shutil.ignore_patterns(".lock*"))
+    return path
 
 
 def assert_same(weights, expected):
@@ -84,7 +96,14 @@ def flip(path):
     path.write_bytes(content)
 
 
-INDEX, DATA = "checkpoint-6.index", "checkpoint-6.data-00000-of-00001"
+def newest(directory, suffix):
+    """Returns a file of the newest checkpoint."""
+    indices = (directory / "checkpoints").glob("*.index")
+    path = max(indices, key=lambda path: int(path.stem.split("-")[1]))
+    return path.with_suffix(suffix)
+
+
+INDEX, DATA = ".index", ".data-00000-of-00001"
 
 # Each damage, and the warning with which the run continues or the error with which it ends.
 HARMLESS = {
@@ -99,16 +118,16 @@ HARMLESS = {
     "log with a gap": (lambda d: (d / "log.csv").open("a").write("1,,\n"), "damaged lines"),
     "state empty": (lambda d: (d / "checkpoints/checkpoint").write_bytes(b""), None),
     "state garbage": (lambda d: (d / "checkpoints/checkpoint").write_bytes(b"\xff{"), None),
-    "index cut": (lambda d: cut(d / "checkpoints" / INDEX), "checkpoint-6 is damaged"),
-    "index empty": (lambda d: (d / "checkpoints" / INDEX).write_bytes(b""), "-6 is damaged"),
-    "index flipped": (lambda d: flip(d / "checkpoints" / INDEX), "checkpoint-6 is damaged"),
-    "no index": (lambda d: (d / "checkpoints" / INDEX).unlink(), None),
-    "index a directory": (lambda d: make_directory(d / "checkpoints" / INDEX), "-6 is damaged"),
-    "data cut": (lambda d: cut(d / "checkpoints" / DATA), "checkpoint-6 is damaged"),
-    "data empty": (lambda d: (d / "checkpoints" / DATA).write_bytes(b""), "-6 is damaged"),
-    "data flipped": (lambda d: flip(d / "checkpoints" / DATA), "checkpoint-6 is damaged"),
-    "no data": (lambda d: (d / "checkpoints" / DATA).unlink(), "checkpoint-6 is damaged"),
-    "data a directory": (lambda d: make_directory(d / "checkpoints" / DATA), "-6 is damaged"),
+    "index cut": (lambda d: cut(newest(d, INDEX)), r"checkpoint-\d+ is damaged"),
+    "index empty": (lambda d: newest(d, INDEX).write_bytes(b""), r"checkpoint-\d+ is damaged"),
+    "index flipped": (lambda d: flip(newest(d, INDEX)), r"checkpoint-\d+ is damaged"),
+    "no index": (lambda d: newest(d, INDEX).unlink(), None),
+    "index a directory": (lambda d: make_directory(newest(d, INDEX)), r"checkpoint-\d+ is damaged"),
+    "data cut": (lambda d: cut(newest(d, DATA)), r"checkpoint-\d+ is damaged"),
+    "data empty": (lambda d: newest(d, DATA).write_bytes(b""), r"checkpoint-\d+ is damaged"),
+    "data flipped": (lambda d: flip(newest(d, DATA)), r"checkpoint-\d+ is damaged"),
+    "no data": (lambda d: newest(d, DATA).unlink(), r"checkpoint-\d+ is damaged"),
+    "data a directory": (lambda d: make_directory(newest(d, DATA)), r"checkpoint-\d+ is damaged"),
     "no checkpoints": (lambda d: shutil.rmtree(d / "checkpoints"), None),
     "saved_model a file": (lambda d: make_file(d / "saved_model"), None),
     "lock garbage": (lambda d: (d / ".lock").write_bytes(b"\xff"), None),
@@ -141,31 +160,33 @@ FATAL = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", HARMLESS)
-def test_a_damaged_directory_changes_no_weights(directory, uninterrupted, damage):
+def test_a_damaged_directory_changes_no_weights(any_directory, uninterrupted, damage):
     change, message = HARMLESS[damage]
+    directory = any_directory
     change(directory)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         weights = run(directory)
+        log = read_epoch_log(directory / "log.csv")
     assert_same(weights, uninterrupted[0])
     caught = [str(each.message) for each in caught if "is not a valid" not in str(each.message)]
     if message is not None:
         assert any(re.search(message, text) for text in caught), caught
-    rows = (directory / "log.csv").read_text().splitlines()
-    assert rows == uninterrupted[1].splitlines()
+    assert log == read_epoch_log(uninterrupted[1] / "log.csv")
     assert (directory / "saved_model" / "saved_model.pb").is_file()
     assert set(json.loads((directory / "results.json").read_text())["history"]) >= {"loss"}
 
 
 @pytest.mark.parametrize("damage", FATAL)
-def test_a_path_that_cannot_be_used_is_named_before_anything_is_written(directory, damage):
+def test_a_path_that_cannot_be_used_is_named_before_anything_is_written(any_directory, damage):
     change, error, message = FATAL[damage]
+    directory = any_directory
     change(directory)
     before = contents(directory)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with pytest.raises(error, match=message):
-            prepare_run_dir(directory, recipe(), chief=True, inputs={"images": 8 * STEPS})
+            prepare_run_dir(any_directory, recipe(), chief=True, inputs={"images": 8 * STEPS})
     assert contents(directory) == before
 
 
