@@ -161,7 +161,7 @@ def _require_same_run(
 
 
 def _read_config(path: pathlib.Path) -> dict[str, Any]:
-    """Reads config.json. If it is damaged, a warning says so: checkpoints contain it too."""
+    """Reads config.json. A warning reports damage; checkpoints contain the same fields."""
     if not path.exists():
         return {}
     try:

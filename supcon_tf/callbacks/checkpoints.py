@@ -41,8 +41,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     On SIGTERM and on Ctrl-C, `fit` completes the current step, saves a checkpoint and ends as the
     signal demands: with `SystemExit`, `KeyboardInterrupt` or the handler that the program has
-    installed. A second Ctrl-C ends `fit` at once. With several workers, a signal to one of them
-    ends all of them after the same step. Signals that arrive before the first step or during
+    installed. A second Ctrl-C ends `fit` at once. With several workers, a signal to one
+    ends all workers after the same step. Signals that arrive before the first step or during
     validation wait for its end.
 
     A second `fit` with the same callback and the same model continues from the current weights.
