@@ -55,12 +55,8 @@ def move_durably(source: pathlib.Path, target: pathlib.Path) -> None:
     _synchronize(target.parent)
 
 
-def remove_leftovers(directory: pathlib.Path) -> None:
-    """Removes the temporary files of processes that no longer run on this host.
-
-    Args:
-        directory: a directory that this process has locked.
-    """
+def _remove_leftovers(directory: pathlib.Path) -> None:
+    """Removes the temporary files of processes that no longer run on this host."""
     for path in directory.glob(".*.*"):
         match = re.fullmatch(r"\.(\d+)\..+", path.name)
         # In a container, an earlier process can have had the number of this one.
@@ -80,7 +76,8 @@ def lock_directory(directory: pathlib.Path) -> None:
     """Reserves a directory for this process until it ends. The directory is created if necessary.
 
     The operating system releases the lock of a process that ends in any way. A process can lock the
-    same directory repeatedly.
+    same directory repeatedly. The first time, the temporary files that dead processes have left are
+    removed.
 
     Args:
         directory: the directory, in which the files `.lock` and `.lock.json` are created.
@@ -107,10 +104,11 @@ def lock_directory(directory: pathlib.Path) -> None:
             "processes at the same time",
             stacklevel=2,
         )
-        return
-    _locks[path] = lock
-    owner = json.dumps({"host": socket.gethostname(), "process": os.getpid()})
-    write_atomically(directory / _OWNER, lambda name: name.write_text(owner))
+    else:
+        _locks[path] = lock
+        owner = json.dumps({"host": socket.gethostname(), "process": os.getpid()})
+        write_atomically(directory / _OWNER, lambda name: name.write_text(owner))
+    _remove_leftovers(directory)
 
 
 def make_directory(directory: pathlib.Path) -> None:

@@ -25,7 +25,7 @@ from experiments.lib.pretraining import pretrain
 from experiments.lib.remaining_time import format_remaining_time
 from experiments.lib.run_directory import NEUTRAL_FIELDS
 from experiments.lib.training_records import Record
-from supcon_tf._files import lock_directory, remove_leftovers
+from supcon_tf._files import lock_directory
 
 # Fields that hold arguments: a change can add arguments that the recipe does not state.
 _ARGUMENT_FIELDS = (
@@ -82,7 +82,6 @@ def run_grid(
     chief = supcon_tf.distribution.is_chief(strategy)
     if chief:
         lock_directory(path.parent)
-        remove_leftovers(path.parent)
     records = training_records.read(path)
     trainings = {}
     for seed in seeds:

@@ -17,7 +17,7 @@ import supcon_tf
 from experiments.lib.epoch_log import read_epoch_log
 from experiments.lib.files import write_json
 from experiments.lib.learning_rates import ENDLESS_DECAYS
-from supcon_tf._files import lock_directory, make_directory, remove_leftovers
+from supcon_tf._files import lock_directory, make_directory
 from supcon_tf.callbacks import Checkpoints
 
 # Fields that do not change the trained weights: they can differ when a run resumes.
@@ -57,7 +57,6 @@ def prepare_run_dir(
     fields = json.loads(config.to_json())
     if chief:
         lock_directory(directory)
-        remove_leftovers(directory)
         _require_files(directory)
     path = directory / "config.json"
     before = _read_config(path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from supcon_tf._files import move_durably, remove, remove_leftovers, temporary_path
+from supcon_tf._files import move_durably, remove, temporary_path
 
 NAME = "checkpoint"
 
@@ -62,8 +62,7 @@ def _is_index(part: pathlib.Path) -> bool:
 
 
 def remove_partial_checkpoints(directory: pathlib.Path) -> None:
-    """Removes what a killed process has left: temporary files, and parts without an index."""
-    remove_leftovers(directory)
+    """Removes the parts without an index that a killed process has left."""
     complete = set(list_newest_first(directory))
     for part in directory.glob(f"{NAME}-*.data-*"):
         if str(part.with_suffix("")) not in complete:
