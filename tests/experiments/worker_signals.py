@@ -47,6 +47,8 @@ def gather(strategy, value):
 
 
 def main():
+    # A test suite that runs in the background ignores Ctrl-C, and so do its processes.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     strategy = supcon_tf.distribution.strategy("multi_worker")
     worker = strategy.cluster_resolver.task_id
     results = {}
