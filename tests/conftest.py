@@ -32,6 +32,9 @@ def fresh_keras():
     yield
     keras.config.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
+    # Errors keep the iterators of `fit` alive. The longer they wait, the longer their threads sleep
+    # (up to a minute), and freeing an iterator waits for its thread.
+    gc.collect(1)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -42,12 +45,15 @@ def freed_memory():
     cycles of references. TensorFlow registers the gradient of every call of a
     `tf.custom_gradient` in a graph under a name of its own, and the gradient holds the graph. The C
     library keeps freed memory, in pieces too small for what is allocated later.
+
+    What remains is frozen: later collections do not look through it again.
     """
     yield
     registry = gradient_registry._registry
     for name in [name for name in registry if name.startswith("CustomGradient-")]:
         del registry[name]
     gc.collect()
+    gc.freeze()
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
 
