@@ -49,12 +49,11 @@ def train_encoder(source, images_per_class):
         source,
         supcon_tf.augmentation.sim_augment(8, scale=(0.5, 1), flip=False),
         batch_size=40,
-        epochs=30,
         images_per_class=images_per_class,
     )
     model = supcon_tf.SupConModel(encoder)
     model.compile(keras.optimizers.Adam(1e-3), loss=supcon_tf.SupConLoss(0.1))
-    model.fit(views, verbose=0)
+    model.fit(views, epochs=30, verbose=0)
     return encoder
 
 

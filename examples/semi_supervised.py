@@ -36,11 +36,10 @@ def train_encoder(source, batch_size, steps):
         source,
         supcon_tf.augmentation.sim_augment(8, scale=(0.5, 1), flip=False),
         batch_size=batch_size,
-        epochs=steps // (len(source) // batch_size),
     )
     model = supcon_tf.SupConModel(encoder)
     model.compile(keras.optimizers.Adam(2e-3), loss=supcon_tf.SupConLoss(0.5))
-    model.fit(views, verbose=0)
+    model.fit(views, epochs=steps // len(views), verbose=0)
     return encoder
 
 

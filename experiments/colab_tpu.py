@@ -71,9 +71,8 @@ else:
 size = train.images.shape[1]
 
 views = supcon_tf.data.multi_view_batches(
-    train, supcon_tf.augmentation.sim_augment(size), batch_size=BATCH_SIZE, epochs=EPOCHS
+    train, supcon_tf.augmentation.sim_augment(size), batch_size=BATCH_SIZE
 )
-steps_per_epoch = len(views) // EPOCHS
 
 first = next(iter(views))[0]
 figure, axes = plt.subplots(2, 8, figsize=(8, 2.2))
@@ -103,16 +102,16 @@ with strategy.scope():
     model = supcon_tf.SupConModel(encoder)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
-        EPOCHS * steps_per_epoch,
+        EPOCHS * len(views),
         warmup_target=LEARNING_RATE,
-        warmup_steps=max(1, EPOCHS * steps_per_epoch // 20),
+        warmup_steps=max(1, EPOCHS * len(views) // 20),
     )
     model.compile(
         keras.optimizers.SGD(schedule, momentum=0.9, weight_decay=1e-4),
         loss=supcon_tf.SupConLoss(TEMPERATURE),
         steps_per_execution=STEPS_PER_EXECUTION,
     )
-history = model.fit(views, epochs=EPOCHS, steps_per_epoch=steps_per_epoch, verbose=2)
+history = model.fit(views, epochs=EPOCHS, verbose=2)
 
 plt.plot(1 + np.arange(EPOCHS), history.history["loss"])
 plt.xlabel("epoch")
@@ -126,7 +125,7 @@ plt.show()
 
 # %%
 images = {
-    name: supcon_tf.data.image_batches(source, size=size, batch_size=BATCH_SIZE)
+    name: supcon_tf.data.evaluation_batches(source, size=size, batch_size=BATCH_SIZE)
     for name, source in (("train", train), ("test", test))
 }
 with strategy.scope():

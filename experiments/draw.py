@@ -80,7 +80,7 @@ def main(argv: list[str]) -> None:
         )
         size = min(size, encoder.input_shape[1])
         if isinstance(model, supcon_tf.CrossEntropyModel):
-            batches = supcon_tf.data.image_batches(
+            batches = supcon_tf.data.evaluation_batches(
                 test,
                 size=encoder.input_shape[1],
                 short_side=_SHORT_SIDE.value,
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
             probabilities[name] = tf.nn.softmax(logits).numpy()
 
     def read(positions: np.ndarray) -> np.ndarray:
-        batches = supcon_tf.data.image_batches(
+        batches = supcon_tf.data.evaluation_batches(
             test.take(positions), size=size, batch_size=_BATCH_SIZE.value
         )
         return np.concatenate([images for images, _ in batches.as_numpy_iterator()])

@@ -87,7 +87,7 @@ def main(argv: list[str]) -> None:
     from experiments.lib.measurements import measure_predictions, measure_representations
     from experiments.lib.representations import compute_representations
     from experiments.lib.saved_models import load_model
-    from supcon_tf.data import image_batches
+    from supcon_tf.data import evaluation_batches
 
     classifier, encoder = (
         None if flag.value is None else load_model(flag.value) for flag in (_CLASSIFIER, _ENCODER)
@@ -117,7 +117,7 @@ def main(argv: list[str]) -> None:
         ),
     }
     if classifier is not None:
-        batches = image_batches(
+        batches = evaluation_batches(
             test,
             size=classifier.encoder.input_shape[1],
             short_side=_SHORT_SIDE.value,

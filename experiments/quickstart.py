@@ -124,12 +124,12 @@ def measure(path: pathlib.Path, train, test) -> tuple[dict[str, float], Any]:
     from experiments.lib.measurements import measure_predictions
     from experiments.lib.representations import compute_representations
     from experiments.lib.saved_models import load_model
-    from supcon_tf.data import image_batches
+    from supcon_tf.data import evaluation_batches
     from supcon_tf.evaluation import knn_accuracy
 
     classifier = load_model(path)
     encoder, batch_size = classifier.encoder, 250
-    batches = image_batches(test, size=encoder.input_shape[1], batch_size=batch_size)
+    batches = evaluation_batches(test, size=encoder.input_shape[1], batch_size=batch_size)
     predictions = measure_predictions(classifier.predict(batches, verbose=0), test.labels)
     representations = compute_representations(encoder, test, batch_size)
     metrics = {

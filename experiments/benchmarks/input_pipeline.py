@@ -84,10 +84,8 @@ def _ours(policy: str, size: int, images, jpeg: bool) -> Batches:
     source = (data.EncodedImages if jpeg else data.ArrayImages)(images, labels, ["class"])
     arguments = {"blur": size > 32} if policy == "sim_augment" else {}
     transform = getattr(augmentation, policy)(size, scale=(0.2, 1.0), **arguments)
-    batches = data.multi_view_batches(
-        source, transform, batch_size=_BATCH_SIZE.value, epochs=1_000_000
-    )
-    return _on_one_thread(batches)
+    views = data.multi_view_batches(source, transform, batch_size=_BATCH_SIZE.value)
+    return _on_one_thread(data.batches_from_step(views, 0))
 
 
 def _keras(policy: str, size: int, images, jpeg: bool) -> Batches:

@@ -16,6 +16,7 @@ import supcon_tf
 from experiments.configs import digits_small
 from experiments.grids import Row
 from experiments.lib import ablation, pretraining, recipe_batches, run_directory, training
+from supcon_tf._epochs import LocalEpochs, epoch_dataset
 
 STEPS, EPOCHS = 4, 3  # steps of an epoch, and epochs
 
@@ -52,12 +53,13 @@ def build_model() -> keras.Model:
 
 
 def make_batches(strategy: tf.distribute.Strategy) -> recipe_batches.Batches:
-    """Returns the function that creates the batches from a step on."""
+    """Returns the batches, which differ in every epoch."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=[100, 8, 3]).astype("float32"), rng.integers(0, 2, [100, 8])
-    whole = tf.data.Dataset.from_tensor_slices((x, y))
+    steps = tf.data.Dataset.from_tensor_slices((x, y))
+    epochs = LocalEpochs(STEPS, lambda first, last: steps.skip(first).take(last - first))
     return recipe_batches.distribute_batches(
-        lambda step, context: whole.skip(step), strategy, whole=True
+        lambda context: epoch_dataset(epochs), strategy, whole=True
     )
 
 

@@ -133,7 +133,7 @@ def build_compiled_model(
 
     Args:
         build: builds the model.
-        batches: all batches of the training.
+        batches: the batches of an epoch.
         stage: `optimizer`, `batch_size` and `epochs` of the training.
         strategy: a strategy of tf.distribute. Both functions run in its scope.
         compile_arguments: returns arguments of `compile` besides the optimizer.
@@ -141,7 +141,7 @@ def build_compiled_model(
     Returns:
         The model, and the number of steps of an epoch.
     """
-    steps_per_epoch = len(batches) // stage.epochs
+    steps_per_epoch = len(batches)
     with strategy.scope():
         model = build()
         optimizer = build_optimizer(

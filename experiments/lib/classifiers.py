@@ -17,8 +17,8 @@ from experiments.lib.files import write_atomically
 from experiments.lib.recipe_batches import (
     Batches,
     distribute_batches,
-    evaluation_batches,
     one_hot_labels,
+    test_batches,
 )
 from experiments.lib.run_directory import write_results
 from experiments.lib.saved_models import load_model, weights_digest
@@ -152,7 +152,7 @@ def train_classifier(
     model.set_weights(weights)
     model = result(model)
     model.compile(**_loss_and_metrics(label_smoothing=0.0))
-    batches = evaluation_batches(config, test_images)
+    batches = test_batches(config, test_images)
     metrics = model.evaluate(
         one_hot_labels(batches, len(train_images.class_names)), verbose=0, return_dict=True
     )
@@ -191,8 +191,7 @@ def prepare(
         strategy: a strategy of tf.distribute.
 
     Returns:
-        The compiled model, a function that creates the batches from a step on, and the number of
-        steps of an epoch.
+        The compiled model, the batches, and the number of steps of an epoch.
     """
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
@@ -200,26 +199,22 @@ def prepare(
     policy = builders.build_policy(stage.augmentation, config.image_size)
     mixing = builders.build_mixing(stage.mixing)
 
-    def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
+    def own_batches(context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
             images,
             policy,
             batch_size=stage.batch_size,
-            epochs=stage.epochs,
             num_views=stage.num_views,
             seed=config.seed,
-            start_step=step,
             input_context=context,
         )
         if mixing is None:
             return one_hot_labels(flatten_views(views), num_classes)
-        return flatten_views(
-            mix_batches(views, mixing, num_classes=num_classes, seed=config.seed, start_step=step)
-        )
+        return flatten_views(mix_batches(views, mixing, num_classes=num_classes, seed=config.seed))
 
     model, steps_per_epoch = builders.build_compiled_model(
         lambda: build(images),
-        own_batches(0, None),
+        own_batches(None),
         stage,
         strategy,
         lambda: {

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from supcon_tf._requirements import require_extra
-from supcon_tf.data import ImageSource, image_batches
+from supcon_tf.data import ImageSource, evaluation_batches
 
 with require_extra("experiments.robustness", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
@@ -129,7 +129,7 @@ def corrupted_batches(
         Images and labels in the order of the source.
     """
     position = 0
-    for images, labels in image_batches(
+    for images, labels in evaluation_batches(
         source, size=size, short_side=short_side, batch_size=batch_size
     ):
         pixels = np.rint(255 * images.numpy()).astype(np.uint8)

@@ -16,14 +16,14 @@ from experiments.lib.projector import write_projector
 from experiments.lib.recipe_batches import (
     Batches,
     distribute_batches,
-    evaluation_batches,
     one_hot_labels,
+    test_batches,
 )
 from experiments.lib.run_directory import write_results
 from experiments.lib.saved_models import weights_digest
 from experiments.lib.training import train
 from supcon_tf._files import remove, temporary_path
-from supcon_tf.data import ImageSource, image_batches, mix_batches, multi_view_batches
+from supcon_tf.data import ImageSource, evaluation_batches, mix_batches, multi_view_batches
 
 _PROJECTOR_IMAGES = 2000
 
@@ -71,7 +71,7 @@ def pretrain(
         print(f"accuracy of the joint classifier: {metrics['joint_accuracy']}")
     shown = test_images.take(range(min(len(test_images), _PROJECTOR_IMAGES)))
     representations = model.encoder.predict(
-        image_batches(shown, size=config.image_size, batch_size=250), verbose=0
+        evaluation_batches(shown, size=config.image_size, batch_size=250), verbose=0
     )
     with warn_if_not_written():
         write_projector(
@@ -92,8 +92,7 @@ def prepare(
         strategy: a strategy of tf.distribute.
 
     Returns:
-        The compiled model, a function that creates the batches from a step on, and the number of
-        steps of an epoch.
+        The compiled model, the batches, and the number of steps of an epoch.
     """
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
@@ -102,29 +101,25 @@ def prepare(
     num_classes = len(images.class_names)
     images = datasets.hide_labels(images, config.labeled_fraction)
 
-    def own_batches(step: int, context: tf.distribute.InputContext | None) -> tf.data.Dataset:
+    def own_batches(context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(
             images,
             policy,
             batch_size=config.batch_size,
-            epochs=config.epochs,
             num_views=config.num_views,
             images_per_class=config.images_per_class,
             seed=config.seed,
-            start_step=step,
             input_context=context,
         )
         if mixing is not None:
-            return mix_batches(
-                views, mixing, num_classes=num_classes, seed=config.seed, start_step=step
-            )
+            return mix_batches(views, mixing, num_classes=num_classes, seed=config.seed)
         if config.loss.name == "generalized":
             return one_hot_labels(views, num_classes)
         return views
 
     model, steps_per_epoch = builders.build_compiled_model(
         lambda: build_model(config, images),
-        own_batches(0, None),
+        own_batches(None),
         config,
         strategy,
         lambda: {
@@ -173,7 +168,7 @@ def joint_classifier_accuracy(
 ) -> float:
     """Returns the accuracy of the classifier that was trained together with the encoder."""
     classifier = keras.Sequential([model.encoder, model.classifier])
-    logits = classifier.predict(evaluation_batches(config, images), verbose=0)
+    logits = classifier.predict(test_batches(config, images), verbose=0)
     return float(np.mean(logits.argmax(axis=1) == images.labels))
 
 

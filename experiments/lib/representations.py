@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 
-from supcon_tf.data import ImageSource, image_batches
+from supcon_tf.data import ImageSource, evaluation_batches
 
 
 def compute_representations(
@@ -34,6 +34,6 @@ def compute_representations(
             f"Received: an encoder for {encoder.input_shape[1:]}, images of {source.channels} "
             "channels"
         )
-    batches = image_batches(source, size=height, short_side=short_side, batch_size=batch_size)
+    batches = evaluation_batches(source, size=height, short_side=short_side, batch_size=batch_size)
     show_progress = int(sys.stdout.isatty())
     return encoder.predict(batches, verbose=show_progress)

@@ -43,7 +43,7 @@ def train(
 
     Args:
         model: a compiled model, built from the batches.
-        batches: creates the batches from a step to the end of the training.
+        batches: the batches of `supcon_tf.data`.
         num_images: number of training images, for the printed summary.
         epochs: number of epochs of the training.
         steps_per_epoch: number of steps of an epoch.
@@ -126,17 +126,12 @@ def fit(
             RemainingTime(total_steps, checkpoints.step),
         ]
     with convert_floating_point_error(model), _convert_keyboard_interrupt(checkpoints):
-        while checkpoints.step < total_steps:
-            # An epoch that resumes has fewer steps than the others: it is a call of its own.
-            epoch, finished_steps = divmod(checkpoints.step, steps_per_epoch)
-            model.fit(
-                batches(checkpoints.step),
-                initial_epoch=epoch,
-                epochs=epoch + 1 if finished_steps else epochs,
-                steps_per_epoch=steps_per_epoch - finished_steps,
-                callbacks=[*callbacks, StopOnDivergence(), *loggers, checkpoints],
-                verbose=_verbosity(chief),
-            )
+        model.fit(
+            batches,
+            epochs=epochs,
+            callbacks=[*callbacks, StopOnDivergence(), *loggers, checkpoints],
+            verbose=_verbosity(chief),
+        )
 
 
 @contextlib.contextmanager

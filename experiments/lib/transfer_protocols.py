@@ -20,7 +20,7 @@ from experiments.lib.saved_models import load_model
 from experiments.lib.transfer_datasets import METRICS, Split, TransferDataset
 from supcon_tf import evaluation
 from supcon_tf.augmentation import crop_flip
-from supcon_tf.data import image_batches, multi_view_batches
+from supcon_tf.data import batches_from_step, evaluation_batches, multi_view_batches
 
 
 def frozen_scores(
@@ -43,7 +43,7 @@ def frozen_scores(
         test: the images to classify.
         penalties: number of penalties, from 1e-6 to 1e5, to choose from.
         batch_size: number of images in a batch.
-        short_side: as in `image_batches`.
+        short_side: as in `evaluation_batches`.
         seed: determines the held-out training images on which the penalty is chosen.
 
     Returns:
@@ -92,7 +92,7 @@ def fine_tuned_scores(
         learning_rates: initial learning rates to choose from.
         weight_decays: initial relative decrease of the weights per step, to choose from.
         batch_size: number of images in a batch, at most the number of training images.
-        short_side: as in `image_batches`.
+        short_side: as in `evaluation_batches`.
         seed: determines the views, the new weights and the held-out training images.
 
     Returns:
@@ -113,7 +113,7 @@ def fine_tuned_scores(
             seed=seed,
             **settings,
         )
-        images = image_batches(
+        images = evaluation_batches(
             test.images,
             size=model.encoder.input_shape[1],
             short_side=short_side,
@@ -185,12 +185,13 @@ def fine_tune(
         train.images,
         crop_flip(encoder.input_shape[1]),
         batch_size=batch_size,
-        epochs=math.ceil(steps / steps_per_epoch),
         num_views=1,
         seed=seed,
     )
-    batches = views.take(steps).map(
-        lambda images, positions: (images[:, 0], tf.gather(targets, positions))
+    batches = (
+        batches_from_step(views, 0)
+        .take(steps)
+        .map(lambda images, positions: (images[:, 0], tf.gather(targets, positions)))
     )
     losses = keras.losses
     loss = losses.BinaryCrossentropy if multi_label else losses.CategoricalCrossentropy

@@ -47,7 +47,7 @@ def find_missing_kernel_of_recipe(name: str, directory: pathlib.Path, **changes:
         As in `find_missing_kernel`.
     """
     for model, batches, _ in _prepare_stages(name, directory, **changes):
-        missing = find_missing_kernel(model, *batches(0).element_spec)
+        missing = find_missing_kernel(model, *batches.element_spec)
         if missing is not None:
             return missing
     return None

@@ -26,15 +26,16 @@ from supcon_tf.callbacks._checkpoint_files import (
 )
 from supcon_tf.callbacks._signals import DeferredSignals
 from supcon_tf.distribution import is_chief
+from supcon_tf.models.resuming import ResumingCallback
 
 
-class Checkpoints(keras.callbacks.Callback):
+class Checkpoints(ResumingCallback):
     """Saves the complete training state periodically and restores it when training resumes.
 
     The state consists of the weights, the optimizer, the state of random layers, a queue of keys, a
-    temperature that is a variable, and the running means of the epoch's metrics. If the data can
-    start at any step (`supcon_tf.data.multi_view_batches(start_step=...)`), a run that is killed
-    and resumed ends with bitwise the same weights as an uninterrupted run. This holds on CPU, and
+    temperature that is a variable, and the running means of the epoch's metrics. With batches of
+    `supcon_tf.data`, `fit` of this library's models resumes at the exact step: a run that is killed
+    and repeated ends with bitwise the same weights as an uninterrupted run. This holds on CPU, and
     on other devices as far as their operations are deterministic.
 
     Weights that are not finite are neither saved nor restored. The last good checkpoint remains.
@@ -60,7 +61,7 @@ class Checkpoints(keras.callbacks.Callback):
     Examples:
         >>> import tempfile, supcon_tf
         >>> checkpoints = supcon_tf.callbacks.Checkpoints(tempfile.mkdtemp(), save_freq=100)
-        >>> checkpoints.step  # pass it to `start_step` of the data
+        >>> checkpoints.step  # the step at which `fit` begins
         0
 
     Args:
@@ -169,14 +170,26 @@ class Checkpoints(keras.callbacks.Callback):
             for value in self._checkpoint.metrics
         ]
 
+    def resume(self, model: keras.Model) -> int:
+        """Restores the newest checkpoint, unless this model and its optimizer are already restored.
+
+        Args:
+            model: as in `restore`.
+
+        Returns:
+            The number of training steps in the run so far.
+        """
+        if self._restored != (model, model.optimizer):
+            self.restore(model)
+        return self.step
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Restores the newest checkpoint, unless this model is already restored.
 
         Raises:
             ValueError: if the steps cannot be counted, see the attribute `step`.
         """
-        if self._restored != (self.model, self.model.optimizer):
-            self.restore(self.model)
+        self.resume(self.model)
         self._require_countable_steps()
         self._step_offset = self.step - self._count_optimizer_steps()
         self._signals.start(self._announce)

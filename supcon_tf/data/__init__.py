@@ -2,19 +2,30 @@
 
 - Loaders: `load_digits` (needs no download), `load_folder` (one directory per class, with the file
   formats of `IMAGE_SUFFIXES`), `load_idx` (files of MNIST), `load_tfds` (TensorFlow Datasets).
-- Sources, which the loaders return: `ArrayImages` are decoded images in memory, `EncodedImages` are
-  decoded when they are read. Both are an `ImageSource`.
-- Batches for training: `multi_view_batches`. `mix_batches` mixes their samples, and `flatten_views`
-  converts views to single images.
-- Batches for evaluation and embedding: `image_batches`.
+- Sources, which the loaders return. `Source` is their base class. `ArrayImages` are decoded images in
+  memory, `EncodedImages` are decoded when they are read. Both are an `ImageSource`. A `TensorSource`
+  holds samples that are not images.
+- Batches for contrastive training: `multi_view_batches`; for the training of a classifier:
+  `training_batches`. Both are shuffled and augmented, and every pass is a new epoch. `mix_batches`
+  mixes their samples, `flatten_views` converts views to single images, and `map_batches` applies a
+  function of yours. `batches_from_step` returns the batches from a step on.
+- Batches in the order of the source, for evaluation and embedding: `evaluation_batches`.
 """
 
-from supcon_tf.data.batches import flatten_views, image_batches, multi_view_batches
+from supcon_tf.data.batches import (
+    batches_from_step,
+    evaluation_batches,
+    flatten_views,
+    map_batches,
+    multi_view_batches,
+    training_batches,
+)
 from supcon_tf.data.digits import load_digits
 from supcon_tf.data.folder import IMAGE_SUFFIXES, load_folder
 from supcon_tf.data.idx import load_idx
 from supcon_tf.data.mixed_batches import mix_batches
-from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
+from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource, Source
+from supcon_tf.data.tensors import TensorSource
 from supcon_tf.data.tfds import load_tfds
 
 __all__ = [
@@ -22,12 +33,17 @@ __all__ = [
     "ArrayImages",
     "EncodedImages",
     "ImageSource",
+    "Source",
+    "TensorSource",
+    "batches_from_step",
     "flatten_views",
-    "image_batches",
+    "evaluation_batches",
     "load_digits",
     "load_folder",
     "load_idx",
     "load_tfds",
+    "map_batches",
     "mix_batches",
     "multi_view_batches",
+    "training_batches",
 ]

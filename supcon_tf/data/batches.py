@@ -2,16 +2,20 @@
 
 The order of an epoch is a permutation that is computed index by index. The randomness of a view
 depends only on the seed, the epoch and the index of the image. The same seed therefore gives
-bitwise the same batches, and a pipeline can start at any step without delay.
+bitwise the same batches, and training can resume at any step without delay.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from supcon_tf._checks import check_integer
+from supcon_tf._epochs import LocalEpochs, epoch_dataset, find_epochs, map_epochs
 from supcon_tf._tensorflow_internals import fold_in_each
 from supcon_tf.augmentation import Transform, resize
 from supcon_tf.data.sampling import balanced_sampler, permutation_sampler
-from supcon_tf.data.sources import ImageSource
+from supcon_tf.data.sources import ImageSource, Source
 
 # Views are created for this many images at once, which bounds the memory of intermediate results on
 # every core. A multiple of 16 puts each image at the same position within vector registers as in a
@@ -20,43 +24,44 @@ CHUNK_SIZE = 64
 
 
 def multi_view_batches(
-    source: ImageSource,
-    transform: Transform,
+    source: Source,
+    transform: Transform | Callable[[Any, tf.Tensor], Any],
     *,
     batch_size: int,
-    epochs: int,
     num_views: int = 2,
     images_per_class: int | None = None,
     seed: int = 0,
-    start_step: int = 0,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Creates shuffled batches of several random views per image.
 
-    Each epoch is a new permutation of the images, without the last partial batch.
+    The dataset has the batches of one epoch: a permutation of the images, without the last partial
+    batch. Every pass over it is the next epoch, with new views in a new order. In `fit` of this
+    library's models, the number of the epoch determines its views, so that a training that resumes
+    or starts at `initial_epoch` continues exactly. `fit` of other Keras models counts the passes.
 
     With `images_per_class`, every batch is sampled independently. It holds `images_per_class`
-    different images from each of `batch_size / images_per_class` different classes. Use it for many
-    classes or rare classes, where few images would have another image of their class in the batch.
+    images from each of `batch_size / images_per_class` different classes. The images of a class are
+    different; a class with fewer images repeats them with other views. Use it for many classes or
+    rare classes, where few images would have another image of their class in the batch.
 
     Examples:
         >>> import supcon_tf
         >>> images = supcon_tf.data.load_digits("train")
         >>> policy = supcon_tf.augmentation.crop_flip(8, flip=False)
-        >>> batches = supcon_tf.data.multi_view_batches(images, policy, batch_size=256, epochs=2)
-        >>> len(batches), batches.element_spec[0].shape
-        (10, TensorShape([256, 2, 8, 8, 1]))
+        >>> views = supcon_tf.data.multi_view_batches(images, policy, batch_size=256)
+        >>> len(views), views.element_spec[0].shape
+        (5, TensorShape([256, 2, 8, 8, 1]))
 
     Args:
-        source: the labeled images.
-        transform: transform from images to views.
+        source: the labeled images, or samples of another kind in a `TensorSource`.
+        transform: transform from images to views, such as `supcon_tf.augmentation.sim_augment(32)`.
+            For a `TensorSource`, a function of a sample and a seed.
         batch_size: number of images in a batch.
-        epochs: number of passes over the images.
         num_views: number of views of each image.
         images_per_class: number of images of each class in a batch; `None` to sample regardless of
             class.
         seed: seed of the order and the views.
-        start_step: number of batches to skip, counted from the start of the first epoch.
         input_context: context of one of several workers, see
             `supcon_tf.distribution.distribute_batches`. The dataset then holds only the rows of
             this worker's replicas, and each element is one replica's share of a batch. The rows
@@ -65,31 +70,23 @@ def multi_view_batches(
 
     Returns:
         A dataset of `(views, labels)`: `[batch_size, num_views, height, width, channels]` float32
-        in [0, 1] and `[batch_size]` int64. Its length is known.
+        in [0, 1] and `[batch_size]` int64. For a `TensorSource`, the views have the structure that
+        `transform` returns. The length is the number of steps of an epoch.
 
     Raises:
         ValueError: if an argument is not as described, the batch is larger than the source, the
             number of replicas does not divide the batch size, or the source is unsuitable for
-            `images_per_class`: it has too few classes, too few images of a class, or unlabeled
-            images.
+            `images_per_class`: it has too few classes or unlabeled images.
     """
-    for argument, value, least in (
-        ("batch_size", batch_size, 1),
-        ("epochs", epochs, 1),
-        ("num_views", num_views, 1),
-        ("start_step", start_step, 0),
-    ):
-        check_integer(argument, value, least)
-    if not isinstance(source, ImageSource):
+    check_integer("batch_size", batch_size)
+    check_integer("num_views", num_views)
+    if not isinstance(source, Source):
         raise ValueError(
-            "`source` must be an ImageSource: wrap arrays in `supcon_tf.data.ArrayImages(images, "
-            f"labels, class_names)`. Received: {type(source)}"
+            "`source` must be a Source: wrap arrays in `supcon_tf.data.ArrayImages(images, labels, "
+            "class_names)`, or in `TensorSource` if they hold no images. "
+            f"Received: {type(source)}"
         )
-    if not isinstance(getattr(transform, "num_draws", None), int):
-        raise ValueError(
-            "`transform` must be a transform of supcon_tf.augmentation, such as "
-            f"`supcon_tf.augmentation.sim_augment(32)`. Received: {transform!r}"
-        )
+    source.check_transform(transform)
     if batch_size > len(source):
         raise ValueError(
             "`batch_size` must not exceed the number of images. "
@@ -105,7 +102,6 @@ def multi_view_batches(
     rows = batch_size // context.num_input_pipelines
     first_row = context.input_pipeline_id * rows
     steps_per_epoch = len(source) // batch_size
-    total_steps = epochs * steps_per_epoch
     labels = tf.constant(source.labels)
     if images_per_class is None:
         sample = permutation_sampler(len(source), batch_size)
@@ -116,31 +112,81 @@ def multi_view_batches(
         """Returns the images of this worker's rows, and a seed for each of them."""
         epoch, step_in_epoch = step // steps_per_epoch, step % steps_per_epoch
         order_seed, view_seed = tf.unstack(_split(tf.stack([tf.cast(seed, tf.int64), epoch])))
-        indices = sample(step_in_epoch, order_seed)[first_row : first_row + rows]
+        indices, occurrences = (
+            x[first_row : first_row + rows] for x in sample(step_in_epoch, order_seed)
+        )
         if images_per_class is not None:  # An image can occur several times in an epoch.
             view_seed = tf.random.experimental.stateless_fold_in(view_seed, step_in_epoch)
-        return indices, fold_in_each(view_seed, indices)
+        return indices, fold_in_each(view_seed, occurrences)
 
     def create_views(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        def draw(image_seed: tf.Tensor) -> tf.Tensor:
-            return tf.random.stateless_uniform([num_views, transform.num_draws], image_seed)
-
-        draws = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
-        return source.views(indices, draws, transform), tf.gather(labels, indices)
+        views = source.create_views(indices, seeds, num_views, transform)
+        return views, tf.gather(labels, indices)
 
     full_chunks, rest = divmod(rows, CHUNK_SIZE)
     chunk_sizes = [CHUNK_SIZE] * full_chunks + [rest] * (rest > 0)
-    steps = tf.data.Dataset.range(start_step, total_steps)
-    chunks = steps.map(sample_rows, tf.data.AUTOTUNE, deterministic=True).rebatch(chunk_sizes)
-    views = chunks.map(create_views, tf.data.AUTOTUNE, deterministic=True)
-    batches = views.rebatch(batch_size // replicas, drop_remainder=True)
-    length = len(steps) * replicas // context.num_input_pipelines
-    batches = batches.apply(tf.data.experimental.assert_cardinality(length))
-    # Prefetch a single batch: more batches of large images would exceed the memory.
-    return batches.prefetch(replicas // context.num_input_pipelines)
+    shares = replicas // context.num_input_pipelines  # of this worker in a batch
+
+    def batches_between(first_step: tf.Tensor, last_step: tf.Tensor) -> tf.data.Dataset:
+        steps = tf.data.Dataset.range(first_step, last_step)
+        chunks = steps.map(sample_rows, tf.data.AUTOTUNE, deterministic=True).rebatch(chunk_sizes)
+        views = chunks.map(create_views, tf.data.AUTOTUNE, deterministic=True)
+        batches = views.rebatch(batch_size // replicas, drop_remainder=True)
+        # Prefetch a single batch: more batches of large images would exceed the memory.
+        return batches.prefetch(shares)
+
+    return epoch_dataset(LocalEpochs(steps_per_epoch, batches_between, shares))
 
 
-def image_batches(
+def training_batches(
+    source: Source,
+    transform: Transform | Callable[[Any, tf.Tensor], Any],
+    *,
+    batch_size: int,
+    seed: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Creates shuffled batches of one random view per image, to train a classifier.
+
+    Every pass over the dataset is the next epoch, as with `multi_view_batches`. To evaluate a
+    model, use `evaluation_batches`.
+
+    Examples:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("train")
+        >>> policy = supcon_tf.augmentation.crop_flip(8, flip=False)
+        >>> batches = supcon_tf.data.training_batches(images, policy, batch_size=256)
+        >>> len(batches), batches.element_spec[0].shape
+        (5, TensorShape([256, 8, 8, 1]))
+
+    Args:
+        source: as in `multi_view_batches`.
+        transform: as in `multi_view_batches`.
+        batch_size: number of images in a batch.
+        seed: seed of the order and the views.
+        input_context: as in `multi_view_batches`.
+
+    Returns:
+        A dataset of `(images, labels)`: `[batch_size, height, width, channels]` float32 in [0, 1]
+        and `[batch_size]` int64.
+
+    Raises:
+        ValueError: as in `multi_view_batches`.
+    """
+    views = multi_view_batches(
+        source,
+        transform,
+        batch_size=batch_size,
+        num_views=1,
+        seed=seed,
+        input_context=input_context,
+    )
+    return map_batches(
+        views, lambda views, labels: (tf.nest.map_structure(lambda x: x[:, 0], views), labels)
+    )
+
+
+def evaluation_batches(
     source: ImageSource, *, size: int, batch_size: int, short_side: int | None = None
 ) -> tf.data.Dataset:
     """Creates batches of center crops in the order of the source, for evaluation or embedding.
@@ -148,7 +194,7 @@ def image_batches(
     Examples:
         >>> import supcon_tf
         >>> images = supcon_tf.data.load_digits("test")
-        >>> batches = supcon_tf.data.image_batches(images, size=8, batch_size=100)
+        >>> batches = supcon_tf.data.evaluation_batches(images, size=8, batch_size=100)
         >>> [len(labels) for _, labels in batches]
         [100, 100, 100, 60]
 
@@ -207,7 +253,71 @@ def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
             return images, tf.reshape(labels, [-1, labels.shape[2]])
         return images, tf.ensure_shape(tf.repeat(labels, views.shape[1]), images.shape[:1])
 
-    return dataset.map(flatten)
+    return map_batches(dataset, flatten)
+
+
+def batches_from_step(dataset: tf.data.Dataset, step: int) -> tf.data.Dataset:
+    """Returns the batches of all epochs from a training step on, without an end.
+
+    `fit` of this library's models needs no such dataset. Use it in a training loop of your own, or
+    to resume the training of another Keras model.
+
+    Examples:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("train")
+        >>> policy = supcon_tf.augmentation.crop_flip(8, flip=False)
+        >>> views = supcon_tf.data.multi_view_batches(images, policy, batch_size=256)
+        >>> second_epoch = supcon_tf.data.batches_from_step(views, len(views)).take(len(views))
+        >>> len(second_epoch)
+        5
+
+    Args:
+        dataset: batches, as from `multi_view_batches`, `mix_batches`, `flatten_views` or
+            `map_batches`.
+        step: number of the first step. The first epoch has the steps 0 to `len(dataset) - 1`.
+
+    Returns:
+        An infinite dataset.
+
+    Raises:
+        ValueError: if `step` is negative, or every pass over `dataset` is the same.
+    """
+    check_integer("step", step, least=0)
+    epochs = find_epochs(dataset)
+    if epochs is None:
+        raise ValueError(
+            "`dataset` must hold batches of `supcon_tf.data.multi_view_batches`, changed only with "
+            f"functions of `supcon_tf.data`, such as `map_batches`. Received: {dataset}"
+        )
+    return epochs.from_step(step)
+
+
+def map_batches(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
+    """Applies a function to every batch, like `tf.data.Dataset.map`, and keeps the epochs.
+
+    `fit` of this library's models then still starts at the right epoch, and resumes at the right
+    step. After `tf.data.Dataset.map` it cannot.
+
+    Examples:
+        >>> import tensorflow as tf, supcon_tf
+        >>> images = supcon_tf.data.load_digits("train")
+        >>> policy = supcon_tf.augmentation.crop_flip(8, flip=False)
+        >>> views = supcon_tf.data.multi_view_batches(images, policy, batch_size=256)
+        >>> one_hot = supcon_tf.data.map_batches(
+        ...     views, lambda views, ids: (views, tf.one_hot(ids, 10))
+        ... )
+        >>> one_hot.element_spec[1].shape
+        TensorShape([256, 10])
+
+    Args:
+        dataset: batches, as from `multi_view_batches`.
+        function: a function of the components of a batch, as for `tf.data.Dataset.map`. It must
+            not depend on the step.
+
+    Returns:
+        A dataset of the same length.
+    """
+    return map_epochs(dataset, lambda batches, _: batches.map(function, tf.data.AUTOTUNE))
 
 
 def _split(seed: tf.Tensor) -> tf.Tensor:

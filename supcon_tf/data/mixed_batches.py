@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from supcon_tf._checks import check_integer
+from supcon_tf._epochs import map_epochs, number_passes
 from supcon_tf.augmentation import Mixing
 from supcon_tf.labels import to_soft_labels
 
@@ -19,7 +19,6 @@ def mix_batches(
     num_classes: int,
     label_smoothing: float = 0.0,
     seed: int = 0,
-    start_step: int = 0,
 ) -> tf.data.Dataset:
     """Mixes the views and labels of every batch of a dataset.
 
@@ -46,8 +45,6 @@ def mix_batches(
         label_smoothing: fraction of each label, at least 0 and below 1, that is spread evenly over
             all classes before the labels are mixed.
         seed: seed of the mixing.
-        start_step: step of the first batch in `dataset`, equal to `start_step` of
-            `multi_view_batches`.
 
     Returns:
         A dataset of the same length. Its labels are `[batch, views, num_classes]` float32, for
@@ -58,7 +55,6 @@ def mix_batches(
             not as described. Invalid values of labels raise `tf.errors.InvalidArgumentError` when
             the dataset is read.
     """
-    check_integer("start_step", start_step, least=0)
 
     def mix(step: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         views, labels, *rest = batch
@@ -68,5 +64,8 @@ def mix_batches(
         )
         return (*mixing(views, rows, step_seed), *rest)
 
-    steps = dataset.enumerate(start=start_step)
-    return steps.map(mix, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    def mix_from(batches: tf.data.Dataset, first_step: tf.Tensor) -> tf.data.Dataset:
+        steps = batches.enumerate(first_step)
+        return steps.map(mix, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+    return map_epochs(number_passes(dataset), mix_from)

@@ -6,8 +6,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-# Function of a step of the epoch and a seed. It returns the int64 indices of a batch of images.
-Sampler = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# Function of a step of the epoch and a seed. It returns the int64 indices of a batch of images, and
+# a number for each that differs between occurrences of an image in the batch.
+Sampler = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def permutation_sampler(num_images: int, batch_size: int) -> Sampler:
@@ -18,20 +19,22 @@ def permutation_sampler(num_images: int, batch_size: int) -> Sampler:
         batch_size: number of images in a batch.
     """
 
-    def sample(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def sample(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         positions = step_in_epoch * batch_size + tf.range(batch_size, dtype=tf.int64)
-        return tf.random.experimental.index_shuffle(
+        indices = tf.random.experimental.index_shuffle(
             positions, seed, tf.constant(num_images - 1, tf.int64)
         )
+        return indices, indices
 
     return sample
 
 
 def balanced_sampler(labels: NDArray[np.int64], batch_size: int, images_per_class: int) -> Sampler:
-    """Returns a sampler of `images_per_class` different images of each of several classes.
+    """Returns a sampler of `images_per_class` images of each of several classes.
 
     A batch has `batch_size / images_per_class` different classes. Batches are independent of each
-    other.
+    other. The images of a class are different, unless it has fewer than `images_per_class`. Such a
+    class repeats each of its images equally often, up to one.
 
     Args:
         labels: `[images]` class ids.
@@ -40,7 +43,7 @@ def balanced_sampler(labels: NDArray[np.int64], batch_size: int, images_per_clas
 
     Raises:
         ValueError: if an image has no label, `images_per_class` does not divide `batch_size`, or
-            there are too few classes or too few images of a class.
+            there are too few classes.
     """
     if labels.min() < 0:
         raise ValueError(
@@ -55,30 +58,26 @@ def balanced_sampler(labels: NDArray[np.int64], batch_size: int, images_per_clas
             f"number of classes. Received: images_per_class={images_per_class}, "
             f"batch_size={batch_size}, {len(classes)} classes"
         )
-    if counts.min() < images_per_class:
-        raise ValueError(
-            "`images_per_class` must not exceed the number of images of any class. Received: "
-            f"images_per_class={images_per_class}, {counts.min()} images of class "
-            f"{classes[counts.argmin()]}"
-        )
     by_class = tf.constant(np.argsort(labels, kind="stable"), tf.int64)
     first = tf.constant(np.cumsum(counts) - counts, tf.int64)
-    last = tf.constant(counts - 1, tf.int64)
+    sizes = tf.constant(counts, tf.int64)
     shuffle = tf.random.experimental.index_shuffle
     fold_in = tf.random.experimental.stateless_fold_in
 
-    def sample(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def sample(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         seed = fold_in(seed, step_in_epoch)
         sampled_classes = shuffle(
             tf.range(num_sampled, dtype=tf.int64), seed, tf.constant(len(classes) - 1, tf.int64)
         )
 
         def sample_class(number: tf.Tensor) -> tf.Tensor:
-            positions = shuffle(
-                tf.range(images_per_class, dtype=tf.int64), fold_in(seed, number), last[number]
-            )
-            return tf.gather(by_class, first[number] + positions)
+            size = sizes[number]
+            places = tf.range(images_per_class, dtype=tf.int64)
+            positions = shuffle(places % size, fold_in(seed, number), size - 1)
+            indices = tf.gather(by_class, first[number] + positions)
+            return tf.stack([indices, indices + places // size * len(labels)], axis=1)
 
-        return tf.reshape(tf.map_fn(sample_class, sampled_classes), [batch_size])
+        sampled = tf.reshape(tf.map_fn(sample_class, sampled_classes), [batch_size, 2])
+        return sampled[:, 0], sampled[:, 1]
 
     return sample

@@ -1,4 +1,4 @@
-"""Labeled images that can be read in any order."""
+"""Labeled samples and images that can be read in any order."""
 
 import abc
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from supcon_tf._checks import check_choice
+from supcon_tf.augmentation import Transform
 from supcon_tf.augmentation.crop import starts_with_crop
 
 # Function of float32 images in [0, 1] and one row of draws per view. It returns views of one size,
@@ -16,7 +17,72 @@ from supcon_tf.augmentation.crop import starts_with_crop
 ViewFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-class ImageSource(abc.ABC):
+class Source(abc.ABC):
+    """Base class of labeled samples with random access.
+
+    Examples:
+        >>> import supcon_tf
+        >>> images = supcon_tf.data.load_digits("test")
+        >>> isinstance(images, supcon_tf.data.Source), len(images.take([0, 3, 5]))
+        (True, 3)
+
+    Args:
+        labels: `[samples]` integer class ids, indices into `class_names`; -1 for unlabeled samples.
+        class_names: names of the classes.
+
+    Attributes:
+        labels: `[samples]` int64 class ids, indices into `class_names`; -1 for unlabeled samples.
+        class_names: names of the classes.
+
+    Raises:
+        ValueError: if `labels` is not as described.
+    """
+
+    def __init__(self, labels: NDArray[Any], class_names: Sequence[str]):
+        labels = np.asarray(labels)
+        known = range(-1, len(class_names))
+        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                "`labels` must be integer class ids, one for each sample. "
+                f"Received: shape={labels.shape}, dtype={labels.dtype}"
+            )
+        if len(labels) and not (labels.min() in known and labels.max() in known):
+            raise ValueError(
+                "`labels` must be indices into `class_names`, or -1 for unlabeled. Received: ids "
+                f"from {labels.min()} to {labels.max()}, {len(class_names)} class names"
+            )
+        self.labels = labels.astype(np.int64)
+        self.class_names = tuple(class_names)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abc.abstractmethod
+    def take(self, indices: NDArray[Any]) -> "Source":
+        """Returns a source of the samples with the given indices."""
+
+    @abc.abstractmethod
+    def check_transform(self, transform: Any) -> None:
+        """Raises `ValueError` unless `create_views` can call the transform."""
+
+    @abc.abstractmethod
+    def create_views(
+        self, indices: tf.Tensor, seeds: tf.Tensor, num_views: int, transform: Any
+    ) -> Any:
+        """Reads samples and creates random views of each.
+
+        Args:
+            indices: `[batch]` integers, indices of the samples.
+            seeds: `[batch, 2]` integers, a seed for the views of each sample.
+            num_views: number of views of each sample.
+            transform: transform from samples to views.
+
+        Returns:
+            A tensor `[batch, num_views, ...]`, or a structure of such tensors.
+        """
+
+
+class ImageSource(Source):
     """Base class of labeled images with random access, which all loaders return.
 
     Examples:
@@ -40,28 +106,31 @@ class ImageSource(abc.ABC):
     """
 
     def __init__(self, labels: NDArray[Any], class_names: Sequence[str], channels: int):
-        labels = np.asarray(labels)
-        known = range(-1, len(class_names))
-        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(
-                "`labels` must be integer class ids of shape [images]. "
-                f"Received: shape={labels.shape}, dtype={labels.dtype}"
-            )
-        if len(labels) and not (labels.min() in known and labels.max() in known):
-            raise ValueError(
-                "`labels` must be indices into `class_names`, or -1 for unlabeled. Received: ids "
-                f"from {labels.min()} to {labels.max()}, {len(class_names)} class names"
-            )
-        self.labels = labels.astype(np.int64)
-        self.class_names = tuple(class_names)
+        super().__init__(labels, class_names)
         self.channels = channels
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     @abc.abstractmethod
     def take(self, indices: NDArray[Any]) -> "ImageSource":
         """Returns a source of the images with the given indices."""
+
+    def check_transform(self, transform: Any) -> None:
+        """Raises `ValueError` unless the transform is one of `supcon_tf.augmentation`."""
+        if not isinstance(getattr(transform, "num_draws", None), int):
+            raise ValueError(
+                "`transform` must be a transform of supcon_tf.augmentation, such as "
+                f"`supcon_tf.augmentation.sim_augment(32)`. Received: {transform!r}"
+            )
+
+    def create_views(
+        self, indices: tf.Tensor, seeds: tf.Tensor, num_views: int, transform: Transform
+    ) -> tf.Tensor:
+        """Draws the random numbers of the transform, and creates the views of each image."""
+
+        def draw(seed: tf.Tensor) -> tf.Tensor:
+            return tf.random.stateless_uniform([num_views, transform.num_draws], seed)
+
+        draws = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
+        return self.views(indices, draws, transform)
 
     @abc.abstractmethod
     def views(self, indices: tf.Tensor, draws: tf.Tensor, transform: ViewFunction) -> tf.Tensor:
@@ -135,7 +204,7 @@ class EncodedImages(ImageSource):
         >>> import tensorflow as tf, supcon_tf
         >>> png = tf.io.encode_png(tf.zeros([8, 6, 3], tf.uint8)).numpy()
         >>> images = supcon_tf.data.EncodedImages([png, png], [0, 1], ["cat", "dog"])
-        >>> next(iter(supcon_tf.data.image_batches(images, size=6, batch_size=2)))[0].shape
+        >>> next(iter(supcon_tf.data.evaluation_batches(images, size=6, batch_size=2)))[0].shape
         TensorShape([2, 6, 6, 3])
 
     Args:

@@ -1,8 +1,11 @@
 """Strategies of tf.distribute by name, and functions for training with several workers."""
 
+import dataclasses
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from supcon_tf._epochs import Epochs, find_epochs, remember_epochs
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
@@ -73,7 +76,6 @@ def distribute_batches(
         ...         images,
         ...         supcon_tf.augmentation.crop_flip(8),
         ...         batch_size=64,
-        ...         epochs=2,
         ...         input_context=context,
         ...     ),
         ... )
@@ -84,15 +86,48 @@ def distribute_batches(
             `multi_view_batches` returns them.
 
     Returns:
-        A dataset for `fit` of the models of this library. With `"multi_worker"` it is infinite, so
-        `fit` needs `steps_per_epoch`. With other strategies it is `make_batches(None)`.
+        A dataset for `fit` of the models of this library. With `"multi_worker"` it is a
+        `tf.distribute.DistributedDataset`. With other strategies it is `make_batches(None)`.
+
+    Raises:
+        ValueError: if `make_batches` does not return batches of `multi_view_batches`.
     """
+    batches = make_batches(None)
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return make_batches(None)
-    # The last batch of a finite dataset can be empty, so TensorFlow drops the static batch size.
-    return strategy.distribute_datasets_from_function(
-        lambda context: make_batches(context).repeat()
-    )
+        return batches
+    epochs = find_epochs(batches)
+    if epochs is None:
+        raise ValueError(
+            "`make_batches` must return batches of `supcon_tf.data.multi_view_batches`, changed "
+            f"only with functions of `supcon_tf.data`, such as `map_batches`. Received: {batches}"
+        )
+    worker_epochs = _WorkerEpochs(strategy, make_batches, epochs.steps_per_epoch)
+    return remember_epochs(worker_epochs.from_step(0), worker_epochs)
+
+
+@dataclasses.dataclass
+class _WorkerEpochs:
+    """The batches of all epochs, of which every worker loads its own rows."""
+
+    strategy: tf.distribute.Strategy
+    make_batches: Callable[[tf.distribute.InputContext | None], tf.data.Dataset]
+    steps_per_epoch: int
+
+    def from_step(self, step: int) -> tf.distribute.DistributedDataset:
+        return self._distribute(lambda epochs: epochs.from_step(step))
+
+    def epoch(self, number: int) -> tf.distribute.DistributedDataset:
+        return self._distribute(lambda epochs: epochs.epoch(number))
+
+    def _distribute(
+        self, read: Callable[[Epochs], tf.data.Dataset]
+    ) -> tf.distribute.DistributedDataset:
+        def own_batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            epochs = find_epochs(self.make_batches(context))
+            assert epochs is not None  # The batches without a context have epochs.
+            return read(epochs)
+
+        return self.strategy.distribute_datasets_from_function(own_batches)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -7,12 +7,16 @@ Everything else remains Keras's.
 """
 
 import functools
-from collections.abc import Callable
+import inspect
+import itertools
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from supcon_tf._epochs import find_epochs, first_epoch
 from supcon_tf._keras_internals import (
     first_batch,
     has_built_metrics,
@@ -21,7 +25,9 @@ from supcon_tf._keras_internals import (
 )
 from supcon_tf.models.arguments import require_no_accumulation
 from supcon_tf.models.batch_specs import DATASETS, global_batch_spec, rows_per_replica
+from supcon_tf.models.class_order import warn_if_sorted_by_class
 from supcon_tf.models.finite import nan_unless_finite
+from supcon_tf.models.resuming import find_first_step, join, split_at_epochs
 from supcon_tf.models.views import first_array
 
 Logs = dict[str, Any]
@@ -53,11 +59,22 @@ class DistributedModel(keras.Model):
         super().__init__(*args, **kwargs)
         self._created_under = tf.distribute.get_strategy()
         self._is_distributed = tf.distribute.has_strategy()
+        self._steps_read: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._execution_sizes: Iterator[int] | None = None
         self._train_rows: int | None = None  # of a batch, on every replica
         self._test_rows: int | None = None
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains the model, like `keras.Model.fit`.
+
+        With batches of `supcon_tf.data`, every epoch has new views in a new order, and epoch
+        `initial_epoch` is the same as in a training from the start. A second call without
+        `initial_epoch` continues with the next epoch. Validation always reads the first epoch.
+        With a `Checkpoints` callback, training resumes at the step of its newest checkpoint and
+        ends after epoch `epochs`.
+
+        The first call warns if each of the first batches of a `tf.data.Dataset` holds a single
+        class, because the dataset is then not shuffled.
 
         Raises:
             ValueError: if the model was not created inside the scope of the strategy. On several
@@ -85,11 +102,49 @@ class DistributedModel(keras.Model):
         if isinstance(x, DATASETS):
             self.build_from(x)
             kwargs.setdefault("shuffle", False)  # Keras warns that it cannot shuffle a dataset.
-        return super().fit(x, *args, **kwargs)
+        arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        if "validation_data" in arguments:
+            arguments["validation_data"] = first_epoch(arguments["validation_data"])
+        epochs = find_epochs(x)
+        if epochs is None:
+            if isinstance(x, tf.data.Dataset) and self.train_function is None:
+                warn_if_sorted_by_class(x)
+            return super().fit(**arguments)
+        return self._fit_epochs(epochs, arguments)
+
+    def _fit_epochs(self, batches: Any, arguments: dict[str, Any]) -> keras.callbacks.History:
+        """Trains on one dataset that spans all epochs, from the step of a checkpoint on.
+
+        Args:
+            batches: the batches of all epochs.
+            arguments: arguments of `keras.Model.fit`.
+        """
+        dataset = arguments.pop("x")
+        epochs = arguments.get("epochs", 1)
+        steps_per_epoch = arguments.get("steps_per_epoch") or batches.steps_per_epoch
+        step, skipped = find_first_step(self, arguments, steps_per_epoch), 0
+        if step is None:
+            step = arguments.get("initial_epoch", 0) * steps_per_epoch
+            skipped = 0 if step else self._steps_read.get(dataset, 0)
+        histories = []
+        for call in split_at_epochs(step, epochs, steps_per_epoch):
+            part = batches.from_step(step + skipped)
+            self._execution_sizes = _split_epoch(call["steps_per_epoch"], self.steps_per_execution)
+            try:
+                histories.append(super().fit(part, **{**arguments, **call}))
+            finally:
+                self._execution_sizes = None
+            step += len(histories[-1].epoch) * call["steps_per_epoch"]
+            if self.stop_training:
+                break
+        self._steps_read[dataset] = step + skipped
+        self.history = join(histories)
+        return self.history
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates the model, like `keras.Model.evaluate`."""
         self._require_own_strategy()
+        x = first_epoch(x)
         if self._is_distributed:
             rows = rows_per_replica(x, self.distribute_strategy.num_replicas_in_sync)
             if rows != self._test_rows:
@@ -158,13 +213,17 @@ class DistributedModel(keras.Model):
         """Builds the function that `fit` calls for every execution."""
         require_no_accumulation(self.optimizer, self.distribute_strategy)
         if self.train_function is None or force:
-            self.train_function = self._build_execution(self.train_step, self._train_rows)
+            self.train_function = self._build_execution(
+                self.train_step, self._train_rows, self._next_execution_size
+            )
 
     @keras_hook
     def make_test_function(self, force: bool = False) -> None:
         """Builds the function that `evaluate` calls for every execution."""
         if self.test_function is None or force:
-            self.test_function = self._build_execution(self.test_step, self._test_rows)
+            self.test_function = self._build_execution(
+                self.test_step, self._test_rows, lambda: self.steps_per_execution
+            )
 
     @keras_hook
     def make_predict_function(self, force: bool = False) -> None:
@@ -216,12 +275,20 @@ class DistributedModel(keras.Model):
 
     # The loop over the steps of an execution.
 
-    def _build_execution(self, step: _Step, rows: int | None) -> _Execution:
+    def _next_execution_size(self) -> int:
+        """Returns the number of steps of the next execution of `fit`."""
+        sizes = self._execution_sizes
+        return self.steps_per_execution if sizes is None else next(sizes)
+
+    def _build_execution(
+        self, step: _Step, rows: int | None, next_size: Callable[[], int]
+    ) -> _Execution:
         """Builds a function that runs a step on up to `steps_per_execution` batches.
 
         Args:
             step: `train_step` or `test_step`.
             rows: the rows of a batch on every replica, if they are static.
+            next_size: returns the number of batches of the next execution, if the data has as many.
         """
         self._require_own_strategy()
         step = self._with_nan_loss(step)
@@ -240,24 +307,26 @@ class DistributedModel(keras.Model):
         def run_one(batch: Any) -> Logs:
             return final_logs(run(batch))
 
-        def run_several(iterator: tf.data.Iterator | tf.distribute.DistributedIterator) -> Logs:
+        def run_several(
+            iterator: tf.data.Iterator | tf.distribute.DistributedIterator, size: tf.Tensor
+        ) -> Logs:
             logs = run(next(iterator))
             if self.steps_per_execution > 1:  # otherwise tracing the loop would waste time
-                for _ in tf.range(self.steps_per_execution - 1):
+                for _ in tf.range(size - 1):
                     batch = iterator.get_next_as_optional()  # empty at the end of the data
                     if batch.has_value():
                         logs = run(batch.get_value())
             return final_logs(logs)
 
-        execute_one: _Execution = run_one
-        execute_several: _Execution = run_several
+        execute_one: Callable[..., Logs] = run_one
+        execute_several: Callable[..., Logs] = run_several
         if not self.run_eagerly:
             execute_one = _compile_for_each_rank(run_one)
             execute_several = _compile_for_each_rank(run_several)
 
         def execute(batches: Any) -> Logs:
             if isinstance(batches, (tf.data.Iterator, tf.distribute.DistributedIterator)):
-                return execute_several(batches)
+                return execute_several(batches, tf.constant(next_size()))
             # `train_on_batch` and `test_on_batch` pass an iterator over one batch.
             return execute_one(next(batches))
 
@@ -350,6 +419,15 @@ class DistributedModel(keras.Model):
         return predict
 
 
+def _split_epoch(steps: int, steps_per_execution: int) -> Iterator[int]:
+    """Yields the numbers of steps of all executions, epoch after epoch.
+
+    The data of `fit` has no end, so the last execution of an epoch must not run further steps.
+    """
+    full, rest = divmod(steps, steps_per_execution)
+    return itertools.cycle([steps_per_execution] * full + [rest] * (rest > 0))
+
+
 def loss_metric(model: keras.Model) -> Any:
     """Returns the mean that Keras logs as `loss`, `None` if `model.metrics` lacks it."""
     return next((metric for metric in model.metrics if metric.name == "loss"), None)
@@ -361,33 +439,34 @@ def _none_if_optional(x: Any) -> Any:
 
 
 def _compile_for_each_rank(
-    function: Callable[[Any], Any], jit_compile: bool | str | None = None
-) -> Callable[[Any], Any]:
+    function: Callable[..., Any], jit_compile: bool | str | None = None
+) -> Callable[..., Any]:
     """Compiles a function to one graph for each combination of the ranks of its tensors."""
     return _for_each_rank(
         functools.partial(tf.function, function, reduce_retracing=True, jit_compile=jit_compile)
     )
 
 
-def _for_each_rank(build: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
+def _for_each_rank(build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
     """Builds separate functions for batches of different ranks, such as images and views.
 
     With `reduce_retracing` TensorFlow otherwise traces the second of them with tensors of unknown
     rank, which encoders do not accept.
 
     Args:
-        build: builds a function of a batch, of several batches, or of an iterator.
+        build: builds a function of a batch, of several batches, or of an iterator, and of further
+            arguments.
 
     Returns:
-        A function with the same argument.
+        A function with the same arguments.
     """
-    built: dict[Any, Callable[[Any], Any]] = {}
+    built: dict[Any, Callable[..., Any]] = {}
 
-    def call(batches: Any) -> Any:
+    def call(batches: Any, *args: Any) -> Any:
         tensors = tf.nest.flatten(getattr(batches, "element_spec", batches), expand_composites=True)
         ranks = tuple(tf.TensorShape(getattr(x, "shape", None)).rank for x in tensors)
         if ranks not in built:
             built[ranks] = build()
-        return built[ranks](batches)
+        return built[ranks](batches, *args)
 
     return call

@@ -49,19 +49,12 @@ def train(directory, *, stop_at=None, save_freq=4, max_to_keep=2, dropout=0.3, l
         on_train_batch_end=stop,
         on_epoch_end=lambda epoch, logs: logs_of_epochs.__setitem__(epoch, dict(logs)),
     )
-    while checkpoints.step < STEPS * EPOCHS:
-        epoch, within = divmod(checkpoints.step, STEPS)
-        model.fit(
-            supcon_tf.data.multi_view_batches(
-                digits, policy, batch_size=BATCH, epochs=EPOCHS, start_step=checkpoints.step
-            ),
-            initial_epoch=epoch,
-            epochs=epoch + 1 if within else EPOCHS,
-            steps_per_epoch=STEPS - within,
-            callbacks=[checkpoints, watch],
-            shuffle=False,
-            verbose=0,
-        )
+    model.fit(
+        supcon_tf.data.multi_view_batches(digits, policy, batch_size=BATCH),
+        epochs=EPOCHS,
+        callbacks=[checkpoints, watch],
+        verbose=0,
+    )
     return model.get_weights(), logs_of_epochs
 
 
@@ -255,7 +248,7 @@ def test_steps_on_replicas(tmp_path, two_replicas):
         encoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
         model = supcon_tf.SupConModel(encoder, keras.layers.Dense(2))
         model.compile("sgd", loss=supcon_tf.SupConLoss(), steps_per_execution=4)
-    data = tf.data.Dataset.from_tensor_slices((np.ones([28, 2, 2]), np.zeros(28, int)))
+    data = tf.data.Dataset.from_tensor_slices((np.ones([28, 2, 2]), np.arange(28) % 2))
     checkpoints = Checkpoints(tmp_path)
     model.fit(data.batch(4, drop_remainder=True), callbacks=[checkpoints], verbose=0)
     assert checkpoints.step == 7

@@ -3,7 +3,13 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentation
-from supcon_tf.data import ArrayImages, flatten_views, image_batches, multi_view_batches
+from supcon_tf.data import (
+    ArrayImages,
+    batches_from_step,
+    evaluation_batches,
+    flatten_views,
+    multi_view_batches,
+)
 from supcon_tf.data.batches import CHUNK_SIZE
 
 
@@ -24,10 +30,10 @@ def indices(views):
 
 
 def test_an_epoch_is_a_permutation_of_images_with_their_views_and_labels():
-    batches = list(multi_view_batches(indexed_images(), POLICY, batch_size=5, epochs=3))
-    assert len(batches) == 6
+    dataset = multi_view_batches(indexed_images(), POLICY, batch_size=5)
+    assert len(dataset) == 2
     epochs = []
-    for views, labels in batches:
+    for views, labels in [batch for _ in range(3) for batch in dataset]:
         assert views.shape == (5, 2, 4, 4, 1)
         shown = indices(views)
         np.testing.assert_array_equal(shown[:, 0], shown[:, 1])
@@ -40,24 +46,24 @@ def test_an_epoch_is_a_permutation_of_images_with_their_views_and_labels():
 
 
 def test_the_last_partial_batch_is_dropped():
-    dataset = multi_view_batches(indexed_images(), POLICY, batch_size=4, epochs=2)
-    assert len(dataset) == 4
+    dataset = multi_view_batches(indexed_images(), POLICY, batch_size=4)
+    assert len(dataset) == len(list(dataset)) == 2
     assert dataset.element_spec[0].shape == (4, 2, 4, 4, 1)
 
 
 @pytest.mark.slow
 def test_the_same_seed_gives_bitwise_the_same_batches():
-    def batches(seed, **arguments):
-        source = indexed_images()
-        dataset = multi_view_batches(
-            source, JITTER, batch_size=5, epochs=2, num_views=3, seed=seed, **arguments
-        )
-        return [(views.numpy(), labels.numpy()) for views, labels in dataset]
+    def dataset(seed=7):
+        return multi_view_batches(indexed_images(), JITTER, batch_size=5, num_views=3, seed=seed)
 
-    first, other = batches(7), batches(0)
-    assert not np.array_equal(first[0][0], other[0][0])
-    # A pipeline that starts in the middle continues like the one from the beginning.
-    later = batches(7, start_step=1)
+    def arrays(batches):
+        return [(views.numpy(), labels.numpy()) for views, labels in batches]
+
+    passes = dataset()
+    first = [*arrays(passes), *arrays(passes)]
+    assert not np.array_equal(first[0][0], arrays(dataset(seed=0))[0][0])
+    # Batches from the middle on continue like those from the beginning.
+    later = arrays(batches_from_step(passes, 1).take(3))
     for (views, labels), (same_views, same_labels) in zip(first[1:], later, strict=True):
         np.testing.assert_array_equal(views, same_views)
         np.testing.assert_array_equal(labels, same_labels)
@@ -79,16 +85,16 @@ whole.num_draws = 0
 
 
 def balanced(transform=POLICY, **arguments):
-    arguments = {"batch_size": 12, "images_per_class": 4, "epochs": 40, **arguments}
+    arguments = {"batch_size": 12, "images_per_class": 4, **arguments}
     return multi_view_batches(imbalanced_images(), transform, **arguments)
 
 
 def test_balanced_batches_contain_different_images_of_different_classes():
     dataset = balanced(whole)
     assert dataset.element_spec[0].shape == (12, 2, 8, 8, 1)
-    assert len(dataset) == 40 * (80 // 12)
+    assert len(dataset) == 80 // 12
     times = np.zeros(80, int)
-    for views, labels in dataset:
+    for views, labels in batches_from_step(dataset, 0).take(240):
         shown = indices(views)[:, 0]
         assert len(set(shown)) == 12
         np.testing.assert_array_equal(labels, imbalanced_images().labels[shown])
@@ -101,8 +107,8 @@ def test_balanced_batches_contain_different_images_of_different_classes():
 
 @pytest.mark.slow
 def test_balanced_batches_are_a_function_of_seed_and_step():
-    batches = [x.numpy() for x, _ in balanced(BRIGHTNESS, epochs=2)]
-    later = [x.numpy() for x, _ in balanced(BRIGHTNESS, epochs=2, start_step=5)]
+    batches = [x.numpy() for x, _ in batches_from_step(balanced(BRIGHTNESS), 0).take(12)]
+    later = [x.numpy() for x, _ in batches_from_step(balanced(BRIGHTNESS), 5).take(7)]
     for actual, expected in zip(later, batches[5:], strict=True):
         np.testing.assert_array_equal(actual, expected)
     other = next(iter(balanced(BRIGHTNESS, seed=1)))[0].numpy()
@@ -112,13 +118,21 @@ def test_balanced_batches_are_a_function_of_seed_and_step():
     assert len(np.unique(views, axis=0)) == len(views)
 
 
+def test_a_class_with_fewer_images_repeats_them_in_other_views():
+    views, labels = next(iter(balanced(BRIGHTNESS, batch_size=50, images_per_class=10)))
+    assert list(np.unique(labels, return_counts=True)[1]) == [10] * 5
+    assert len({view.numpy().tobytes() for view in tf.reshape(views, [100, 64])}) == 100
+    shown = indices(next(iter(balanced(whole, batch_size=50, images_per_class=10)))[0])[:, 0]
+    times = np.unique(shown[np.isin(shown, range(68, 80))], return_counts=True)[1]
+    assert sorted(times) == [2] * 6 + [3] * 6
+
+
 @pytest.mark.parametrize(
     ("images_per_class", "message"),
     [
         (5, "must divide `batch_size`.*images_per_class=5, batch_size=12, 5 classes"),
         (2, "must not exceed the number of classes"),
         (0, "images_per_class=0"),
-        (6, "4 images of class 2"),
     ],
 )
 def test_bad_balanced_batches(images_per_class, message):
@@ -132,7 +146,7 @@ def test_balanced_batches_need_all_labels():
     with pytest.raises(
         ValueError, match="`images_per_class` requires a label for every image.* 1 unl"
     ):
-        multi_view_batches(images, POLICY, batch_size=2, epochs=1, images_per_class=1)
+        multi_view_batches(images, POLICY, batch_size=2, images_per_class=1)
 
 
 @pytest.mark.slow
@@ -143,9 +157,9 @@ def test_views_depend_on_epoch_image_and_view_but_not_on_the_batch():
     def views_by_image(batches):
         return {int(n): view for views, ns in batches for view, n in zip(views, ns, strict=True)}
 
-    first, second = multi_view_batches(source, JITTER, batch_size=6, epochs=2)
+    first, second = batches_from_step(multi_view_batches(source, JITTER, batch_size=6), 0).take(2)
     together, later = views_by_image([first]), views_by_image([second])
-    alone = views_by_image(multi_view_batches(source, JITTER, batch_size=1, epochs=1))
+    alone = views_by_image(multi_view_batches(source, JITTER, batch_size=1))
     for image in range(6):
         np.testing.assert_allclose(together[image], alone[image], atol=1e-6)
         assert not np.allclose(together[image][0], together[image][1])
@@ -185,13 +199,14 @@ def draw_one_by_one(source, epoch, batch_size, seed):
 @pytest.mark.parametrize("batch_size", [20, 2 * CHUNK_SIZE + 21])
 def test_chunks_equal_the_batch_created_at_once_bitwise(batch_size):
     source = Noise(batch_size + 1)
-    dataset = multi_view_batches(source, JITTER, batch_size=batch_size, epochs=2, seed=3)
+    dataset = multi_view_batches(source, JITTER, batch_size=batch_size, seed=3)
     assert dataset.element_spec[0].shape == (batch_size, 2, 4, 4, 3)
     drawn = [draw_one_by_one(source, epoch, batch_size, seed=3) for epoch in range(2)]
     # Outside a pipeline, TensorFlow optimizes arithmetic differently.
     at_once = tf.data.Dataset.from_tensor_slices(tuple(map(tf.stack, zip(*drawn, strict=True))))
     at_once = at_once.map(lambda *drawn: ArrayImages.views(source, *drawn, JITTER))
-    for (views, labels), (indices, _), expected in zip(dataset, drawn, at_once, strict=True):
+    batches = batches_from_step(dataset, 0).take(2)
+    for (views, labels), (indices, _), expected in zip(batches, drawn, at_once, strict=True):
         np.testing.assert_array_equal(labels, indices)
         np.testing.assert_array_equal(views, expected)
     sizes = {len(read) for read in source.read}
@@ -206,37 +221,37 @@ def test_each_worker_creates_only_its_rows_of_every_batch(images_per_class):
             source,
             JITTER,
             batch_size=192,
-            epochs=2,
             images_per_class=images_per_class,
-            start_step=1,
             **arguments,
         )
 
-    whole = list(batches(Noise(400)))
+    whole = list(batches_from_step(batches(Noise(400)), 0).take(4))
     for worker in range(2):
         source = Noise(400)
         own = batches(source, input_context=tf.distribute.InputContext(2, worker, 4))
         assert own.element_spec[0].shape == (48, 2, 4, 4, 3)
-        assert len(own) == 2 * 3
-        parts = list(own)
+        assert len(own) == 2 * 2
+        parts = [*own, *own]
         for step, (views, labels) in enumerate(whole):
             rows = slice(96 * worker, 96 * (worker + 1))
             shares = parts[2 * step : 2 * step + 2]
             np.testing.assert_array_equal(np.concatenate([x for x, _ in shares]), views[rows])
             np.testing.assert_array_equal(np.concatenate([n for _, n in shares]), labels[rows])
-        assert sum(len(read) for read in source.read) == 3 * 96
+        assert sum(len(read) for read in source.read) == 4 * 96
 
 
 def test_replicas_must_divide_the_batch():
     context = tf.distribute.InputContext(1, 0, 2)
     with pytest.raises(ValueError, match="Received: batch_size=5, 2 replicas"):
-        multi_view_batches(indexed_images(), POLICY, batch_size=5, epochs=1, input_context=context)
+        multi_view_batches(indexed_images(), POLICY, batch_size=5, input_context=context)
 
 
 def test_flatten_views():
-    dataset = multi_view_batches(indexed_images(), POLICY, batch_size=5, epochs=1, num_views=3)
+    dataset = multi_view_batches(indexed_images(), POLICY, batch_size=5, num_views=3)
+    flat = flatten_views(dataset)
+    assert len(flat) == 2
     (views, labels), *_ = dataset
-    (images, repeated), *_ = flatten_views(dataset)
+    (images, repeated), *_ = flat
     np.testing.assert_array_equal(images, tf.reshape(views, [15, 4, 4, 1]))
     np.testing.assert_array_equal(repeated, np.repeat(labels, 3))
 
@@ -255,9 +270,7 @@ def test_flatten_views_with_a_label_for_each_view():
     [
         ({"batch_size": 0}, "`batch_size` must be an integer of at least 1. Received: 0"),
         ({"batch_size": 11}, "`batch_size`.*Received: batch_size=11, 10 images"),
-        ({"epochs": 0}, "`epochs`"),
         ({"num_views": 0}, "`num_views`"),
-        ({"start_step": -1}, "`start_step`"),
         (
             {"source": np.zeros([10, 4, 4, 1], "uint8")},
             "`source`.*ArrayImages.*Received: .*ndarray",
@@ -267,7 +280,7 @@ def test_flatten_views_with_a_label_for_each_view():
     ],
 )
 def test_bad_arguments(arguments, message):
-    good = {"source": indexed_images(), "transform": POLICY, "batch_size": 5, "epochs": 1}
+    good = {"source": indexed_images(), "transform": POLICY, "batch_size": 5}
     with pytest.raises(ValueError, match=message):
         multi_view_batches(**{**good, **arguments})
 
@@ -275,4 +288,4 @@ def test_bad_arguments(arguments, message):
 @pytest.mark.parametrize("argument", ["size", "batch_size"])
 def test_bad_image_batches(argument):
     with pytest.raises(ValueError, match=f"`{argument}` must be an integer.*Received: 0"):
-        image_batches(indexed_images(), **{"size": 4, "batch_size": 2, argument: 0})
+        evaluation_batches(indexed_images(), **{"size": 4, "batch_size": 2, argument: 0})

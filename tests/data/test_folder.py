@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from supcon_tf import augmentation
-from supcon_tf.data import image_batches, load_folder, multi_view_batches
+from supcon_tf.data import evaluation_batches, load_folder, multi_view_batches
 
 
 def write_png(path, height, width, value):
@@ -30,7 +30,7 @@ def test_reads_images_of_any_size(folder):
     source = load_folder(folder)
     assert source.class_names == ("cat", "dog")
     np.testing.assert_array_equal(source.labels, [0, 0, 1])
-    (images, labels), *rest = image_batches(source, size=8, batch_size=4)
+    (images, labels), *rest = evaluation_batches(source, size=8, batch_size=4)
     assert not rest
     assert images.shape == (3, 8, 8, 3)
     np.testing.assert_allclose(images[:, 0, 0, 0], np.array([50, 100, 200]) / 255, atol=1e-5)
@@ -40,7 +40,7 @@ def test_reads_images_of_any_size(folder):
 def test_views_of_files(folder):
     source = load_folder(folder, channels=1).take(np.array([2, 0]))
     policy = augmentation.RandomResizedCrop(8)
-    views, labels = next(iter(multi_view_batches(source, policy, batch_size=2, epochs=1)))
+    views, labels = next(iter(multi_view_batches(source, policy, batch_size=2)))
     assert views.shape == (2, 2, 8, 8, 1)
     expected = np.array([50, 200])[labels.numpy()] / 255
     np.testing.assert_allclose(views, np.tile(expected[:, None, None, None, None], views.shape[1:]))

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentation
-from supcon_tf.data import ArrayImages, EncodedImages, image_batches, load_digits
+from supcon_tf.data import ArrayImages, EncodedImages, evaluation_batches, load_digits
 
 
 def test_digits():
@@ -28,7 +28,7 @@ def test_take():
 
 def test_image_batches_are_the_images_in_order():
     digits = load_digits("test")
-    batches = list(image_batches(digits, size=8, batch_size=100))
+    batches = list(evaluation_batches(digits, size=8, batch_size=100))
     assert [len(labels) for _, labels in batches] == [100, 100, 100, 60]
     images = np.concatenate([images for images, _ in batches])
     np.testing.assert_allclose(images, digits.images / 255, atol=1e-6)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from supcon_tf.data import image_batches, load_tfds
+from supcon_tf.data import evaluation_batches, load_tfds
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -52,7 +52,7 @@ def test_reads_a_prepared_data_set(tmp_path, builder):
     prepare(builder, tmp_path)
     source = load_tfds(builder.name, tmp_path)
     assert source.class_names == ("cat", "dog")
-    (images, labels), *rest = image_batches(source, size=4, batch_size=10)
+    (images, labels), *rest = evaluation_batches(source, size=4, batch_size=10)
     assert not rest
     brightness = np.round(images[:, 0, 0, 0].numpy() * 25.5).astype(int)
     assert sorted(brightness) == list(range(10))

@@ -49,7 +49,7 @@ def test_the_first_worker_is_the_chief(monkeypatch, index, chief):
 def digits(context):
     images = data.load_digits("train")
     return data.multi_view_batches(
-        images, augmentation.crop_flip(8), batch_size=96, epochs=1, input_context=context
+        images, augmentation.crop_flip(8), batch_size=96, input_context=context
     )
 
 

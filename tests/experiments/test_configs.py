@@ -63,7 +63,7 @@ def assert_steps(prepared, steps):
     assert_trains(prepared)
     before = [weight.copy() for weight in model.get_weights()]
     model.run_eagerly = True  # A single step is faster than tracing it.
-    logs = model.fit(batches(0), steps_per_epoch=steps, verbose=0).history
+    logs = model.fit(batches, steps_per_epoch=steps, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     moved = any((a != b).any() for a, b in zip(model.get_weights(), before, strict=True))
     assert moved
@@ -156,7 +156,7 @@ def test_three_real_steps_of_resnet50_on_cifar():
     assert steps_per_epoch == 3
     assert sum(np.prod(w.shape) for w in model.encoder.trainable_weights) == 23_500_352
     model.run_eagerly = True
-    logs = model.fit(batches(0), verbose=0).history
+    logs = model.fit(batches, verbose=0).history
     assert np.isfinite(logs["loss"]).all()
     assert int(model.optimizer.iterations) == 3
 
@@ -286,7 +286,7 @@ def test_the_generalized_loss_gets_label_distributions(mixing):
     config = reduced_recipe("digits_small")
     config.loss.name, config.mixing.kind = "generalized", mixing
     _, batches, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
-    views, labels = next(iter(batches(0)))
+    views, labels = next(iter(batches))
     if mixing:
         assert labels.shape == (BATCH_SIZE, 2, 10)
         np.testing.assert_allclose(tf.reduce_sum(labels, -1), np.ones([BATCH_SIZE, 2]), rtol=1e-6)
@@ -316,7 +316,7 @@ def test_classifiers_train_on_mixed_images():
     _, batches, _ = classifiers.prepare(
         build, config, config.linear, random_images(config), ONE_DEVICE
     )
-    mixed, labels = next(iter(batches(0)))
+    mixed, labels = next(iter(batches))
     assert (mixed.shape, labels.shape) == ((BATCH_SIZE, 32, 32, 1), (BATCH_SIZE, 10))
     assert not np.isin(labels, [0, 1]).all()
 
@@ -330,7 +330,7 @@ def test_a_part_of_the_labels():
     )
     config.batch_size = 40
     _, batches, _ = pretraining.prepare(config, source, ONE_DEVICE)
-    _, labels = next(iter(batches(0)))
+    _, labels = next(iter(batches))
     assert np.bincount(np.array(labels) + 1).tolist() == [20, 10, 10]
 
 
@@ -344,9 +344,9 @@ def test_a_teacher_that_is_not_there():
 def test_simclr_has_no_labels():
     config = reduced_recipe("cifar10_resnet50_simclr")
     _, batches, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
-    _, labels = next(iter(batches(0)))
+    _, labels = next(iter(batches))
     np.testing.assert_array_equal(labels, np.full(BATCH_SIZE, -1))
-    assert batches(0).element_spec[1].shape == (BATCH_SIZE,)
+    assert batches.element_spec[1].shape == (BATCH_SIZE,)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.lib import datasets
-from supcon_tf.data import ArrayImages, image_batches
+from supcon_tf.data import ArrayImages, evaluation_batches
 
 tfds = pytest.importorskip("tensorflow_datasets")
 FASHION_MNIST = pathlib.Path("/usr/share/datasets/fashion-mnist")
@@ -147,7 +147,7 @@ def test_mocked_data_sets_of_tfds(tmp_path, monkeypatch, name, classes, shape):
     for source in (train, test):
         assert len(source) == 6
         assert len(source.class_names) == classes
-        images, labels = next(iter(image_batches(source, size=32, batch_size=6)))
+        images, labels = next(iter(evaluation_batches(source, size=32, batch_size=6)))
         assert images.shape == (6, 32, 32, 3)
         assert (labels.numpy() < classes).all()
     if shape is not None:

@@ -53,7 +53,9 @@ def test_pictures_of_an_encoder_and_a_classifier(run_script, tmp_path, models, m
     assert written == [f"{name}.{kind}" for name in drawn for kind in ("png", "svg")]
 
     digits = supcon_tf.data.load_digits("test")
-    (batch,) = supcon_tf.data.image_batches(digits, size=6, batch_size=1000).as_numpy_iterator()
+    (batch,) = supcon_tf.data.evaluation_batches(
+        digits, size=6, batch_size=1000
+    ).as_numpy_iterator()
     (features, labels, class_names), options = arguments["embedding_maps"]
     assert options == {"points": 50, "projection": "PCA"}
     assert list(features) == ["some encoder", "classifier"]
