@@ -2,9 +2,9 @@
 
 - Loaders: `load_digits` (needs no download), `load_folder` (one directory per class, with the file
   formats of `IMAGE_SUFFIXES`), `load_idx` (files of MNIST), `load_tfds` (TensorFlow Datasets).
-- Sources, which the loaders return. `Source` is their base class. `ArrayImages` are decoded images in
-  memory, `EncodedImages` are decoded when they are read. Both are an `ImageSource`. A `TensorSource`
-  holds samples that are not images.
+- Sources, which the loaders return. `Source` is their base class. `ArrayImages` are decoded images
+  in memory, `EncodedImages` are decoded when they are read. Both are an `ImageSource`. A
+  `TensorSource` holds samples that are not images.
 - Batches for contrastive training: `multi_view_batches`; for the training of a classifier:
   `training_batches`. Both are shuffled and augmented, and every pass is a new epoch. `mix_batches`
   mixes their samples, `flatten_views` converts views to single images, and `map_batches` applies a
