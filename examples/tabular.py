@@ -6,35 +6,38 @@ scikit-learn generates the table: 2,000 rows of four classes, half of which are 
 columns, 28 of which contain no information. The script takes 10 seconds on one core, and prints
 
     the table itself: k-NN 0.534, logistic regression 0.537
-    SupCon: k-NN 0.629, logistic regression 0.624
+    SupCon: k-NN 0.632, logistic regression 0.635
 
-The results of SupCon are 0.611 and 0.616 with seed 1, and 0.635 and 0.629 with seed 2. Where simple
+The results of SupCon are 0.619 and 0.619 with seed 1, and 0.623 and 0.647 with seed 2. Where simple
 methods work well, SupCon gains little: on `load_breast_cancer` both were equal.
 """
 
 import keras
-from keras import ops
+import tensorflow as tf
 from sklearn.datasets import make_classification
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import supcon_tf
-from supcon_tf import evaluation
+from supcon_tf import data, evaluation
 
 
-class Corruption(keras.layers.Layer):
-    """Replaces three of ten numbers by the number of another row in the same column.
+def corruption(table):
+    """Returns an augmentation that replaces three of ten numbers by one of the same column.
 
     Every number remains plausible for its column, in any unit. These are the views of SCARF (Bahri
     et al., 2022, https://arxiv.org/abs/2106.15147).
     """
+    table = tf.constant(table)
+    rows, columns = table.shape
 
-    def call(self, rows, training=None):
-        """Returns a view `[batch, columns]` of rows `[batch, columns]`."""
-        shape = ops.shape(rows)
-        order = ops.argsort(keras.random.uniform(shape), axis=0)
-        of_other_rows = ops.take_along_axis(rows, order, axis=0)
-        return ops.where(keras.random.uniform(shape) < 0.3, of_other_rows, rows)
+    def corrupt(row, seed):
+        first_seed, second_seed = tf.unstack(tf.random.experimental.stateless_split(seed))
+        others = tf.random.stateless_uniform([columns], first_seed, 0, rows, tf.int32)
+        replaced = tf.random.stateless_uniform([columns], second_seed) < 0.3
+        return tf.where(replaced, tf.gather(tf.transpose(table), others, batch_dims=1), row)
+
+    return corrupt
 
 
 def main():
@@ -56,10 +59,11 @@ def main():
             keras.layers.Dense(128, activation="relu"),
         ]
     )
-    head = supcon_tf.projection_head((64,))
-    model = supcon_tf.SupConModel(encoder, head, augmenter=Corruption())
+    source = data.TensorSource(train.astype("float32"), train_labels, ["0", "1", "2", "3"])
+    views = data.multi_view_batches(source, corruption(source.samples), batch_size=125)
+    model = supcon_tf.SupConModel(encoder, supcon_tf.projection_head((64,)))
     model.compile(keras.optimizers.Adam(1e-3), loss=supcon_tf.SupConLoss(0.2))
-    model.fit(train, train_labels, batch_size=128, epochs=30, verbose=0)
+    model.fit(views, epochs=30, verbose=0)
 
     for name, features, test_features in (
         ("the table itself", train, test),

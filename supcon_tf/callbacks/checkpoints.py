@@ -43,11 +43,12 @@ class Checkpoints(ResumingCallback):
     On SIGTERM and on Ctrl-C, `fit` completes the current step, saves a checkpoint and ends as the
     signal demands: with `SystemExit`, `KeyboardInterrupt` or the handler that the program has
     installed. A second Ctrl-C ends `fit` at once. With several workers, a signal to one
-    ends all workers after the same step. Signals that arrive before the first step or during
-    validation wait for its end.
+    ends all workers after the same step. Signals wait for the end of the current step or
+    validation.
 
-    A second `fit` with the same callback and the same model continues from the current weights.
-    With another model or a new optimizer it starts from the newest checkpoint.
+    A second `fit` with the same callback, model and optimizer continues from the current weights.
+    With another model or a new optimizer it starts from the newest checkpoint. With batches of
+    `supcon_tf.data`, the argument `epochs` of `fit` is the number of epochs of the whole run.
 
     A checkpoint takes its name when its content is on the disk, so a kill or a power loss leaves no
     partial checkpoint. If a checkpoint is damaged later, a warning names it and the previous one is
@@ -66,20 +67,18 @@ class Checkpoints(ResumingCallback):
 
     Args:
         directory: directory of the checkpoints. It is created if it does not exist.
-        save_freq: number of steps between two checkpoints, which is also the largest number of
-            steps that an interruption loses. With `steps_per_execution` above 1, a checkpoint is
-            saved at the end of the execution in which it is due.
+        save_freq: number of steps between two checkpoints. An interruption loses at most this
+            number of steps. With `steps_per_execution` above 1, a checkpoint is saved at the end of
+            the execution in which it is due, so up to one execution more can be lost.
         max_to_keep: number of newest checkpoints to keep.
         fingerprint: a text that identifies the run, for example its configuration as JSON. Every
             checkpoint contains it, and only a checkpoint with the same text is restored.
 
     Attributes:
         step: number of training steps in the run so far. Before `fit` it is the step of the newest
-            checkpoint that is not damaged, or 0 without one. With `steps_per_execution` above 1 it
-            follows the optimizer's count, because the last execution of an epoch can run fewer or
-            more steps than the epoch has left. A `LossScaleOptimizer`, which mixed_float16 uses,
-            does not count the steps that it skips. `steps_per_execution` must then divide the
-            number of steps of an epoch.
+            checkpoint that is not damaged, or 0 without one. With mixed_float16 and
+            `steps_per_execution` above 1, the latter must divide the number of steps of an epoch,
+            because a `LossScaleOptimizer` does not count the steps that it skips.
         saved_fingerprint: the fingerprint in the newest checkpoint when this callback was created,
             or `None` without a checkpoint.
 

@@ -38,12 +38,14 @@ def multi_view_batches(
     The dataset has the batches of one epoch: a permutation of the images, without the last partial
     batch. Every pass over it is the next epoch, with new views in a new order. In `fit` of this
     library's models, the number of the epoch determines its views, so that a training that resumes
-    or starts at `initial_epoch` continues exactly. `fit` of other Keras models counts the passes.
+    or starts at `initial_epoch` continues exactly. Elsewhere, the dataset counts its passes; use
+    `batches_from_step` to resume.
 
-    With `images_per_class`, every batch is sampled independently. It holds `images_per_class`
-    images from each of `batch_size / images_per_class` different classes. The images of a class are
-    different; a class with fewer images repeats them with other views. Use it for many classes or
-    rare classes, where few images would have another image of their class in the batch.
+    With `images_per_class`, an epoch is not a permutation: every batch is sampled independently. It
+    holds `images_per_class` images from each of `batch_size / images_per_class` different classes.
+    The images of a class are different; a class with fewer images repeats them with other views.
+    Use it for many classes or rare classes, where few images would have another image of their
+    class in the batch.
 
     Examples:
         >>> import supcon_tf
@@ -168,7 +170,8 @@ def training_batches(
 
     Returns:
         A dataset of `(images, labels)`: `[batch_size, height, width, channels]` float32 in [0, 1]
-        and `[batch_size]` int64.
+        and `[batch_size]` int64. For a `TensorSource`, the images have the structure that
+        `transform` returns.
 
     Raises:
         ValueError: as in `multi_view_batches`.
@@ -280,7 +283,7 @@ def batches_from_step(dataset: tf.data.Dataset, step: int) -> tf.data.Dataset:
         An infinite dataset.
 
     Raises:
-        ValueError: if `step` is negative, or every pass over `dataset` is the same.
+        ValueError: if `step` is negative, or `dataset` holds no batches of `supcon_tf.data`.
     """
     check_integer("step", step, least=0)
     epochs = find_epochs(dataset)
@@ -296,7 +299,7 @@ def map_batches(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.da
     """Applies a function to every batch, like `tf.data.Dataset.map`, and keeps the epochs.
 
     `fit` of this library's models then still starts at the right epoch, and resumes at the right
-    step. After `tf.data.Dataset.map` it cannot.
+    step. Methods of `tf.data.Dataset` return a dataset of which `fit` knows neither.
 
     Examples:
         >>> import tensorflow as tf, supcon_tf
@@ -311,8 +314,8 @@ def map_batches(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.da
 
     Args:
         dataset: batches, as from `multi_view_batches`.
-        function: a function of the components of a batch, as for `tf.data.Dataset.map`. It must
-            not depend on the step.
+        function: a function of the components of a batch, as for `tf.data.Dataset.map`, without
+            random operations that have a state.
 
     Returns:
         A dataset of the same length.

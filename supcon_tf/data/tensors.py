@@ -14,7 +14,8 @@ class TensorSource(Source):
     """Samples in memory, each of which is a tensor or a structure of tensors.
 
     A transform of these samples is a function `transform(sample, seed)` of TensorFlow operations.
-    It receives one sample and a seed `[2]` int64 for `tf.random.stateless_*`, and returns one view.
+    It receives one sample and a seed `[2]` int64 for `tf.random.stateless_*`, which differs between
+    the views of a sample and between epochs, and returns one view.
 
     Examples:
         >>> import numpy as np, tensorflow as tf, supcon_tf

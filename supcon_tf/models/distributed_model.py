@@ -68,10 +68,10 @@ class DistributedModel(keras.Model):
         """Trains the model, like `keras.Model.fit`.
 
         With batches of `supcon_tf.data`, every epoch has new views in a new order, and epoch
-        `initial_epoch` is the same as in a training from the start. A second call without
-        `initial_epoch` continues with the next epoch. Validation always reads the first epoch.
-        With a `Checkpoints` callback, training resumes at the step of its newest checkpoint and
-        ends after epoch `epochs`.
+        `initial_epoch` has the same batches as in a training from the start. A second call without
+        `initial_epoch` continues with the next epoch. Validation on such batches always reads
+        their first epoch. With a `Checkpoints` callback, training resumes at the step of the
+        newest checkpoint, and `epochs` is the number of epochs of the whole training.
 
         The first call warns if each of the first batches of a `tf.data.Dataset` holds a single
         class, because the dataset is then not shuffled.
@@ -81,7 +81,8 @@ class DistributedModel(keras.Model):
                 replicas, if `x` is neither a `tf.data.Dataset` nor a
                 `tf.distribute.DistributedDataset`, or if its batches have no static size that the
                 number of replicas divides. Under a strategy that mirrors variables, if the
-                optimizer accumulates gradients.
+                optimizer accumulates gradients. With a `Checkpoints` callback, if `initial_epoch`
+                is another epoch than that of the newest checkpoint.
         """
         self._require_own_strategy()
         if self._is_distributed:

@@ -241,6 +241,28 @@ def test_a_run_whose_executions_cross_epochs_resumes(tmp_path):
         np.testing.assert_array_equal(weight, other)
 
 
+def test_the_queue_of_keys_is_restored(tmp_path):
+    """The queue, the momentum encoder and the order of the data determine the weights."""
+    images = supcon_tf.data.load_digits("train").take(np.arange(24))
+    policy = supcon_tf.augmentation.crop_flip(8)
+
+    def fit(directory, epochs):
+        keras.utils.set_random_seed(0)
+        encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+        model = supcon_tf.MomentumSupConModel(
+            encoder, supcon_tf.projection_head((4,)), queue_size=16, momentum=0.5
+        )
+        model.compile("sgd", loss=supcon_tf.SupConLoss(), run_eagerly=True)
+        views = supcon_tf.data.multi_view_batches(images, policy, batch_size=8)
+        model.fit(views, epochs=epochs, callbacks=[Checkpoints(directory)], verbose=0)
+        return model.get_weights()
+
+    fit(tmp_path / "interrupted", 1)
+    resumed, expected = fit(tmp_path / "interrupted", 2), fit(tmp_path / "uninterrupted", 2)
+    for weight, other in zip(resumed, expected, strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
 @pytest.mark.slow
 @pytest.mark.versions
 def test_steps_on_replicas(tmp_path, two_replicas):
