@@ -65,9 +65,9 @@ def main(argv: list[str]) -> None:
     import supcon_tf
     from experiments import pictures
     from experiments.lib import datasets
-    from experiments.lib.representations import compute_representations
-    from experiments.lib.saved_models import load_model
     from experiments.pictures.sample import sample
+    from supcon_tf.commands.representations import compute_representations
+    from supcon_tf.commands.saved_models import load_model
 
     test = datasets.load(_DATASET.value, _DATA_DIR.value, "test")
     representations, probabilities, size = {}, {}, _THUMBNAIL_SIZE

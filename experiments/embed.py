@@ -55,8 +55,8 @@ def main(argv: list[str]) -> None:
 
     from experiments.lib import datasets
     from experiments.lib.files import write_atomically
-    from experiments.lib.representations import compute_representations
-    from experiments.lib.saved_models import load_model
+    from supcon_tf.commands.representations import compute_representations
+    from supcon_tf.commands.saved_models import load_model
 
     encoder = load_model(_ENCODER.value)
     if _DATASET.value is not None:

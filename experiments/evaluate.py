@@ -85,8 +85,8 @@ def main(argv: list[str]) -> None:
     from experiments.lib import datasets
     from experiments.lib.files import write_json
     from experiments.lib.measurements import measure_predictions, measure_representations
-    from experiments.lib.representations import compute_representations
-    from experiments.lib.saved_models import load_model
+    from supcon_tf.commands.representations import compute_representations
+    from supcon_tf.commands.saved_models import load_model
     from supcon_tf.data import evaluation_batches
 
     classifier, encoder = (

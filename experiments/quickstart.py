@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
     from experiments.lib.ablation import apply_changes, load_recipe, run_directory, run_grid
     from experiments.lib.datasets import load_train_and_test
     from experiments.lib.files import write_json
-    from experiments.lib.run_directory import package_versions
+    from supcon_tf.commands.run_directory import package_versions
     from supcon_tf.distribution import is_chief
 
     config = apply_changes(load_recipe(recipe), changes)
@@ -122,8 +122,8 @@ def measure(path: pathlib.Path, train, test) -> tuple[dict[str, float], Any]:
         Its metrics, and the representations `[test images, dim]` of its encoder.
     """
     from experiments.lib.measurements import measure_predictions
-    from experiments.lib.representations import compute_representations
-    from experiments.lib.saved_models import load_model
+    from supcon_tf.commands.representations import compute_representations
+    from supcon_tf.commands.saved_models import load_model
     from supcon_tf.data import evaluation_batches
     from supcon_tf.evaluation import knn_accuracy
 

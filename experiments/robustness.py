@@ -83,8 +83,8 @@ def main(argv: list[str]) -> None:
 
     from experiments import pictures
     from experiments.lib.files import write_json
-    from experiments.lib.saved_models import load_model
     from experiments.lib.tables import ROBUSTNESS_METRICS, robustness_table
+    from supcon_tf.commands.saved_models import load_model
 
     classifiers = {name: load_model(path) for name, path in paths.items()}
     size, channels = common_input(classifiers)

@@ -92,8 +92,8 @@ def main(argv: list[str]) -> None:
 
     from experiments.lib import transfer_datasets, transfer_protocols
     from experiments.lib.files import read_json_lines, write_json_lines
-    from experiments.lib.saved_models import load_model
     from supcon_tf._files import lock_directory
+    from supcon_tf.commands.saved_models import load_model
 
     names = _DATASETS.value or list(transfer_datasets.DATASETS)
     transfer_datasets.check_available(names, _DATA_DIR.value)

@@ -36,6 +36,11 @@ def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -
         temporary.unlink(missing_ok=True)
 
 
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes a value as indented JSON, completely or not at all."""
+    write_atomically(path, lambda name: name.write_text(json.dumps(value, indent=2) + "\n"))
+
+
 def temporary_path(path: pathlib.Path) -> pathlib.Path:
     """Returns the path at which this process writes a file before it takes its name."""
     return path.with_name(f".{os.getpid()}.{path.name}")

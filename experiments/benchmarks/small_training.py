@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments.configs import digits_small
 from experiments.grids import Row
-from experiments.lib import ablation, pretraining, recipe_batches, run_directory, training
+from experiments.lib import ablation, pretraining, recipe_batches, recipe_runs, training
 from supcon_tf._epochs import LocalEpochs, epoch_dataset
 
 STEPS, EPOCHS = 4, 3  # steps of an epoch, and epochs
@@ -102,7 +102,7 @@ def run(
     if weights is not None:
         if strategy.num_replicas_in_sync == 1:
             pretraining.export_encoder(model.encoder, directory)
-        run_directory.write_results(directory, config, seconds=0.0)
+        recipe_runs.write_results(directory, config, seconds=0.0)
     return weights
 
 

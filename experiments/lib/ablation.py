@@ -19,13 +19,13 @@ import supcon_tf
 from experiments.grids import Row
 from experiments.lib import training_records
 from experiments.lib.classifiers import train_cross_entropy, train_linear, train_teacher
-from experiments.lib.divergence import TrainingDiverged
 from experiments.lib.files import write_json_lines
 from experiments.lib.pretraining import pretrain
-from experiments.lib.remaining_time import format_remaining_time
-from experiments.lib.run_directory import NEUTRAL_FIELDS
+from experiments.lib.recipe_runs import NEUTRAL_FIELDS
 from experiments.lib.training_records import Record
 from supcon_tf._files import lock_directory
+from supcon_tf.commands.divergence import TrainingDiverged
+from supcon_tf.commands.remaining_time import format_remaining_time
 
 # Fields that hold arguments: a change can add arguments that the recipe does not state.
 _ARGUMENT_FIELDS = (

@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.lib.learning_rates import build_learning_rate
-from experiments.lib.saved_models import load_model
 from supcon_tf import augmentation, optimizers
+from supcon_tf.commands.saved_models import load_model
 
 POLICIES = {
     "crop_flip": augmentation.crop_flip,

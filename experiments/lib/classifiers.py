@@ -20,9 +20,9 @@ from experiments.lib.recipe_batches import (
     one_hot_labels,
     test_batches,
 )
-from experiments.lib.run_directory import write_results
-from experiments.lib.saved_models import load_model, weights_digest
+from experiments.lib.recipe_runs import write_results
 from experiments.lib.training import train
+from supcon_tf.commands.saved_models import load_model, weights_digest
 from supcon_tf.data import ImageSource, flatten_views, mix_batches, multi_view_batches
 
 # Builds a model for images with these channels and classes.

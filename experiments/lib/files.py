@@ -22,7 +22,9 @@ def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -
 
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes a value as indented JSON."""
-    write_atomically(path, lambda name: name.write_text(json.dumps(value, indent=2) + "\n"))
+    from supcon_tf import _files
+
+    _files.write_json(path, value)
 
 
 def read_json_lines(path: pathlib.Path) -> list[Any]:

@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.lib import builders, datasets
-from experiments.lib.dispensable import warn_if_not_written
 from experiments.lib.files import write_atomically
 from experiments.lib.projector import write_projector
 from experiments.lib.recipe_batches import (
@@ -19,10 +18,11 @@ from experiments.lib.recipe_batches import (
     one_hot_labels,
     test_batches,
 )
-from experiments.lib.run_directory import write_results
-from experiments.lib.saved_models import weights_digest
+from experiments.lib.recipe_runs import write_results
 from experiments.lib.training import train
 from supcon_tf._files import remove, temporary_path
+from supcon_tf.commands.dispensable import warn_if_not_written
+from supcon_tf.commands.saved_models import weights_digest
 from supcon_tf.data import ImageSource, evaluation_batches, mix_batches, multi_view_batches
 
 _PROJECTOR_IMAGES = 2000

@@ -1,9 +1,7 @@
-"""Trains a model with logs and checkpoints, and resumes an interrupted training."""
+"""Trains a model in the directory of a run, with the settings of a recipe."""
 
-import contextlib
 import pathlib
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,18 +10,11 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.lib.dispensable import Dispensable
-from experiments.lib.divergence import (
-    StopOnDivergence,
-    convert_floating_point_error,
-    require_finite_weights,
-)
-from experiments.lib.epoch_log import EpochLog
 from experiments.lib.recipe_batches import Batches
-from experiments.lib.remaining_time import RemainingTime
-from experiments.lib.run_directory import prepare_run_dir
-from supcon_tf.callbacks import Checkpoints
-from supcon_tf.callbacks._checkpoint_files import remove_oldest
+from experiments.lib.recipe_runs import prepare_run_dir
+from supcon_tf.commands.dispensable import Dispensable
+from supcon_tf.commands.divergence import require_finite_weights
+from supcon_tf.commands.training import fit
 
 
 def train(
@@ -74,80 +65,12 @@ def train(
         directory=directory,
         checkpoints=checkpoints,
         chief=chief,
-        callbacks=callbacks,
+        callbacks=[*callbacks, *([_tensorboard(directory)] if chief else [])],
     )
     require_finite_weights(model)
     weights = model.get_weights()  # All workers take part in this call.
     return weights if chief else None
 
 
-def fit(
-    model: keras.Model,
-    batches: Batches,
-    *,
-    epochs: int,
-    steps_per_epoch: int,
-    directory: pathlib.Path,
-    checkpoints: Checkpoints,
-    chief: bool,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> None:
-    """Trains a compiled model, and resumes from the newest checkpoint if one exists.
-
-    Args:
-        model: as in `train`.
-        batches: as in `train`.
-        epochs: as in `train`.
-        steps_per_epoch: as in `train`.
-        directory: receives `log.csv` and `tensorboard/`.
-        checkpoints: saves and restores the state.
-        chief: whether this process writes files.
-        callbacks: further callbacks.
-
-    Raises:
-        TrainingDiverged: after the first step whose loss is not finite, or if weights that are not
-            finite would be saved.
-        SystemExit: on Ctrl-C or SIGTERM, once the current step is saved.
-    """
-    checkpoints.restore(model)
-    if chief:  # A kill can have come between the last save and this removal.
-        remove_oldest(checkpoints.directory, checkpoints.max_to_keep)
-    total_steps = epochs * steps_per_epoch
-    loggers: list[keras.callbacks.Callback] = []
-    if chief:
-        finished_epochs = checkpoints.step // steps_per_epoch
-        if checkpoints.step:
-            print(
-                f"resuming at step {checkpoints.step}, in epoch {finished_epochs + 1}", flush=True
-            )
-        loggers = [
-            Dispensable(EpochLog(directory / "log.csv", finished_epochs)),
-            Dispensable(keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False)),
-            RemainingTime(total_steps, checkpoints.step),
-        ]
-    with convert_floating_point_error(model), _convert_keyboard_interrupt(checkpoints):
-        model.fit(
-            batches,
-            epochs=epochs,
-            callbacks=[*callbacks, StopOnDivergence(), *loggers, checkpoints],
-            verbose=_verbosity(chief),
-        )
-
-
-@contextlib.contextmanager
-def _convert_keyboard_interrupt(checkpoints: Checkpoints) -> Iterator[None]:
-    """Ends a script on Ctrl-C with one sentence, instead of a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise SystemExit(
-            "stopped; the same command resumes from the newest checkpoint in "
-            f"{checkpoints.directory}"
-        ) from None
-
-
-def _verbosity(chief: bool) -> int:
-    """Returns 1 for a progress bar on a terminal, 2 for a line per epoch, 0 for silence."""
-    if not chief:
-        return 0
-    return 1 if sys.stdout.isatty() else 2
+def _tensorboard(directory: pathlib.Path) -> keras.callbacks.Callback:
+    return Dispensable(keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False))

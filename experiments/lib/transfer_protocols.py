@@ -10,16 +10,16 @@ import numpy as np
 import tensorflow as tf
 
 import supcon_tf
-from experiments.lib.divergence import (
+from experiments.lib.transfer_datasets import METRICS, Split, TransferDataset
+from supcon_tf import evaluation
+from supcon_tf.augmentation import crop_flip
+from supcon_tf.commands.divergence import (
     StopOnDivergence,
     TrainingDiverged,
     require_finite_weights,
 )
-from experiments.lib.representations import compute_representations
-from experiments.lib.saved_models import load_model
-from experiments.lib.transfer_datasets import METRICS, Split, TransferDataset
-from supcon_tf import evaluation
-from supcon_tf.augmentation import crop_flip
+from supcon_tf.commands.representations import compute_representations
+from supcon_tf.commands.saved_models import load_model
 from supcon_tf.data import batches_from_step, evaluation_batches, multi_view_batches
 
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 from experiments.configs import digits_small
 from experiments.grids import Row, label_distributions
 from experiments.lib import ablation, training_records
-from experiments.lib.divergence import TrainingDiverged
 from experiments.lib.name_value_flags import parse_changes
 from experiments.lib.tables import accuracy_table
+from supcon_tf.commands.divergence import TrainingDiverged
 
 ROWS = [
     Row("teacher", "_teacher", {"encoder.width": 0.5}),

@@ -10,9 +10,9 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.lib import transfer_datasets, transfer_protocols
-from experiments.lib.divergence import TrainingDiverged
 from experiments.lib.training import train as train_run
 from supcon_tf._epochs import LocalEpochs, epoch_dataset
+from supcon_tf.commands.divergence import TrainingDiverged
 from supcon_tf.models.distributed_model import DistributedModel
 
 STEPS, EPOCHS = 6, 2

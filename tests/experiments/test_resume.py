@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.lib.divergence import StopOnDivergence
+from supcon_tf.commands.divergence import StopOnDivergence
 
 RECIPE = """
 from experiments.configs import digits_small

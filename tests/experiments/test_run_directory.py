@@ -14,10 +14,10 @@ import pytest
 
 from experiments.benchmarks import small_training
 from experiments.benchmarks.small_training import EPOCHS, STEPS, recipe, run
-from experiments.lib.epoch_log import read_epoch_log
-from experiments.lib.run_directory import prepare_run_dir
+from experiments.lib.recipe_runs import prepare_run_dir
 from supcon_tf import _files
 from supcon_tf.callbacks import Checkpoints
+from supcon_tf.commands.epoch_log import read_epoch_log
 
 
 class Killed(Exception):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from experiments.benchmarks.small_training import STEPS, recipe, run, send_signal
-from experiments.lib import remaining_time
 from experiments.lib.clusters import start_cluster
 from supcon_tf.callbacks import Checkpoints
+from supcon_tf.commands import remaining_time
 
 WORKER_SCRIPT = pathlib.Path(__file__).with_name("worker_signals.py")
 CONFIG = recipe(checkpoint_steps=1000)  # No checkpoint is ever due.

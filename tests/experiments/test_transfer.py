@@ -13,7 +13,7 @@ from supcon_tf import evaluation
 tfds = pytest.importorskip("tensorflow_datasets")
 
 from experiments.lib import transfer_datasets, transfer_protocols  # noqa: E402  (skipped without)
-from experiments.lib.divergence import TrainingDiverged  # noqa: E402
+from supcon_tf.commands.divergence import TrainingDiverged  # noqa: E402
 
 
 def write_classes(directory, images, brightness=(40, 120, 200)):

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from experiments.lib.files import write_atomically
+from supcon_tf._files import write_atomically
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -25,7 +25,8 @@ class EpochLog(keras.callbacks.Callback):
     def __init__(self, path: pathlib.Path, first_epoch: int):
         super().__init__()
         self.path = path
-        self._rows = [row for row in read_epoch_log(path) if int(row["epoch"]) < first_epoch]
+        rows = read_epoch_log(path)
+        self._rows: list[dict[str, Any]] = [r for r in rows if int(r["epoch"]) < first_epoch]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds a row."""

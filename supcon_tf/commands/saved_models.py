@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import supcon_tf  # noqa: F401  (registers the classes that Keras loads)
-from experiments.lib.divergence import find_non_finite_weight
+from supcon_tf.commands.divergence import find_non_finite_weight
 
 
 def load_model(path: str | os.PathLike[str]) -> keras.Model:

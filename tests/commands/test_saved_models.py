@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.lib.saved_models import load_model
+from supcon_tf.commands.saved_models import load_model
 
 
 @pytest.mark.slow
