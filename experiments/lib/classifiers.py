@@ -22,6 +22,7 @@ from experiments.lib.recipe_batches import (
 )
 from experiments.lib.recipe_runs import write_results
 from experiments.lib.training import train
+from supcon_tf.commands.image_digests import images_digest
 from supcon_tf.commands.saved_models import load_model, weights_digest
 from supcon_tf.data import ImageSource, flatten_views, mix_batches, multi_view_batches
 
@@ -144,7 +145,7 @@ def train_classifier(
         directory=output_dir,
         config=config,
         strategy=strategy,
-        inputs=inputs,
+        inputs={"data": images_digest(train_images), **(inputs or {})},
     )
     if weights is None:
         return

@@ -22,6 +22,7 @@ from experiments.lib.recipe_runs import write_results
 from experiments.lib.training import train
 from supcon_tf._files import remove, temporary_path
 from supcon_tf.commands.dispensable import warn_if_not_written
+from supcon_tf.commands.image_digests import images_digest
 from supcon_tf.commands.saved_models import weights_digest
 from supcon_tf.data import ImageSource, evaluation_batches, mix_batches, multi_view_batches
 
@@ -47,6 +48,9 @@ def pretrain(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
     model, batches, steps_per_epoch = prepare(config, train_images, strategy)
+    inputs = {"data": images_digest(train_images)}
+    if config.teacher.path:
+        inputs["teacher"] = weights_digest(config.teacher.path)
     weights = train(
         model,
         batches,
@@ -57,7 +61,7 @@ def pretrain(
         config=config,
         strategy=strategy,
         callbacks=collapse_warning(model.loss),
-        inputs={"teacher": weights_digest(config.teacher.path)} if config.teacher.path else None,
+        inputs=inputs,
     )
     if weights is None:
         return

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+from experiments.lib import datasets
 from supcon_tf.commands.divergence import StopOnDivergence
 
 RECIPE = """
@@ -40,6 +41,16 @@ def test_a_recipe_that_is_stopped_ends_like_an_uninterrupted_one(run_script, mon
     with pytest.raises(SystemExit):
         pretrain("stopped")
     assert not (tmp_path / "stopped" / "encoder.keras").exists()
+    with monkeypatch.context() as patch:
+        load = datasets.load_train_and_test
+
+        def load_others(*args):
+            train, test = load(*args)
+            return train.take(np.arange(len(train))[::-1]), test
+
+        patch.setattr(datasets, "load_train_and_test", load_others)
+        with pytest.raises((SystemExit, ValueError), match="data"):
+            pretrain("stopped")
     pretrain("stopped")
     encoders = [
         keras.saving.load_model(tmp_path / name / "encoder.keras")
