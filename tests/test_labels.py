@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf.labels import (
+    are_class_ids,
     to_class_ids,
     to_distributions,
     to_dominant_class_ids,
@@ -61,6 +62,22 @@ def test_rows_that_are_not_one_hot_stop_a_graph():
     np.testing.assert_array_equal(compiled(tf.constant([[0.0, 1.0]])), [1])
     with pytest.raises(tf.errors.InvalidArgumentError, match="one-hot"):
         compiled(tf.constant([[0.5, 0.5]]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "valid"),
+    [
+        ([3, 0, -1], True),
+        ([[3], [0], [-1]], True),
+        ([[0, 1], [0, 0]], True),
+        ([[0.0, 1.0], [1.0, 0.0]], True),
+        ([[0, 2], [1, 0]], False),
+        ([[1, 1], [1, 0]], False),
+        ([[0.5, 0.5], [1.0, 0.0]], False),
+    ],
+)
+def test_valid_class_ids_inside_xla(labels, valid):
+    assert bool(are_class_ids(tf.constant(labels))) is valid
 
 
 def test_unknown_number_of_classes():
