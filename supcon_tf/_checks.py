@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -47,6 +48,33 @@ def check_fraction(argument: str, value: Any) -> float:
     if not (_is_finite_number(value) and 0 <= value < 1):
         raise ValueError(f"`{argument}` must be at least 0 and below 1. Received: {value!r}")
     return float(value)
+
+
+def check_probability(argument: str, value: Any) -> float:
+    """Checks that an argument is a number between 0 and 1, both included.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not (_is_finite_number(value) and 0 <= value <= 1):
+        raise ValueError(f"`{argument}` must be a number between 0 and 1. Received: {value!r}")
+    return float(value)
+
+
+def check_range(argument: str, value: Any, limit: float = math.inf) -> tuple[float, float]:
+    """Checks that an argument is a smallest and a largest number, above 0 and at most `limit`.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    pair = tuple(value) if isinstance(value, Sequence) else ()
+    are_numbers = len(pair) == 2 and all(map(_is_finite_number, pair))
+    if not (are_numbers and 0 < pair[0] <= pair[1] <= limit):
+        raise ValueError(
+            f"`{argument}` must be a smallest and a largest number, above 0 and at most {limit}, "
+            f"such as `(0.5, 1.0)`. Received: {value!r}"
+        )
+    return float(pair[0]), float(pair[1])
 
 
 def check_integer(argument: str, value: Any, least: int = 1) -> int:

@@ -78,8 +78,9 @@ def first_epoch(data: Any) -> Any:
 def epoch_dataset(epochs: LocalEpochs) -> tf.data.Dataset:
     """Creates a dataset with one epoch in every pass: the first one in the first pass."""
     passes = itertools.count()
-    numbers = tf.data.Dataset.from_generator(
-        lambda: [next(passes)], output_signature=tf.TensorSpec([], tf.int64)
+    # `from_generator` would change how the C library returns memory in the whole process.
+    numbers = tf.data.Dataset.range(1).map(
+        lambda _: tf.ensure_shape(tf.numpy_function(lambda: next(passes), [], tf.int64), [])
     )
     length = epochs.steps_per_epoch * epochs.elements_per_step
     batches = numbers.flat_map(epochs.epoch).apply(tf.data.experimental.assert_cardinality(length))

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from absl import app, flags, logging
 
+from experiments.lib.recipe_problems import find_recipe_problem
+
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error occurred.")
 
 
@@ -14,7 +16,15 @@ def run(main: Callable[[list[str]], None]) -> None:
     Args:
         main: the main function of the script.
     """
-    app.run(functools.partial(_run, main))
+    app.run(functools.partial(_run, main), flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    if "config" in flags.FLAGS:
+        problem = find_recipe_problem(argv)
+        if problem is not None:
+            raise SystemExit(problem)
+    return app.parse_flags_with_usage(argv)
 
 
 def _run(main: Callable[[list[str]], None], argv: list[str]) -> None:

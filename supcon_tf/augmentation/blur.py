@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from supcon_tf._checks import check_probability, check_range
 from supcon_tf.augmentation.base import ImageTransform, for_loop
 
 
@@ -24,7 +25,8 @@ class RandomGaussianBlur(ImageTransform):
         probability: probability that an image is blurred.
 
     Raises:
-        ValueError: if `kernel_size` is not a positive odd number.
+        ValueError: if `kernel_size` is not a positive odd number, `sigma` is no range above 0, or
+            `probability` is not between 0 and 1.
     """
 
     kernel_size: int
@@ -38,6 +40,8 @@ class RandomGaussianBlur(ImageTransform):
             raise ValueError(
                 f"`kernel_size` must be a positive odd number. Received: {self.kernel_size}"
             )
+        check_range("sigma", self.sigma)
+        check_probability("probability", self.probability)
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Blurs a `[height, width, channels]` image with the given probability."""

@@ -6,7 +6,7 @@ import itertools
 
 import tensorflow as tf
 
-from supcon_tf._checks import check_choice
+from supcon_tf._checks import check_choice, check_non_negative, check_probability
 from supcon_tf.augmentation.base import ImageTransform, for_loop
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image
@@ -40,7 +40,8 @@ class ColorJitter(ImageTransform):
         definition: `"torchvision"` or `"tensorflow"`.
 
     Raises:
-        ValueError: if `definition` is neither `"torchvision"` nor `"tensorflow"`.
+        ValueError: if `definition` is neither `"torchvision"` nor `"tensorflow"`, a strength is
+            negative, or `probability` is not between 0 and 1.
     """
 
     brightness: float = 0.4
@@ -54,6 +55,9 @@ class ColorJitter(ImageTransform):
 
     def __post_init__(self) -> None:
         check_choice("definition", self.definition, ("torchvision", "tensorflow"))
+        for argument in ("brightness", "contrast", "saturation", "hue"):
+            check_non_negative(argument, getattr(self, argument))
+        check_probability("probability", self.probability)
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Changes a `[height, width, channels]` image with the given probability."""
@@ -101,11 +105,17 @@ class RandomGrayscale(ImageTransform):
 
     Args:
         probability: probability that an image is converted.
+
+    Raises:
+        ValueError: if `probability` is not between 0 and 1.
     """
 
     probability: float = 0.2
 
     num_draws = 1
+
+    def __post_init__(self) -> None:
+        check_probability("probability", self.probability)
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Converts a `[height, width, channels]` image with the given probability."""

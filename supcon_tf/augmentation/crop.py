@@ -1,12 +1,11 @@
 """Random crops that are resized to one size."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from supcon_tf._checks import check_choice, check_integer
+from supcon_tf._checks import check_choice, check_integer, check_range
 from supcon_tf.augmentation.base import Compose
 from supcon_tf.augmentation.crop_windows import DEFINITIONS, MIN_COVERED, draw_windows
 
@@ -60,15 +59,8 @@ class RandomResizedCrop:
     def __post_init__(self) -> None:
         check_integer("size", self.size)
         check_choice("definition", self.definition, tuple(DEFINITIONS))
-        for argument, (low, high), limit in (
-            ("scale", self.scale, 1.0),
-            ("ratio", self.ratio, math.inf),
-        ):
-            if not 0 < low <= high <= limit:
-                raise ValueError(
-                    f"`{argument}` must be a smallest and a largest number, above 0 and at most "
-                    f"{limit}. Received: {(low, high)}"
-                )
+        check_range("scale", self.scale, limit=1.0)
+        check_range("ratio", self.ratio)
         if self.definition == "tensorflow" and self.scale[1] < MIN_COVERED:
             raise ValueError(
                 f"`scale` must end at {MIN_COVERED} or above with definition='tensorflow', which "

@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from supcon_tf._checks import check_probability
 from supcon_tf.augmentation.base import ImageTransform
 
 
@@ -18,11 +19,17 @@ class RandomHorizontalFlip(ImageTransform):
 
     Args:
         probability: probability that an image is mirrored.
+
+    Raises:
+        ValueError: if `probability` is not between 0 and 1.
     """
 
     probability: float = 0.5
 
     num_draws = 1
+
+    def __post_init__(self) -> None:
+        check_probability("probability", self.probability)
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Mirrors a `[height, width, channels]` image with the given probability."""

@@ -38,6 +38,7 @@ def strategy(name: str = "auto", *, tpu: str = "local") -> tf.distribute.Strateg
 
     Raises:
         ValueError: for another name, or for `"multi_worker"` without a description of the cluster.
+        RuntimeError: for `"tpu"` without a TPU at the address.
     """
     if name == "auto":
         several = len(tf.config.list_logical_devices("GPU")) > 1
@@ -50,10 +51,7 @@ def strategy(name: str = "auto", *, tpu: str = "local") -> tf.distribute.Strateg
     if name == "multi_worker":
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=_cluster())
     if name == "tpu":
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=tpu)
-        tf.config.experimental_connect_to_cluster(resolver)
-        tf.tpu.experimental.initialize_tpu_system(resolver)
-        return tf.distribute.TPUStrategy(resolver)
+        return _tpu_strategy(tpu)
     raise ValueError(f"`name` must be one of {STRATEGIES}. Received: {name!r}")
 
 
@@ -150,6 +148,20 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver.task_type == "chief" or (
         "chief" not in resolver.cluster_spec().jobs and resolver.task_id == 0
     )
+
+
+def _tpu_strategy(tpu: str) -> tf.distribute.TPUStrategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=tpu)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (tf.errors.OpError, ValueError, OSError) as error:
+        raise RuntimeError(
+            f"The strategy `tpu` needs a TPU at the address {tpu!r}: use a machine with a TPU and "
+            "the TensorFlow package for TPUs, or another strategy. "
+            f"Received: {str(error).splitlines()[0]}"
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
 
 
 def _cluster() -> tf.distribute.cluster_resolver.ClusterResolver:

@@ -137,3 +137,21 @@ def test_grayscale():
     for channel in range(3):
         np.testing.assert_allclose(grayed[0, ..., channel], luma, atol=1e-6)
     np.testing.assert_array_equal(grayed[1], images[1])
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (aug.ColorJitter, {"brightness": -0.1}),
+        (aug.ColorJitter, {"hue": float("nan")}),
+        (aug.ColorJitter, {"probability": 1.5}),
+        (aug.RandomGrayscale, {"probability": -0.5}),
+        (aug.RandomHorizontalFlip, {"probability": 2}),
+        (aug.RandomGaussianBlur, {"kernel_size": 3, "probability": 2}),
+        (aug.RandomGaussianBlur, {"kernel_size": 3, "sigma": 2}),
+    ],
+)
+def test_strengths_and_probabilities_out_of_range(make, arguments):
+    argument, value = list(arguments.items())[-1]
+    with pytest.raises(ValueError, match=f"`{argument}` must be .* Received: {value}"):
+        make(**arguments)

@@ -69,8 +69,10 @@ def test_policies_make_batches():
     source = ArrayImages(pixels, np.arange(8), list("abcdefgh"))
     policy = POLICIES["auto_augment"]
 
-    dataset = multi_view_batches(source, policy, batch_size=4)
-    first, second = ([views.numpy() for views, _ in dataset] for _ in range(2))
+    first, second = (
+        [views.numpy() for views, _ in multi_view_batches(source, policy, batch_size=4)]
+        for _ in range(2)
+    )
     np.testing.assert_array_equal(first, second)
     assert first[0].shape == (4, 2, 24, 24, 3)
 

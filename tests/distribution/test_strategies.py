@@ -66,3 +66,12 @@ def test_a_single_worker_loads_whole_batches():
     whole = distribution.distribute_batches(tf.distribute.get_strategy(), digits)
     assert whole.element_spec[0].shape == (96, 2, 8, 8, 1)
     assert len(whole) == 1437 // 96
+
+
+def test_without_a_tpu_the_error_names_the_way_out(monkeypatch):
+    def fail(tpu):
+        raise ValueError(f"Please provide a TPU Name to connect to.\nUnsupported: {tpu}")
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", fail)
+    with pytest.raises(RuntimeError, match="a TPU at the address 'mine'.*Received: Please.*to.$"):
+        distribution.strategy("tpu", tpu="mine")
