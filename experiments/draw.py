@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
     from experiments.lib import datasets
     from experiments.pictures.sample import sample
     from supcon_tf.commands.representations import compute_representations
-    from supcon_tf.commands.saved_models import load_model
+    from supcon_tf.commands.saved_models import check_classes, load_model
 
     test = datasets.load(_DATASET.value, _DATA_DIR.value, "test")
     representations, probabilities, size = {}, {}, _THUMBNAIL_SIZE
@@ -80,6 +80,7 @@ def main(argv: list[str]) -> None:
         )
         size = min(size, encoder.input_shape[1])
         if isinstance(model, supcon_tf.CrossEntropyModel):
+            check_classes(path, model, test.class_names)
             batches = supcon_tf.data.evaluation_batches(
                 test,
                 size=encoder.input_shape[1],

@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
     from experiments.lib.files import write_json
     from experiments.lib.measurements import measure_predictions, measure_representations
     from supcon_tf.commands.representations import compute_representations
-    from supcon_tf.commands.saved_models import load_model
+    from supcon_tf.commands.saved_models import check_classes, load_model
     from supcon_tf.data import evaluation_batches
 
     classifier, encoder = (
@@ -96,6 +96,8 @@ def main(argv: list[str]) -> None:
     train, test = datasets.load_train_and_test(
         _DATASET.value, _DATA_DIR.value, _TRAIN_IMAGES.value, _HOLD_OUT.value
     )
+    if classifier is not None:
+        check_classes(_CLASSIFIER.value, classifier, test.class_names)
     train_representations, test_representations = (
         compute_representations(encoder, images, _BATCH_SIZE.value, short_side=_SHORT_SIDE.value)
         for images in (train, test)

@@ -123,11 +123,12 @@ def measure(path: pathlib.Path, train, test) -> tuple[dict[str, float], Any]:
     """
     from experiments.lib.measurements import measure_predictions
     from supcon_tf.commands.representations import compute_representations
-    from supcon_tf.commands.saved_models import load_model
+    from supcon_tf.commands.saved_models import check_classes, load_model
     from supcon_tf.data import evaluation_batches
     from supcon_tf.evaluation import knn_accuracy
 
     classifier = load_model(path)
+    check_classes(path, classifier, test.class_names)
     encoder, batch_size = classifier.encoder, 250
     batches = evaluation_batches(test, size=encoder.input_shape[1], batch_size=batch_size)
     predictions = measure_predictions(classifier.predict(batches, verbose=0), test.labels)

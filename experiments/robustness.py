@@ -84,11 +84,14 @@ def main(argv: list[str]) -> None:
     from experiments import pictures
     from experiments.lib.files import write_json
     from experiments.lib.tables import ROBUSTNESS_METRICS, robustness_table
-    from supcon_tf.commands.saved_models import load_model
+    from supcon_tf.commands.saved_models import check_classes, load_model
 
     classifiers = {name: load_model(path) for name, path in paths.items()}
     size, channels = common_input(classifiers)
-    clean_batches, corrupted_batches = create_batches(size, channels)
+    source = load_images(channels)
+    for name, classifier in classifiers.items():
+        check_classes(paths[name], classifier, source.class_names)
+    clean_batches, corrupted_batches = create_batches(source, size)
     clean = measure(classifiers, clean_batches)
     results = {
         name: {"path": str(path), "clean": clean[name], "corrupted": {}}
@@ -153,16 +156,15 @@ def common_input(classifiers) -> tuple[int, int]:
     return height, channels
 
 
-def create_batches(size: int, channels: int):
-    """Creates the batches of clean images, and those of each severity by corruption.
+def load_images(channels: int):
+    """Loads the clean images.
 
     Raises:
-        ValueError: if the data set has other channels, a prepared data set has another size, or a
-            chosen corruption is not available.
+        ValueError: if they have other channels.
     """
     import numpy as np
 
-    from experiments.lib import corruptions, datasets
+    from experiments.lib import datasets
 
     name = _DATASET.value.removesuffix("_corrupted")
     source = datasets.load(name, _DATA_DIR.value, "test")
@@ -173,7 +175,18 @@ def create_batches(size: int, channels: int):
         )
     count = min(len(source), _IMAGES.value or len(source))
     # A source can be sorted by class: take images at equal distances.
-    source = source.take(np.arange(count) * len(source) // count)
+    return source.take(np.arange(count) * len(source) // count)
+
+
+def create_batches(source, size: int):
+    """Creates the batches of clean images, and those of each severity by corruption.
+
+    Raises:
+        ValueError: if a prepared data set has another size or other classes, or a chosen corruption
+            is not available.
+    """
+    from experiments.lib import corruptions
+
     batches_of_source = functools.partial(
         corruptions.corrupted_batches,
         source,
@@ -182,7 +195,7 @@ def create_batches(size: int, channels: int):
         batch_size=_BATCH_SIZE.value,
         seed=_SEED.value,
     )
-    if name == _DATASET.value:
+    if not _DATASET.value.endswith("_corrupted"):
         available = {
             corruption: [
                 batches_of_source(corruption, severity) for severity in corruptions.SEVERITIES
@@ -190,7 +203,7 @@ def create_batches(size: int, channels: int):
             for corruption in corruptions.NAMES
         }
     else:
-        prepared = corruptions.find_prepared(_DATASET.value, _DATA_DIR.value)
+        prepared = corruptions.find_prepared(_DATASET.value, _DATA_DIR.value, source.class_names)
         available = {
             corruption: [
                 corruptions.prepared_batches(

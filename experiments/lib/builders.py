@@ -1,7 +1,7 @@
 """Builds what the fields of a recipe describe: policies, encoders, losses and optimizers."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments.lib.learning_rates import build_learning_rate
 from supcon_tf import augmentation, optimizers
-from supcon_tf.commands.saved_models import load_model
+from supcon_tf.commands.saved_models import check_classes, load_model
 
 POLICIES = {
     "crop_flip": augmentation.crop_flip,
@@ -82,11 +82,18 @@ def build_loss(config: ConfigDict) -> keras.losses.Loss:
     return _choose("loss.name", arguments.pop("name"), LOSSES)(**arguments)
 
 
-def build_distillation(config: ConfigDict) -> supcon_tf.Distillation | None:
+def build_distillation(
+    config: ConfigDict, class_names: Sequence[str]
+) -> supcon_tf.Distillation | None:
     """Builds the distillation from a teacher, or returns `None` if `path` is empty.
+
+    Args:
+        config: the `path`, `weight`, `temperature` and `from_logits` of the teacher.
+        class_names: the classes of the training images.
 
     Raises:
         FileNotFoundError: if the file of the teacher does not exist.
+        ValueError: if the teacher has other classes than the images.
     """
     if not config.path:
         return None
@@ -96,8 +103,10 @@ def build_distillation(config: ConfigDict) -> supcon_tf.Distillation | None:
             "experiments.train_teacher` writes: --config.teacher.path=FILE. "
             f"Received: {config.path!r}"
         )
+    teacher = load_model(config.path)
+    check_classes(config.path, teacher, class_names)
     return supcon_tf.Distillation(
-        load_model(config.path),
+        teacher,
         weight=config.weight,
         temperature=config.temperature,
         from_logits="auto" if config.from_logits is None else config.from_logits,

@@ -86,7 +86,10 @@ def build_linear_classifier(
 ) -> supcon_tf.LinearClassifier:
     """Builds the model of the second stage of a recipe."""
     return supcon_tf.LinearClassifier(
-        encoder, len(images.class_names), batch_statistics=config.linear.batch_statistics
+        encoder,
+        len(images.class_names),
+        class_names=images.class_names,
+        batch_statistics=config.linear.batch_statistics,
     )
 
 
@@ -95,14 +98,19 @@ def build_cross_entropy_model(
 ) -> supcon_tf.CrossEntropyModel:
     """Builds the model of a baseline recipe."""
     encoder = builders.build_encoder(config.encoder, config.image_size, images.channels)
-    return supcon_tf.CrossEntropyModel(encoder, len(images.class_names))
+    return supcon_tf.CrossEntropyModel(
+        encoder, len(images.class_names), class_names=images.class_names
+    )
 
 
 def build_teacher(config: ConfigDict, images: ImageSource) -> supcon_tf.AveragedCrossEntropyModel:
     """Builds the model of a teacher recipe."""
     encoder = builders.build_encoder(config.encoder, config.image_size, images.channels)
     return supcon_tf.AveragedCrossEntropyModel(
-        encoder, len(images.class_names), momentum=config.average_momentum
+        encoder,
+        len(images.class_names),
+        class_names=images.class_names,
+        momentum=config.average_momentum,
     )
 
 
@@ -145,7 +153,11 @@ def train_classifier(
         directory=output_dir,
         config=config,
         strategy=strategy,
-        inputs={"data": images_digest(train_images), **(inputs or {})},
+        inputs={
+            "class_names": list(train_images.class_names),
+            "data": images_digest(train_images),
+            **(inputs or {}),
+        },
     )
     if weights is None:
         return
@@ -164,6 +176,7 @@ def train_classifier(
         output_dir,
         config,
         seconds=time.monotonic() - start,
+        class_names=list(train_images.class_names),
         tested_on="held-out training images" if config.hold_out else "test set",
         test_images=len(test_images),
         test={name: round(float(value), 4) for name, value in metrics.items()},

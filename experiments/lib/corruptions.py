@@ -19,6 +19,7 @@ import numpy as np
 
 from supcon_tf._requirements import require_extra
 from supcon_tf.data import ImageSource, evaluation_batches
+from supcon_tf.data.class_names import check_same_classes
 
 with require_extra("experiments.robustness", "tensorflow-datasets"):
     import tensorflow_datasets as tfds
@@ -188,12 +189,15 @@ def _seeded(seed: Sequence[int]) -> Iterator[None]:
         np.random.set_state(state)
 
 
-def find_prepared(name: str, data_dir: str) -> dict[str, list[tfds.core.DatasetBuilder]]:
+def find_prepared(
+    name: str, data_dir: str, class_names: Sequence[str]
+) -> dict[str, list[tfds.core.DatasetBuilder]]:
     """Finds the corruptions of a data set that TensorFlow Datasets prepared.
 
     Args:
         name: `"imagenet2012_corrupted"` or `"cifar10_corrupted"`.
         data_dir: the directory of TensorFlow Datasets.
+        class_names: the classes of the clean images.
 
     Returns:
         The data sets of the five severities by the name of the corruption. Includes the
@@ -201,12 +205,16 @@ def find_prepared(name: str, data_dir: str) -> dict[str, list[tfds.core.DatasetB
 
     Raises:
         FileNotFoundError: if no corruption is prepared.
+        ValueError: if the classes of a corruption have other names than those of the clean images.
     """
     found: dict[str, list[tfds.core.DatasetBuilder]] = {}
     for config in tfds.builder_cls(name).BUILDER_CONFIGS:
         corruption = config.name.rpartition("_")[0]
         builder = tfds.builder(f"{name}/{config.name}", data_dir=data_dir)
         if corruption not in _EXTRA and builder.is_prepared():
+            names = builder.info.features["label"].names
+            if names != [str(number) for number in range(len(names))]:  # cifar10_corrupted
+                check_same_classes(f"{name}/{config.name}", names, class_names)
             found.setdefault(corruption, []).append(builder)
     found = {key: builders for key, builders in found.items() if len(builders) == len(SEVERITIES)}
     if not found:

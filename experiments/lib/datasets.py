@@ -1,24 +1,35 @@
 """Loads data sets by name."""
 
 import copy
+import functools
 import pathlib
+import re
+from collections.abc import Callable
 
 import numpy as np
 
 from supcon_tf import data
+from supcon_tf.data.class_names import check_same_classes
+from supcon_tf.data.folder import find_class_names
 
-_FASHION_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+# Loads the split "train" or "test".
+LoadSplit = Callable[[str], data.ImageSource]
+
+# Names that the files of a data set do not hold.
+_CLASS_NAMES = {
+    "fashion_mnist": (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    )
+}
 # The names of the test split in TensorFlow Datasets and in directories.
 _TFDS_TEST = {"imagenet2012": "validation"}
 _TEST_DIRECTORIES = ("test", "val", "validation")
@@ -32,18 +43,31 @@ def load(name: str, data_dir: str, split: str) -> data.ImageSource:
             data set that TensorFlow Datasets prepared has its name there; a directory of your own
             images can have any name.
         data_dir: a directory with `train` and `test` (or `val`), each with one directory of images
-            per class; or with MNIST-style idx files; or the `data_dir` of TensorFlow Datasets.
+            per class; or with MNIST-style idx files; or the `data_dir` of TensorFlow Datasets. Of
+            a directory without `test` or `val`, a fifth of the images in `train` is the test set.
         split: `"train"` or `"test"`.
 
     Returns:
-        The images.
+        The images. Class ids mean the same classes in both splits.
 
     Raises:
-        ValueError: if `data_dir` is required and empty.
+        ValueError: if `data_dir` is required and empty, or given for the digits; or if both splits
+            are directories of classes and differ in them.
         FileNotFoundError: if the images do not exist.
     """
+    return _open(name, data_dir)(split)
+
+
+def _open(name: str, data_dir: str) -> LoadSplit:
+    """Finds a data set, and returns the function that loads a split of it."""
     if name == "digits":
-        return data.load_digits(split)
+        if data_dir:
+            raise ValueError(
+                "`data_dir` must be empty for the digits, which scikit-learn provides. To use the "
+                "images in `data_dir`, set the name of the data set to another one, for example "
+                f"--config.dataset=mine in a training. Received: data_dir={data_dir!r}"
+            )
+        return data.load_digits
     if not data_dir:
         raise ValueError(
             f"`data_dir` must be the directory of {name!r}; only the digits need none. Received: ''"
@@ -52,22 +76,70 @@ def load(name: str, data_dir: str, split: str) -> data.ImageSource:
     if not directory.is_dir():
         raise FileNotFoundError(f"`data_dir` must be an existing directory. Received: {data_dir!r}")
     if (directory / "train").is_dir():
-        names = ("train",) if split == "train" else _TEST_DIRECTORIES
-        for part in names:
-            if (directory / part).is_dir():
-                # Decoding the 1.3 million files of ImageNet to verify them would take an hour.
-                return data.load_folder(directory / part, verify=name != "imagenet2012")
-        raise FileNotFoundError(
-            f"`data_dir` must contain one of the directories {names}. Received: {data_dir!r}"
-        )
+        # Decoding the 1.3 million files of ImageNet to verify them would take an hour.
+        return _open_folders(directory, verify=name != "imagenet2012")
     if any(directory.glob("*-idx3-ubyte*")):
-        images = data.load_idx(directory, split)
-        if name == "fashion_mnist":
-            images.class_names = _FASHION_CLASSES
-        return images
-    return data.load_tfds(
-        name, directory, _TFDS_TEST.get(name, "test") if split == "test" else split
+        return functools.partial(_load_idx, name, directory)
+    if (directory / re.split("[/:]", name)[0]).is_dir():
+        return functools.partial(_load_tfds, name, directory)
+    raise FileNotFoundError(
+        "`data_dir` must contain a directory `train`, and optionally `test`, each with one "
+        f"directory of images per class; or MNIST-style idx files; or {name!r} as `tfds build "
+        f"{name} --data_dir {data_dir}` prepares it. Received: {data_dir!r} with "
+        f"{_describe_contents(directory)}"
     )
+
+
+def _open_folders(directory: pathlib.Path, *, verify: bool) -> LoadSplit:
+    train = directory / "train"
+    tests = [directory / part for part in _TEST_DIRECTORIES if (directory / part).is_dir()]
+    if not tests:
+        print(f"{directory} has no test/: a fifth of the images of each class in train/ is tested")
+        return lambda split: _split_by_class(data.load_folder(train, verify=verify), split)
+
+    def load_split(split: str) -> data.ImageSource:
+        if split == "train":
+            return data.load_folder(train, verify=verify)
+        names = find_class_names(train)
+        return data.load_folder(tests[0], class_names=names, verify=verify)
+
+    return load_split
+
+
+def _split_by_class(images: data.ImageSource, split: str) -> data.ImageSource:
+    """Returns four fifths of the images of each class, or the rest, always the same ones."""
+    rank, counts = _rank_within_class(images.labels)
+    single = [images.class_names[label] for label in images.labels[counts == 1]]
+    if single:
+        raise ValueError(
+            "Without a directory `test`, each class must have at least 2 images in `train`. "
+            f"Received: 1 image of the classes {single}"
+        )
+    tested = rank < np.maximum(1, np.round(counts / 5))
+    return images.take(np.flatnonzero(tested if split == "test" else ~tested))
+
+
+def _load_idx(name: str, directory: pathlib.Path, split: str) -> data.ImageSource:
+    # The files do not hold the number of classes, and a split can lack the last ones.
+    images = {part: data.load_idx(directory, part) for part in ("train", "test")}
+    names = max((each.class_names for each in images.values()), key=len)
+    images[split].class_names = _CLASS_NAMES.get(name, names)
+    return images[split]
+
+
+def _load_tfds(name: str, directory: pathlib.Path, split: str) -> data.ImageSource:
+    part = _TFDS_TEST.get(name, "test") if split == "test" else split
+    images = data.load_tfds(name, directory, part)
+    images.class_names = _CLASS_NAMES.get(name, images.class_names)
+    return images
+
+
+def _describe_contents(directory: pathlib.Path) -> str:
+    paths = list(directory.iterdir())
+    directories = sorted(path.name for path in paths if path.is_dir())
+    images = sum(path.suffix.lower() in data.IMAGE_SUFFIXES for path in paths)
+    more = ", ..." if len(directories) > 10 else ""
+    return f"{images} images and the directories [{', '.join(directories[:10])}{more}]"
 
 
 def load_train_and_test(
@@ -90,7 +162,8 @@ def load_train_and_test(
         ValueError: if `hold_out` leaves no training images, or the classes of the two splits
             differ.
     """
-    train = load(name, data_dir, "train")
+    load_split = _open(name, data_dir)
+    train = load_split("train")
     if hold_out >= len(train):
         raise ValueError(
             f"`hold_out` must be below the number of training images. Received: {hold_out} of "
@@ -100,13 +173,8 @@ def load_train_and_test(
         order = np.random.default_rng(0).permutation(len(train))
         train, test = train.take(order[hold_out:]), train.take(order[:hold_out])
     else:
-        test = load(name, data_dir, "test")
-        # Idx files do not hold the number of classes: the test set can lack the last ones.
-        if test.class_names != train.class_names[: len(test.class_names)]:
-            raise ValueError(
-                f"{name!r} must have the same classes in both splits. Received: only in one of "
-                f"them {sorted(set(train.class_names) ^ set(test.class_names))}"
-            )
+        test = load_split("test")
+        check_same_classes(f"The test images of {name!r}", test.class_names, train.class_names)
     if train_images is not None and train_images < len(train):
         sorted_by_class = np.all(np.diff(train.labels) >= 0)
         spread = len(train) if sorted_by_class else train_images
@@ -130,13 +198,27 @@ def hide_labels(images: data.ImageSource, labeled_fraction: float) -> data.Image
     """
     if not 0 <= labeled_fraction <= 1:
         raise ValueError(f"`labeled_fraction` must be from 0 to 1. Received: {labeled_fraction!r}")
-    # Positions in random order, sorted by class: the first ones of each class keep their labels.
-    order = np.random.default_rng(0).permutation(len(images))
-    order = order[np.argsort(images.labels[order], kind="stable")]
-    _, first, counts = np.unique(images.labels[order], return_index=True, return_counts=True)
-    rank = np.arange(len(images)) - np.repeat(first, counts)
-    hidden = order[rank >= np.repeat(np.round(labeled_fraction * counts), counts)]
+    rank, counts = _rank_within_class(images.labels)
+    hidden = rank >= np.round(labeled_fraction * counts)
     partly_labeled = copy.copy(images)
     partly_labeled.labels = images.labels.copy()
     partly_labeled.labels[hidden] = -1
     return partly_labeled
+
+
+def _rank_within_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers the images of each class in a random order that is always the same.
+
+    Args:
+        labels: `[images]` class ids.
+
+    Returns:
+        The number of each image, from 0, and the size of its class, both `[images]`.
+    """
+    order = np.random.default_rng(0).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    _, first, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    ranks, sizes = np.empty([2, len(labels)], int)
+    ranks[order] = np.arange(len(labels)) - np.repeat(first, counts)
+    sizes[order] = np.repeat(counts, counts)
+    return ranks, sizes

@@ -2,6 +2,7 @@
 
 import pathlib
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -48,7 +49,10 @@ def pretrain(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
     model, batches, steps_per_epoch = prepare(config, train_images, strategy)
-    inputs = {"data": images_digest(train_images)}
+    inputs: dict[str, Any] = {
+        "class_names": list(train_images.class_names),
+        "data": images_digest(train_images),
+    }
     if config.teacher.path:
         inputs["teacher"] = weights_digest(config.teacher.path)
     weights = train(
@@ -81,7 +85,13 @@ def pretrain(
         write_projector(
             output_dir / "tensorboard", representations, shown.labels, shown.class_names
         )
-    write_results(output_dir, config, seconds=time.monotonic() - start, **metrics)
+    write_results(
+        output_dir,
+        config,
+        seconds=time.monotonic() - start,
+        class_names=list(train_images.class_names),
+        **metrics,
+    )
     print(f"encoder.keras, saved_model/, results.json and the logs are in {output_dir}/")
 
 
@@ -148,9 +158,11 @@ def build_model(
     encoder = builders.build_encoder(config.encoder, config.image_size, images.channels)
     head = supcon_tf.projection_head(**config.projection_head)
     if config.joint_classifier:
-        return supcon_tf.JointSupConModel(encoder, len(images.class_names), head)
+        return supcon_tf.JointSupConModel(
+            encoder, len(images.class_names), head, class_names=images.class_names
+        )
     arguments = {
-        "distillation": builders.build_distillation(config.teacher),
+        "distillation": builders.build_distillation(config.teacher, images.class_names),
         "micro_batch_size": config.micro_batch_size,
     }
     if "momentum_encoder" not in config:

@@ -13,6 +13,7 @@ import numpy as np
 
 from supcon_tf import data, evaluation
 from supcon_tf._requirements import require_extra
+from supcon_tf.data.class_names import check_same_classes
 from supcon_tf.evaluation.inputs import check_matrix
 
 with require_extra("experiments.transfer", "tensorflow-datasets"):
@@ -153,11 +154,7 @@ def load(name: str, data_dir: str) -> tuple[Split, Split]:
         train, test = (
             data.load_tfds(entry.tfds_name, data_dir, split) for split in (entry.train, entry.test)
         )
-    if train.class_names != test.class_names:
-        raise ValueError(
-            f"{name}/train and {name}/test must have the same classes. Received: only in one of "
-            f"them {sorted(set(train.class_names) ^ set(test.class_names))}"
-        )
+    check_same_classes(f"The test images of {name!r}", test.class_names, train.class_names)
     return _split_of_class_ids(train), _split_of_class_ids(test)
 
 

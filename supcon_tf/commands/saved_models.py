@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 import supcon_tf  # noqa: F401  (registers the classes that Keras loads)
 from supcon_tf.commands.divergence import find_non_finite_weight
+from supcon_tf.data.class_names import check_same_classes
 
 
 def load_model(path: str | os.PathLike[str]) -> keras.Model:
@@ -33,6 +35,29 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
             f"{weight.path}"
         )
     return model
+
+
+def check_classes(
+    path: str | os.PathLike[str], classifier: keras.Model, class_names: Sequence[str]
+) -> None:
+    """Checks that the outputs of a classifier stand for the classes of a data set.
+
+    Args:
+        path: the file of the classifier, for the error.
+        classifier: the classifier. Without `class_names`, only its `num_classes` are compared, and
+            nothing if it has neither.
+        class_names: the classes of the data set.
+
+    Raises:
+        ValueError: if the classes or their order differ.
+    """
+    if getattr(classifier, "class_names", None) is not None:
+        check_same_classes(f"{path}, for these images,", classifier.class_names, class_names)
+    elif getattr(classifier, "num_classes", len(class_names)) != len(class_names):
+        raise ValueError(
+            f"{path} must classify the {len(class_names)} classes of the images. "
+            f"Received: a classifier of {classifier.num_classes} classes"
+        )
 
 
 def weights_digest(path: str | os.PathLike[str]) -> str:

@@ -5,12 +5,13 @@ import functools
 import os
 import pathlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
 
+from supcon_tf.data.class_names import describe_difference
 from supcon_tf.data.sources import EncodedImages, decode
 
 # Lower-case suffixes of the image formats that TensorFlow decodes. TensorFlow 2.19 supports neither
@@ -20,16 +21,22 @@ IMAGE_SUFFIXES |= {f".{name}" for name in ("jxl", "webp") if hasattr(tf.io, f"de
 
 
 def load_folder(
-    directory: str | os.PathLike[str], *, channels: int = 3, verify: bool = True
+    directory: str | os.PathLike[str],
+    *,
+    class_names: Sequence[str] | None = None,
+    channels: int = 3,
+    verify: bool = True,
 ) -> EncodedImages:
     """Loads images from subdirectories named after their classes.
 
     Files can be at any depth below the directory of their class.
 
-    Class ids follow the sorted order of the class names. Supported formats are JPEG, PNG, BMP, GIF
-    (the first frame) and, with TensorFlow 2.21, JPEG XL and WebP without animation.
-    `supcon_tf.data.IMAGE_SUFFIXES` lists the file suffixes. A warning reports the number of skipped
-    files. Hidden files and directories are skipped silently.
+    Class ids follow `class_names`, or the sorted order of the names of the directories. Pass the
+    `class_names` of the training images when you load test images, so that both have the same ids.
+
+    Supported formats are JPEG, PNG, BMP, GIF (the first frame) and, with TensorFlow 2.21, JPEG XL
+    and WebP without animation. `supcon_tf.data.IMAGE_SUFFIXES` lists the file suffixes. A warning
+    reports the number of skipped files. Hidden files and directories are skipped silently.
 
     Examples:
         >>> import pathlib, tempfile, tensorflow as tf, supcon_tf
@@ -44,6 +51,8 @@ def load_folder(
 
     Args:
         directory: the directory that contains the class directories.
+        class_names: the names of the class directories in the order of the class ids. The directory
+            must contain these classes and no others. `None` sorts the names.
         channels: number of channels of the decoded images: 3 for RGB, 1 for gray. TensorFlow
             decodes a BMP with a color palette as gray. Save such files as PNG.
         verify: whether to decode every file once now, so that a damaged file is reported before
@@ -54,18 +63,16 @@ def load_folder(
 
     Raises:
         FileNotFoundError: if the directory does not exist.
-        ValueError: if the directory contains no class directories, a class directory contains no
-            images, or an image cannot be read.
+        ValueError: if the directory contains no class directories, or not those of `class_names`; a
+            class directory contains no images; or an image cannot be read.
     """
     root = pathlib.Path(directory)
     if not root.is_dir():
         raise FileNotFoundError(f"`directory` must exist. Received: directory={str(root)!r}")
-    classes = sorted(p for p in root.iterdir() if p.is_dir() and not _is_hidden(p))
-    if not classes:
-        raise ValueError(
-            "`directory` must contain one subdirectory of images per class. "
-            f"Received: directory={str(root)!r} with no subdirectories"
-        )
+    names = find_class_names(root)
+    if class_names is not None:
+        names = _order(names, class_names, root)
+    classes = [root / name for name in names]
     paths: list[pathlib.Path] = []
     labels: list[int] = []
     skipped = [path for path in root.iterdir() if path.is_file() and not _is_hidden(path)]
@@ -87,10 +94,46 @@ def load_folder(
     return EncodedImages(
         [str(path) for path in paths],
         np.array(labels),
-        [path.name for path in classes],
+        names,
         read=tf.io.read_file,
         channels=channels,
     )
+
+
+def find_class_names(directory: pathlib.Path) -> list[str]:
+    """Returns the sorted names of the class directories in a directory.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    names = sorted(p.name for p in directory.iterdir() if p.is_dir() and not _is_hidden(p))
+    if not names:
+        raise ValueError(
+            "`directory` must contain one subdirectory of images per class. "
+            f"Received: directory={str(directory)!r} with no subdirectories"
+        )
+    return names
+
+
+def _order(directories: Sequence[str], class_names: Sequence[str], root: pathlib.Path) -> list[str]:
+    """Returns the names of the class directories in the order of `class_names`.
+
+    Raises:
+        ValueError: if `class_names` are not the names of the directories, each once.
+    """
+    names = list(class_names)
+    if isinstance(class_names, str) or len(set(names)) < len(names):
+        raise ValueError(
+            f"`class_names` must be a sequence of distinct names. Received: {class_names!r}"
+        )
+    missing = [name for name in names if name not in directories]
+    unknown = [name for name in directories if name not in names]
+    if missing or unknown:
+        raise ValueError(
+            f"{root} must contain one directory for each of `class_names` and no other directory. "
+            f"Received: {describe_difference(missing, unknown)}"
+        )
+    return names
 
 
 def find_images(directory: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:

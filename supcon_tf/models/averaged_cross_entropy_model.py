@@ -1,5 +1,6 @@
 """A classifier with an exponential moving average of its weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -43,6 +44,7 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
     Args:
         encoder: a built model from images to representations `[batch, dim]`.
         num_classes: number of classes, at least 2.
+        class_names: as in `CrossEntropyModel`.
         momentum: the momentum m of the average, at least 0 and below 1.
         name: name of the model.
 
@@ -60,14 +62,17 @@ class AveragedCrossEntropyModel(CrossEntropyModel):
         encoder: keras.Model,
         num_classes: int,
         *,
+        class_names: Sequence[str] | None = None,
         momentum: float = 0.999,
         name: str | None = None,
         **kwargs: Any,
     ):
         require_momentum(momentum)
-        super().__init__(encoder, num_classes, name=name, **kwargs)
+        super().__init__(encoder, num_classes, class_names=class_names, name=name, **kwargs)
         self.momentum = momentum
-        self.average = CrossEntropyModel(clone(encoder, self.inputs), num_classes)
+        self.average = CrossEntropyModel(
+            clone(encoder, self.inputs), num_classes, class_names=class_names
+        )
         self.average.head.set_weights(self.head.get_weights())
         self._freeze_parts()
 

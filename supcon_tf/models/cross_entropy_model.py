@@ -1,18 +1,18 @@
 """The cross-entropy baseline."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from supcon_tf._checks import check_integer
 from supcon_tf.models.arguments import check_encoder
-from supcon_tf.models.encoder_model import EncoderModel
+from supcon_tf.models.classifier_model import ClassifierModel
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class CrossEntropyModel(EncoderModel):
+class CrossEntropyModel(ClassifierModel):
     """An encoder and a linear layer, trained together: the baseline of the paper.
 
     The model takes the inputs of the encoder, including a dict or list of several arrays.
@@ -29,22 +29,29 @@ class CrossEntropyModel(EncoderModel):
     Args:
         encoder: a built model from images to representations `[batch, dim]`.
         num_classes: number of classes, at least 2.
+        class_names: the names of the classes in the order of the class ids. The attribute of this
+            name holds them as a tuple, also after loading.
         name: name of the model.
 
     Raises:
-        ValueError: if the encoder is not built, its output is not `[batch, dim]`, or `num_classes`
-            is not an integer of at least 2; in `compile`, if the loss takes probabilities.
+        ValueError: if the encoder is not built, its output is not `[batch, dim]`, `num_classes` is
+            not an integer of at least 2, or `class_names` are not `num_classes` distinct strings;
+            in `compile`, if the loss takes probabilities.
     """
 
     def __init__(
-        self, encoder: keras.Model, num_classes: int, *, name: str | None = None, **kwargs: Any
+        self,
+        encoder: keras.Model,
+        num_classes: int,
+        *,
+        class_names: Sequence[str] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         dim = check_encoder(encoder)
-        num_classes = check_integer("num_classes", num_classes, least=2)
-        super().__init__(name=name, **kwargs)
+        super().__init__(num_classes=num_classes, class_names=class_names, name=name, **kwargs)
         self.encoder = encoder
-        self.num_classes = num_classes
-        self.head = keras.layers.Dense(num_classes, dtype="float32", name="classifier")
+        self.head = keras.layers.Dense(self.num_classes, dtype="float32", name="classifier")
         self.head.build((None, dim))
         self.built = True
 
@@ -74,7 +81,6 @@ class CrossEntropyModel(EncoderModel):
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "num_classes": self.num_classes,
         }
 
     @classmethod

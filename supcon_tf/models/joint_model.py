@@ -1,17 +1,18 @@
 """The model that trains a linear classifier during the contrastive training."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from supcon_tf._checks import check_integer
 from supcon_tf.labels import UNLABELED, to_class_ids
+from supcon_tf.models.classifier_model import ClassifierModel
 from supcon_tf.models.contrastive_model import ContrastiveModel
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
-class JointSupConModel(ContrastiveModel):
+class JointSupConModel(ClassifierModel, ContrastiveModel):
     """An encoder trained as in `SupConModel`, with a linear classifier on its representations.
 
     The classifier passes no gradient to the encoder. The encoder and the projection head therefore
@@ -43,13 +44,15 @@ class JointSupConModel(ContrastiveModel):
         encoder: as in `SupConModel`.
         num_classes: the number of classes, at least 2. Class ids are below it.
         projection_head: as in `SupConModel`.
+        class_names: as in `CrossEntropyModel`.
         augmenter: as in `SupConModel`.
         num_views: as in `SupConModel`.
         name: name of the model.
 
     Raises:
-        ValueError: as in `SupConModel`, or if `num_classes` is not an integer of at least 2; in
-            training, if class ids are not below it, or labels are missing.
+        ValueError: as in `SupConModel`, or if `num_classes` is not an integer of at least 2 or
+            `class_names` are not `num_classes` distinct strings; in training, if class ids are not
+            below `num_classes`, or labels are missing.
     """
 
     def __init__(
@@ -58,22 +61,23 @@ class JointSupConModel(ContrastiveModel):
         num_classes: int,
         projection_head: keras.Layer | None = None,
         *,
+        class_names: Sequence[str] | None = None,
         augmenter: keras.Layer | None = None,
         num_views: int = 2,
         name: str | None = None,
         **kwargs: Any,
     ):
-        num_classes = check_integer("num_classes", num_classes, least=2)
         super().__init__(
             encoder,
             projection_head,
+            num_classes=num_classes,
+            class_names=class_names,
             augmenter=augmenter,
             num_views=num_views,
             name=name,
             **kwargs,
         )
-        self.num_classes = num_classes
-        self.classifier = keras.layers.Dense(num_classes, dtype="float32", name="classifier")
+        self.classifier = keras.layers.Dense(self.num_classes, dtype="float32", name="classifier")
         self.classifier.build(self.encoder.output_shape)
         self.classifier_loss = keras.metrics.Mean("classifier_loss")
         self.classifier_accuracy = keras.metrics.Mean("classifier_accuracy")
@@ -154,7 +158,3 @@ class JointSupConModel(ContrastiveModel):
         self.classifier_loss.update_state(losses, sample_weight=labeled)
         self.classifier_accuracy.update_state(correct, sample_weight=labeled)
         return tf.reduce_mean(losses) / self.distribute_strategy.num_replicas_in_sync
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor arguments."""
-        return {**super().get_config(), "num_classes": self.num_classes}

@@ -1,5 +1,6 @@
 """Linear evaluation of a frozen encoder."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -27,6 +28,7 @@ class LinearClassifier(CrossEntropyModel):
     Args:
         encoder: a built model from images to representations `[batch, dim]`.
         num_classes: number of classes, at least 2.
+        class_names: as in `CrossEntropyModel`.
         batch_statistics: whether `fit` runs the encoder in training mode, with dropout and batch
             statistics, as the official TensorFlow code does. `evaluate` and `predict` always use
             the moving statistics, which do not change. The reference PyTorch code runs the encoder
@@ -42,11 +44,12 @@ class LinearClassifier(CrossEntropyModel):
         encoder: keras.Model,
         num_classes: int,
         *,
+        class_names: Sequence[str] | None = None,
         batch_statistics: bool = False,
         name: str | None = None,
         **kwargs: Any,
     ):
-        super().__init__(encoder, num_classes, name=name, **kwargs)
+        super().__init__(encoder, num_classes, class_names=class_names, name=name, **kwargs)
         self.batch_statistics = batch_statistics
 
     @property

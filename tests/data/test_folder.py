@@ -46,6 +46,32 @@ def test_views_of_files(folder):
     np.testing.assert_allclose(views, np.tile(expected[:, None, None, None, None], views.shape[1:]))
 
 
+def test_class_ids_follow_the_given_names(folder):
+    source = load_folder(folder, class_names=("dog", "cat"))
+    assert source.class_names == ("dog", "cat")
+    np.testing.assert_array_equal(source.labels, [0, 1, 1])
+    assert [record.decode()[-9:] for record in source.records] == [
+        "dog/b.png",
+        "cat/a.png",
+        "cat/c.PNG",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("class_names", "message"),
+    [
+        (["cat", "dog", "cow"], r"no other directory.*missing classes \['cow'\], unknown .*\[\]$"),
+        (["cat"], r"missing classes \[\], unknown classes \['dog'\]$"),
+        (["cats", "dog"], r"\['cats'\], unknown classes \['cat'\]; 'cat' is similar to 'cats'$"),
+        (["cat", "dog", "dog"], "`class_names` must be a sequence of distinct names. Received"),
+        ("ab", "`class_names` must be a sequence of distinct names. Received: 'ab'"),
+    ],
+)
+def test_bad_class_names(folder, class_names, message):
+    with pytest.raises(ValueError, match=message):
+        load_folder(folder, class_names=class_names)
+
+
 def test_missing_directory(tmp_path):
     with pytest.raises(FileNotFoundError, match="`directory` must exist.*nowhere"):
         load_folder(tmp_path / "nowhere")

@@ -357,3 +357,13 @@ def test_bfloat16_of_the_imagenet_recipes():
     assert model.encoder(np.zeros([1, 32, 32, 3])).dtype == "float32"  # normalized
     assert isinstance(model.optimizer, supcon_tf.LARS)
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
+
+
+def test_a_teacher_of_other_classes(tmp_path):
+    encoder = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.GlobalAveragePooling2D()])
+    path = tmp_path / "teacher.keras"
+    supcon_tf.CrossEntropyModel(encoder, 2, class_names=["cat", "dog"]).save(path)
+    config = ConfigDict({"path": str(path), "weight": 1.0, "temperature": 1.0, "from_logits": True})
+    with pytest.raises(ValueError, match=r"teacher.keras.*missing classes \['cow'\]"):
+        builders.build_distillation(config, ["cat", "cow", "dog"])
+    assert builders.build_distillation(config, ["cat", "dog"]) is not None

@@ -40,7 +40,13 @@ def test_a_directory_of_classes(tmp_path, test_name):
     train, test = datasets.load_train_and_test("mine", str(tmp_path))
     assert (len(train), len(test)) == (12, 6)
     shutil.rmtree(tmp_path / test_name / "class1")  # Otherwise class2 is tested as class1.
-    with pytest.raises(ValueError, match=r"'mine' must have the same classes.*\['class1'\]"):
+    match = rf"{test_name} must contain one directory for each .*missing classes \['class1'\]"
+    with pytest.raises(ValueError, match=match):
+        datasets.load_train_and_test("mine", str(tmp_path))
+    with pytest.raises(ValueError, match=match):
+        datasets.load("mine", str(tmp_path), "test")
+    (tmp_path / test_name / "class2").rename(tmp_path / test_name / "Class2")
+    with pytest.raises(ValueError, match="'Class2' is similar to 'class2'"):
         datasets.load_train_and_test("mine", str(tmp_path))
 
 
@@ -66,6 +72,10 @@ def test_idx_files_are_found_by_their_names(tmp_path):
     assert (len(train), len(test)) == (5, 10)
     assert test.class_names[9] == "Ankle boot"
     assert datasets.load("mnist", str(tmp_path), "test").class_names[9] == "9"
+    labels = (np.arange(10) % 8).astype(np.uint8)  # This split lacks the last two classes.
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+    train, test = datasets.load_train_and_test("mnist", str(tmp_path))
+    assert len(test.class_names) == 10
 
 
 @pytest.mark.parametrize(
@@ -77,6 +87,7 @@ def test_idx_files_are_found_by_their_names(tmp_path):
             FileNotFoundError,
             "`data_dir` must be an existing directory.*/nowhere",
         ),
+        (("digits", "/nowhere"), ValueError, "`data_dir` must be empty for the digits.*/nowhere"),
         (("digits", "", None, 5000), ValueError, "`hold_out`.*5000 of 1437"),
     ],
 )
@@ -85,13 +96,40 @@ def test_bad_input(arguments, error, message):
         datasets.load_train_and_test(*arguments)
 
 
-def test_a_directory_without_a_test_part_or_without_classes(tmp_path):
-    write_images(tmp_path / "train")
-    with pytest.raises(FileNotFoundError, match="`data_dir` must contain one of.*'test'"):
-        datasets.load_train_and_test("mine", str(tmp_path))
+def test_a_directory_without_a_test_part_is_split(tmp_path, capsys):
+    write_images(tmp_path / "train", images=10)
+    for k in range(7):
+        (tmp_path / "train" / "class0" / f"{k}.png").unlink()
+    train, test = datasets.load_train_and_test("mine", str(tmp_path))
+    assert capsys.readouterr().out == (
+        f"{tmp_path} has no test/: a fifth of the images of each class in train/ is tested\n"
+    )
+    np.testing.assert_array_equal(np.bincount(train.labels), [2, 8, 8])
+    np.testing.assert_array_equal(np.bincount(test.labels), [1, 2, 2])
+    whole = {str(path) for path in (tmp_path / "train").glob("*/*")}
+    parts = [path.decode() for source in (train, test) for path in source.records]
+    assert set(parts) == whole and len(parts) == len(whole)
+    again = datasets.load("mine", str(tmp_path), "test")
+    assert again.records.tolist() == test.records.tolist()
     (tmp_path / "test").mkdir()
-    with pytest.raises(ValueError, match="one subdirectory of images per class"):
+    with pytest.raises(ValueError, match="one subdirectory of images per class.*/test"):
         datasets.load_train_and_test("mine", str(tmp_path))
+
+
+def test_a_class_with_one_image_cannot_be_split(tmp_path):
+    write_images(tmp_path / "train", images=1)
+    with pytest.raises(ValueError, match=r"at least 2 .* Received: 1 image of .*'class0'"):
+        datasets.load_train_and_test("mine", str(tmp_path))
+
+
+def test_a_directory_without_a_train_part(tmp_path):
+    write_images(tmp_path / "cats")
+    (tmp_path / "a.png").touch()
+    match = "`data_dir` must contain a directory `train`.*with 1 images and the directories .cats"
+    for name in ("mine", "cifar10"):
+        with pytest.raises(FileNotFoundError, match=match) as error:
+            datasets.load_train_and_test(name, str(tmp_path))
+        assert len(str(error.value)) < 600
 
 
 class FashionMnist(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -142,6 +180,7 @@ def test_a_real_build_of_tfds_holds_the_same_images(tmp_path):
 def test_mocked_data_sets_of_tfds(tmp_path, monkeypatch, name, classes, shape):
     """The mocking of tfds generates random images with the real names, splits and shapes."""
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: True)
+    (tmp_path / name).mkdir()
     with tfds.testing.mock_data(num_examples=6):
         train, test = datasets.load_train_and_test(name, str(tmp_path))
     for source in (train, test):
@@ -152,7 +191,7 @@ def test_mocked_data_sets_of_tfds(tmp_path, monkeypatch, name, classes, shape):
         assert (labels.numpy() < classes).all()
     if shape is not None:
         assert train.images.shape[1:] == shape
-    assert not os.listdir(tmp_path)
+    assert os.listdir(tmp_path) == [name]
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,14 @@ def test_bad_encoders(run_script, tmp_path, models, encoders, error, message):
             f"--output_dir={tmp_path / 'pictures'}",
         )
     assert not (tmp_path / "pictures").exists()
+
+
+def test_a_classifier_of_other_classes(run_script, tmp_path):
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    path = tmp_path / "other.keras"
+    supcon_tf.CrossEntropyModel(encoder, 10, class_names=[*"012345678x"]).save(path)
+    with pytest.raises(ValueError, match=r"missing classes \['9'\], unknown classes \['x'\]"):
+        run_script(
+            "draw", f"--encoder=a={path}", "--dataset=digits", f"--output_dir={tmp_path / 'out'}"
+        )
+    assert not (tmp_path / "out").exists()

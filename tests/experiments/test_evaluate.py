@@ -88,6 +88,23 @@ def test_encoder_alone_on_held_out_images(run_script, tmp_path, classifier):
 
 
 @pytest.mark.parametrize(
+    ("classes", "options", "message"),
+    [
+        (10, {"class_names": [*"012345678", "nine"]}, r"missing classes \['9'\], .*\['nine'\]"),
+        (10, {"class_names": [*"0123456798"]}, "the same classes in the order"),
+        (11, {}, "must classify the 10 classes of the images. Received: a classifier of 11"),
+    ],
+)
+def test_a_classifier_of_other_classes(run_script, tmp_path, classes, options, message):
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    path = tmp_path / "c.keras"
+    supcon_tf.LinearClassifier(encoder, classes, **options).save(path)
+    with pytest.raises(ValueError, match=message):
+        run_script("evaluate", f"--classifier={path}", "--dataset=digits")
+    assert not (tmp_path / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         (["--dataset=digits"], flags.IllegalFlagValueError, "--encoder, --classifier or both"),

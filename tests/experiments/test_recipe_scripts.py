@@ -28,6 +28,7 @@ def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["config"]["batch_size"] == 32
     assert results["versions"]["keras"] == keras.__version__
+    assert results["class_names"] == [*"0123456789"]
     names = {"alignment", "uniformity", "nearest_neighbor_accuracy", "positive_fraction"}
     assert set(results["history"]) == {*names, "loss", "learning_rate"}
     assert all(len(values) == 4 for values in results["history"].values())
@@ -61,10 +62,12 @@ def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
     run_script("linear_eval", *TINY, f"--output_dir={tmp_path}")
     results = json.loads((tmp_path / "linear" / "results.json").read_text())
     assert results["test_images"] == 360
+    assert results["class_names"] == [*"0123456789"]
     assert results["tested_on"] == "test set"
     assert results["test"]["accuracy"] > 0.3  # chance is 0.1
     assert len(results["history"]["accuracy"]) == 3
     classifier = keras.saving.load_model(tmp_path / "linear" / "classifier.keras")
+    assert classifier.class_names == digits.class_names
     pixels = digits.images / np.float32(255)
     right = classifier.predict(pixels, verbose=0).argmax(axis=1) == digits.labels
     assert results["test"]["accuracy"] == pytest.approx(right.mean(), abs=1e-3)
@@ -80,6 +83,7 @@ def test_cross_entropy(run_script, tmp_path):
     assert results["test"]["accuracy"] > 0.3
     assert 0 < results["test"]["top_5_accuracy"] <= 1
     classifier = keras.saving.load_model(tmp_path / "classifier.keras")
+    assert classifier.class_names == (*"0123456789",)
     encoder = keras.saving.load_model(tmp_path / "encoder.keras")
     images = np.random.default_rng(0).random([2, 8, 8, 1], "float32")
     np.testing.assert_array_equal(encoder(images), classifier.encoder(images))

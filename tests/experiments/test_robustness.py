@@ -225,6 +225,7 @@ def test_prepared_corruptions(run_script, tmp_path, monkeypatch):
     )
     encoder = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.GlobalAveragePooling2D()])
     supcon_tf.CrossEntropyModel(encoder, 10).save(tmp_path / "c.keras")
+    (tmp_path / "cifar10").mkdir()
     with tfds.testing.mock_data(num_examples=6):
         run_script(
             "robustness",
@@ -243,7 +244,7 @@ def test_prepared_corruptions(run_script, tmp_path, monkeypatch):
 
 def test_nothing_prepared(tmp_path):
     with pytest.raises(FileNotFoundError, match="tfds build cifar10_corrupted"):
-        corruptions.find_prepared("cifar10_corrupted", str(tmp_path))
+        corruptions.find_prepared("cifar10_corrupted", str(tmp_path), ())
 
 
 @pytest.mark.parametrize(
@@ -262,6 +263,14 @@ def test_bad_flags(run_script, classifiers, arguments, error, message):
     arguments = [flag if argument == "CONSTANT" else argument for argument in arguments]
     with pytest.raises(error, match=message):
         run_script("robustness", "--dataset=digits", *arguments)
+
+
+def test_a_classifier_of_other_classes(run_script, tmp_path):
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    path = tmp_path / "other.keras"
+    supcon_tf.CrossEntropyModel(encoder, 10, class_names=[*"abcdefghij"]).save(path)
+    with pytest.raises(ValueError, match=r"other.keras, .* missing classes \['0', .* \['a', "):
+        run_script("robustness", "--dataset=digits", f"--classifier=other={path}")
 
 
 def test_classifiers_of_different_images(run_script, tmp_path, classifiers):
