@@ -3,6 +3,7 @@
 import keras
 
 from supcon_tf._checks import check_choice
+from supcon_tf.encoders.pixels import Pixels
 
 _VARIANTS = {
     "b0": keras.applications.EfficientNetV2B0,
@@ -25,7 +26,8 @@ def efficientnet_v2(
     """Builds an EfficientNetV2 encoder from `keras.applications`.
 
     The encoder has random weights and ends with global average pooling. It does not scale its
-    inputs, so the images must be standardized.
+    inputs, so the images must be standardized. The models of this library raise an error for pixels
+    up to 255.
 
     References: Tan and Le, "EfficientNetV2", 2021 (https://arxiv.org/abs/2104.00298). The code of
     Kim et al., 2022, gives the teacher a stem of stride 1 for CIFAR.
@@ -54,10 +56,13 @@ def efficientnet_v2(
     check_choice("variant", variant, tuple(_VARIANTS))
     check_choice("stem", stem, tuple(_STEM_STRIDES))
     side = 224 if stem == "imagenet" else 32
+    input_shape = input_shape or (side, side, 3)
+    images = keras.Input(input_shape, name="images")
     model = _VARIANTS[variant](
         include_top=False,
         weights=None,
-        input_shape=input_shape or (side, side, 3),
+        input_shape=input_shape,
+        input_tensor=Pixels(name="pixels")(images),
         pooling="avg",
         include_preprocessing=False,
     )

@@ -8,6 +8,7 @@ from keras import layers
 
 from supcon_tf._checks import check_choice
 from supcon_tf.encoders.l2_normalization import L2Normalization
+from supcon_tf.encoders.pixels import Pixels
 
 
 class _Architecture(NamedTuple):
@@ -89,8 +90,9 @@ def resnet(
         name: name of the model.
 
     Returns:
-        A model from images `[batch, height, width, channels]` to representations `[batch, dim]`.
-        `dim` is 512 x `width` for basic blocks and 2048 x `width` for bottlenecks.
+        A model from images `[batch, height, width, channels]`, in [0, 1] or standardized, to
+        representations `[batch, dim]`. The models of this library raise an error for pixels up to
+        255. `dim` is 512 x `width` for basic blocks and 2048 x `width` for bottlenecks.
 
     Raises:
         ValueError: if `depth`, `stem`, `width`, `kernel_initializer` or `pool_padding` is not one
@@ -170,10 +172,11 @@ def resnet(
         return layers.ReLU(name=f"{name}_relu")(x)
 
     inputs = layers.Input(input_shape, name="images")
+    x = Pixels(name="pixels")(inputs)
     if stem == "imagenet":
-        x = conv(inputs, base, 7, 2, name="stem_conv")
+        x = conv(x, base, 7, 2, name="stem_conv")
     else:
-        x = conv(inputs, base, 3, 1, name="stem_conv")
+        x = conv(x, base, 3, 1, name="stem_conv")
     x = layers.ReLU(name="stem_relu")(norm(x, "stem"))
     if stem == "imagenet":
         if pool_padding == "symmetric":

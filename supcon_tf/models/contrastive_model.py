@@ -7,11 +7,13 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_integer
 from supcon_tf.encoders.l2_normalization import L2Normalization
+from supcon_tf.encoders.pixels import takes_pixels
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
 from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.arguments import check_encoder, require_layer
 from supcon_tf.models.distributed_model import loss_metric
 from supcon_tf.models.encoder_model import EncoderModel
+from supcon_tf.models.first_batch import first_rows
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.unlabeled import (
     require_no_distributions,
@@ -117,7 +119,7 @@ class ContrastiveModel(EncoderModel):
         Warns if no anchor of the first batch has a positive.
 
         Raises:
-            ValueError: on several replicas, as in `DistributedModel.fit`.
+            ValueError: as in `EncoderModel.fit`.
         """
         if self.compiled and self._can_lack_positives(x):
             shuffle = bool(kwargs.get("shuffle", True))
@@ -172,10 +174,17 @@ class ContrastiveModel(EncoderModel):
 
         Returns:
             `[batch, dim]` or `[batch, views, dim]` outputs of the encoder.
+
+        Raises:
+            ValueError: if the encoder is one of `supcon_tf.encoders` and the images are integers or
+                have pixels above 10.
         """
         if not tf.nest.is_nested(self.inputs) and not isinstance(images, dict):
             images = tf.convert_to_tensor(images)
-        flat, restore = flatten_views(map_arrays(tf.convert_to_tensor, images), self.encoder)
+        images = map_arrays(tf.convert_to_tensor, images)
+        if tf.executing_eagerly() and takes_pixels(self.encoder):
+            self._check_pixels(first_rows(images))
+        flat, restore = flatten_views(images, self.encoder)
         return restore(self.encoder(flat, training=False))
 
     def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
@@ -192,6 +201,12 @@ class ContrastiveModel(EncoderModel):
             return images
         views = [self.augmenter(images, training=True) for _ in range(self.num_views)]
         return map_arrays(lambda *x: tf.stack(x, axis=1), *views)
+
+    def _inputs_of_encoder(self, inputs: Any) -> Any:
+        """Returns ready views, or the images as `augmenter` scales them."""
+        if self.augmenter is None or has_views(inputs, self.encoder):
+            return inputs
+        return self.augmenter(inputs, training=False)  # draws no random numbers
 
     def _prepare_specs(self, specs: Any) -> Any:
         images, labels, sample_weight = self._unpack(specs)

@@ -1,12 +1,16 @@
 """The base of all models that contain an encoder."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from supcon_tf._epochs import find_epochs
+from supcon_tf.encoders.pixels import check_pixels, takes_pixels
 from supcon_tf.models.distributed_model import DistributedModel
+from supcon_tf.models.first_batch import is_costly_to_read, read_first_rows
 from supcon_tf.models.views import symbolic_inputs
 
 
@@ -39,6 +43,60 @@ class EncoderModel(DistributedModel):
 
         Keras assigns `trainable` to all layers of a model.
         """
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains the model, like `keras.Model.fit`.
+
+        Raises:
+            ValueError: as in `DistributedModel.fit`, or if the encoder is one of
+                `supcon_tf.encoders` and the images of the first batch are integers or have pixels
+                above 10. Batches of `supcon_tf.data` are not checked.
+        """
+        x = self._check_images(x, self.train_function, self._inputs_of_encoder)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the model, like `keras.Model.evaluate`. Checks images as `fit` does."""
+        x = self._check_images(x, self.test_function, self._inputs_of_encoder)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predicts, like `keras.Model.predict`. Checks images as `fit` does."""
+        x = self._check_images(x, self.predict_function, lambda inputs: inputs)
+        return super().predict(x, *args, **kwargs)
+
+    def _inputs_of_encoder(self, inputs: Any) -> Any:
+        """Returns what the encoder receives for the inputs of `fit` and `evaluate`."""
+        return inputs
+
+    def _check_images(
+        self, data: Any, function: Any, inputs_of_encoder: Callable[[Any], Any]
+    ) -> Any:
+        """Checks the pixels of the first batch if the encoder is one of this library.
+
+        Args:
+            data: the argument `x` of `fit`, `evaluate` or `predict`.
+            function: the function that Keras calls for each step, `None` before the first call.
+                Later calls do not compute a batch for the check.
+            inputs_of_encoder: a function from the inputs of the model to those of the encoder.
+
+        Returns:
+            The data that replaces `data`, of which a generator has lost its first batch.
+        """
+        known = find_epochs(data) is not None or (function is not None and is_costly_to_read(data))
+        if data is None or known or not takes_pixels(self.encoder):
+            return data
+        rows, data = read_first_rows(data)
+        if rows is not None:
+            with self.distribute_strategy.scope():
+                self._check_pixels(inputs_of_encoder(rows))
+        return data
+
+    def _check_pixels(self, inputs: Any) -> None:
+        """Checks inputs of the encoder, which is one of this library and has a single input."""
+        (image,) = tf.nest.flatten(self.inputs)
+        named = isinstance(inputs, dict) and image.name in inputs
+        check_pixels(inputs[image.name] if named else tf.nest.flatten(inputs)[0], self.encoder)
 
     def _apply_gradients(self, gradients: list[tf.Tensor]) -> None:
         """Updates the trainable variables. Warns, like Keras, if the model has none."""
