@@ -14,7 +14,7 @@ Losses, for `compile(loss=...)` of any Keras model:
 
 Models:
 
-- `encoders`: ResNet and EfficientNetV2, from images to representations;
+- `encoders`: ResNet, EfficientNetV2 and pretrained backbones, from images to representations;
 - `projection_head`: an MLP from representations to projections, which the loss compares;
 - `SupConModel`: an encoder and a projection head, trained by `fit`;
 - `MomentumSupConModel`: SupCon with a momentum encoder and a queue of keys (MoCo);
@@ -37,7 +37,8 @@ Evaluation:
 
 Training:
 
-- `optimizers`: `LARS`, optimizers with coupled weight decay, and a warm-up schedule;
+- `optimizers`: `LARS`, optimizers with coupled weight decay, learning rates that differ between
+  layers, and a warm-up schedule;
 - `callbacks`: checkpoints for exact resumption, and a warning of collapse;
 - `distribution`: strategies of tf.distribute by name.
 

@@ -191,3 +191,19 @@ def variable_index(optimizer: keras.Optimizer, variable: keras.Variable | tf.Var
     """
     index: int = require_internal(optimizer, "_get_variable_index")(variable)
     return index
+
+
+def uses_weight_decay(optimizer: keras.Optimizer, variable: keras.Variable) -> bool:
+    """Returns whether an optimizer decays a variable: `exclude_from_weight_decay` can exclude it.
+
+    Why: optimizers with several learning rates decay the weights themselves. Public API: none.
+
+    Args:
+        optimizer: an optimizer.
+        variable: a variable.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such method.
+    """
+    used: bool = require_internal(optimizer, "_use_weight_decay")(variable)
+    return used

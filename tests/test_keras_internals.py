@@ -141,6 +141,15 @@ def test_count_steps():
 
 
 @pytest.mark.versions
+def test_uses_weight_decay():
+    decayed, excluded = (keras.Variable([0.0], name=name) for name in ("kernel", "bias"))
+    optimizer = keras.optimizers.AdamW()
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    assert internals.uses_weight_decay(optimizer, decayed)
+    assert not internals.uses_weight_decay(optimizer, excluded)
+
+
+@pytest.mark.versions
 def test_variables_of_an_optimizer(two_replicas):
     with two_replicas.scope():
         variables = [keras.Variable(np.zeros(2)), keras.Variable(np.ones(2))]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_integer
 from supcon_tf.encoders.l2_normalization import L2Normalization
-from supcon_tf.encoders.pixels import takes_pixels
+from supcon_tf.encoders.pixels import find_pixels
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
 from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.arguments import check_encoder, require_layer
@@ -182,7 +182,7 @@ class ContrastiveModel(EncoderModel):
         if not tf.nest.is_nested(self.inputs) and not isinstance(images, dict):
             images = tf.convert_to_tensor(images)
         images = map_arrays(tf.convert_to_tensor, images)
-        if tf.executing_eagerly() and takes_pixels(self.encoder):
+        if tf.executing_eagerly() and find_pixels(self.encoder) is not None:
             self._check_pixels(first_rows(images))
         flat, restore = flatten_views(images, self.encoder)
         return restore(self.encoder(flat, training=False))

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._epochs import find_epochs
-from supcon_tf.encoders.pixels import check_pixels, takes_pixels
+from supcon_tf.encoders.pixels import check_pixels, find_pixels
 from supcon_tf.models.distributed_model import DistributedModel
 from supcon_tf.models.first_batch import is_costly_to_read, read_first_rows
 from supcon_tf.models.views import symbolic_inputs
@@ -84,7 +84,7 @@ class EncoderModel(DistributedModel):
             The data that replaces `data`, of which a generator has lost its first batch.
         """
         known = find_epochs(data) is not None or (function is not None and is_costly_to_read(data))
-        if data is None or known or not takes_pixels(self.encoder):
+        if data is None or known or find_pixels(self.encoder) is None:
             return data
         rows, data = read_first_rows(data)
         if rows is not None:

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import supcon_tf
-from supcon_tf.encoders.pixels import Pixels, takes_pixels
+from supcon_tf.encoders.pixels import Pixels, find_pixels
 
 PIXELS = np.random.default_rng(0).integers(0, 256, [8, 8, 8, 1], np.uint8)
 LABELS = np.arange(8) % 2
@@ -28,7 +28,7 @@ def encoder():
     ],
 )
 def test_the_encoders_of_this_library_are_marked(build):
-    assert takes_pixels(build())
+    assert find_pixels(build()).standardized
 
 
 def classifier(encoder, run_eagerly=False):
@@ -50,7 +50,7 @@ def refused(received):
 
 def test_integers_and_large_pixels_are_refused_everywhere():
     model = classifier(encoder())
-    for images, received in ((PIXELS, "dtype uint8$"), (PIXELS * 1.0, r"pixels up to 25\d$")):
+    for images, received in ((PIXELS, "dtype uint8$"), (PIXELS * 1.0, r"pixels from \d to 25\d$")):
         with refused(received):
             model.fit(images, LABELS, verbose=0)
         with refused(received):
@@ -121,7 +121,7 @@ def test_an_augmenter_can_scale(uncompiled):
     flipping = keras.Sequential([keras.layers.RandomFlip("horizontal", seed=0)])
     model = contrastive(encoder(), augmenter=flipping)
     seed = [variable.numpy() for variable in flipping.variables]
-    with refused("pixels up to 25"):
+    with refused("pixels from . to 25"):
         model.fit(PIXELS, LABELS, verbose=0)
     for variable, before in zip(flipping.variables, seed, strict=True):
         np.testing.assert_array_equal(variable, before)
