@@ -62,10 +62,9 @@ $(VENV)/docs-installed: $(VENV)/installed
 	$(VENV)/bin/python -m pip install --quiet --editable ".[docs]"
 	@touch $@
 
-# Strict: a broken link is an error; so is a formula left as it was typed.
+# Strict: a broken link is an error; so is a formula left as it was typed (docs/formulas.py).
 docs: $(VENV)/docs-installed
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
-	@! grep --recursive --include='*.html' 'class="arithmatex"' build/site
 	@echo "build/site/index.html"
 
 notebook: $(VENV)/installed
