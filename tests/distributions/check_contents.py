@@ -10,6 +10,7 @@ import zipfile
 ROOT = pathlib.Path(__file__).parents[2]
 VERSION = runpy.run_path(str(ROOT / "supcon_tf" / "_version.py"))["__version__"]
 NAME = f"supcon_tf-{VERSION}"
+without_relative_links = runpy.run_path(str(ROOT / "setup.py"))["without_relative_links"]
 LIBRARY = {
     str(path.relative_to(ROOT))
     for path in (ROOT / "supcon_tf").rglob("*")
@@ -17,7 +18,7 @@ LIBRARY = {
 }
 PROJECT = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"}
 WRITTEN = {"PKG-INFO", "setup.cfg"}  # by setuptools
-REQUIRED = {"keras", "numpy", "tensorflow"}
+REQUIRED = {"filelock", "keras", "numpy", "tensorflow"}
 
 
 def require_same(which: str, actual: set[str], expected: set[str]) -> None:
@@ -38,9 +39,9 @@ def check_wheel(path: pathlib.Path) -> None:
     requirements = [each for each in metadata.get_all("Requires-Dist") if "extra ==" not in each]
     direct = {re.match(r"[\w-]+", each)[0] for each in requirements}
     require_same("requirements of the wheel", direct, REQUIRED)
-    readme = metadata.get_payload(decode=True).decode()
-    if readme.strip() != (ROOT / "README.md").read_text().strip():
-        raise SystemExit("The description of the wheel is not the README")
+    description = metadata.get_payload(decode=True).decode()
+    if description.strip() != without_relative_links((ROOT / "README.md").read_text()).strip():
+        raise SystemExit("The description of the wheel is not the README without relative links")
     if license != (ROOT / "LICENSE").read_bytes():
         raise SystemExit("The license of the wheel is not the file LICENSE")
 
