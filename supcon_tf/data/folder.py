@@ -35,8 +35,10 @@ def load_folder(
     `class_names` of the training images when you load test images, so that both have the same ids.
 
     Supported formats are JPEG, PNG, BMP, GIF (the first frame) and, with TensorFlow 2.21, JPEG XL
-    and WebP without animation. `supcon_tf.data.IMAGE_SUFFIXES` lists the file suffixes. A warning
-    reports the number of skipped files. Hidden files and directories are skipped silently.
+    and WebP without animation. `supcon_tf.data.IMAGE_SUFFIXES` lists the file suffixes. A JPEG is
+    turned upright by the orientation in its EXIF header; the metadata of other formats is ignored.
+    A warning reports the number of skipped files. Hidden files and directories are skipped
+    silently.
 
     Examples:
         >>> import pathlib, tempfile, tensorflow as tf, supcon_tf

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from supcon_tf._checks import check_choice
 from supcon_tf.augmentation import Transform
 from supcon_tf.augmentation.crop import starts_with_crop
+from supcon_tf.data.orientation import turn_upright
 
 # Function of float32 images in [0, 1] and one row of draws per view. It returns views of one size,
 # `[views, height, width, channels]` float32 in [0, 1].
@@ -286,7 +287,8 @@ def _create_views(
 def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
     """Decodes the bytes of an image in any format that TensorFlow supports.
 
-    A GIF is decoded to its first frame. TensorFlow 2.19 supports neither WebP nor JPEG XL.
+    A GIF is decoded to its first frame. TensorFlow 2.19 supports neither WebP nor JPEG XL. A JPEG
+    is turned upright by the orientation in its EXIF header.
 
     Args:
         contents: scalar string.
@@ -304,7 +306,7 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
         lambda: _decode_own_channels(contents),
         lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
     )
-    image = tf.ensure_shape(image, [None, None, 3])
+    image = tf.ensure_shape(turn_upright(image, contents), [None, None, 3])
     return image if channels == 3 else tf.image.rgb_to_grayscale(image)
 
 
