@@ -4,14 +4,15 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from supcon_tf.data import EncodedImages, evaluation_batches
+from supcon_tf.commands.representations import compute_representations
+from supcon_tf.commands.run_outputs import require_file
+from supcon_tf.commands.saved_models import load_model
+from supcon_tf.data import EncodedImages
 from supcon_tf.data.folder import check_readable
-from supcon_tf.evaluation.inputs import check_matrix
 
 _BATCH_SIZE = 64
 
@@ -25,31 +26,23 @@ def load_features(run_dir: pathlib.Path, settings: Mapping[str, Any]) -> Feature
 
     Raises:
         FileNotFoundError: if the run has no encoder.
+        ValueError: if a weight of the encoder is not finite.
     """
     path = run_dir / "encoder.keras"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{run_dir} must be the directory of a finished `python -m supcon_tf train`. "
-            f"Received: no file {path.name}"
-        )
-    encoder = keras.saving.load_model(path, compile=False)
-    channels = settings["channels"]
+    require_file(path)
+    encoder = load_model(path)
 
     def compute(paths: Sequence[pathlib.Path]) -> NDArray[Any]:
-        check_readable(paths, channels)
-        source = EncodedImages(
+        check_readable(paths, settings["channels"])
+        images = EncodedImages(
             [str(path) for path in paths],
             np.full(len(paths), -1),
             settings["class_names"],
             read=tf.io.read_file,
-            channels=channels,
+            channels=settings["channels"],
         )
-        batches = evaluation_batches(
-            source,
-            size=settings["image_size"],
-            short_side=settings.get("short_side"),
-            batch_size=_BATCH_SIZE,
+        return compute_representations(
+            encoder, images, _BATCH_SIZE, short_side=settings.get("short_side")
         )
-        return check_matrix("features", encoder.predict(batches, verbose=0))
 
     return compute

@@ -123,7 +123,7 @@ def read_outputs(path: pathlib.Path, settings: Mapping[str, Any]) -> Outputs:
         FileNotFoundError: if the file is missing.
         ValueError: if the file is damaged, or its arrays do not fit each other or the settings.
     """
-    _require_file(path)
+    require_file(path)
     names = ("paths", "labels", "logits", "representations")
     try:
         with np.load(path) as arrays:
@@ -152,7 +152,7 @@ def read_outputs(path: pathlib.Path, settings: Mapping[str, Any]) -> Outputs:
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    _require_file(path)
+    require_file(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -162,7 +162,12 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     return value
 
 
-def _require_file(path: pathlib.Path) -> None:
+def require_file(path: pathlib.Path) -> None:
+    """Requires that a file of a run exists.
+
+    Raises:
+        FileNotFoundError: if it does not.
+    """
     if not path.is_file():
         raise FileNotFoundError(
             f"{path.parent} must be the directory of a finished `python -m supcon_tf train`. "

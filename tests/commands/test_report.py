@@ -188,7 +188,7 @@ def test_map_is_the_principal_components(run, text):
 
 def test_losses(run, text):
     assert "Contrastive stage: loss against the epoch, from 2.04 to 5" in text
-    (run / "broken.csv").write_text("epoch,loss,val_loss\n0,3,4\n1,nan,\n2,1,2\n")
+    (run / "broken.csv").write_text("epoch,loss,val_loss\n0,3,4\n1,nan,inf\n2,1,2\n")
     assert read_losses(run / "broken.csv") == {
         "loss": [(1, 3), (3, 1)],
         "val_loss": [(1, 4), (3, 2)],

@@ -1,11 +1,11 @@
 """The losses of both stages of the training."""
 
-import csv
 import math
 import pathlib
 from typing import NamedTuple
 
 from supcon_tf.commands.chart import Axes, chart, grid, key, key_line, line, marker, round_ticks
+from supcon_tf.commands.epoch_log import read_epoch_log
 from supcon_tf.commands.markup import Markup, element
 from supcon_tf.commands.page import note, section
 
@@ -49,13 +49,10 @@ def read_losses(path: pathlib.Path) -> dict[str, Curve]:
     Returns:
         The points of `loss` and, if there is one, of `val_loss`. A missing file has none.
     """
-    if not path.exists():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_epoch_log(path)
     curves = {}
     for name in (series.column for series in _SERIES):
-        points = [(float(row["epoch"]) + 1, float(row[name])) for row in rows if row.get(name)]
+        points = [(float(row["epoch"]) + 1, float(row[name])) for row in rows if name in row]
         if points := [point for point in points if math.isfinite(point[1])]:
             curves[name] = points
     return curves
