@@ -1,6 +1,7 @@
 """Maps of representations in two dimensions."""
 
 import pathlib
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import normalize
 
-from experiments.pictures.canvas import COLORS, MARKERS, columns_for, panels, save
+from experiments.pictures.canvas import COLORS, MARKERS, WIDTH, columns_for, panels, save
 from experiments.pictures.sample import sample
 
 _MAX_LEGEND_ENTRIES = 20
@@ -38,15 +39,24 @@ def embedding_maps(
     """
     chosen = sample(len(labels), points)
     labels = labels[chosen]
-    figure, axes = panels(
-        len(representations), height=4.4 if columns_for(len(representations)) < 3 else 3.2
-    )
-    for axis, (method, vectors) in zip(axes, representations.items(), strict=True):
-        positions, (x_label, y_label) = _project(normalize(vectors[chosen]), projection, seed)
+    maps = {
+        method: _project(normalize(vectors[chosen]), projection, seed)
+        for method, vectors in representations.items()
+    }
+    with_legend = len(class_names) <= _MAX_LEGEND_ENTRIES
+    if len(maps) == 1:  # The legend is beside the map, whose frame fits the points.
+        legend = {"loc": "outside right center"}
+        ((positions, _),) = maps.values()
+        height = _height_of_frame(positions, WIDTH - 0.4 - 1.6 * with_legend)
+    else:
+        legend = {"loc": "outside lower center", "ncols": 5}
+        height = 4.4 if columns_for(len(maps)) < 3 else 3.2
+    figure, axes = panels(len(maps), height)
+    for axis, (method, (positions, (x_label, y_label))) in zip(axes, maps.items(), strict=True):
         for label, name in enumerate(class_names):
             axis.scatter(
                 *positions[labels == label].T,
-                s=8,
+                s=24 if len(maps) == 1 else 8,
                 linewidths=0,
                 color=COLORS[label % len(COLORS)],
                 # Classes with the same color have different markers.
@@ -57,12 +67,26 @@ def embedding_maps(
         axis.set(title=method, xticks=[], yticks=[], xlabel=x_label, ylabel=y_label)
         axis.set_aspect("equal", adjustable="datalim")
         axis.spines[:].set_visible(True)
-    if len(class_names) <= _MAX_LEGEND_ENTRIES:
+    if with_legend:
         handles, names = axis.get_legend_handles_labels()
         figure.legend(
-            handles, names, loc="outside lower center", ncols=5, markerscale=2.5, handletextpad=0
+            handles,
+            map(_wrap, names),
+            markerscale=1.5 if len(maps) == 1 else 2.5,
+            handletextpad=0,
+            **legend,
         )
     save(path, figure)
+
+
+def _height_of_frame(positions: np.ndarray, width: float) -> float:
+    """Returns the height of a figure with a frame of `width` inches around points, in inches."""
+    columns, rows = np.ptp(positions, axis=0)
+    return 0.6 + float(np.clip(width * rows / max(columns, 1e-9), 0.5 * width, width))
+
+
+def _wrap(class_name: str) -> str:
+    return textwrap.fill(class_name, 20)
 
 
 def _project(vectors: np.ndarray, projection: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
@@ -71,7 +95,7 @@ def _project(vectors: np.ndarray, projection: str, seed: int) -> tuple[np.ndarra
         # The perplexity must be below the number of rows.
         perplexity = min(30, (len(vectors) - 1) / 3)
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
-        return tsne.fit_transform(vectors), ("t-SNE (no unit)", "")
+        return tsne.fit_transform(vectors), ("t-SNE", "")
     if projection == "PCA":
         pca = PCA(2, random_state=seed)
         positions = pca.fit_transform(vectors)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 from sklearn.preprocessing import normalize
 
 from experiments.pictures.canvas import COLORS, WIDTH, new_figure, save
 
-_WRONG = COLORS[2]
+_FRAME = {"edgecolor": COLORS[2], "linewidth": 2.5, "linestyle": (0, (2, 1))}  # of another class
 _NAME_SIZE = 8  # points
 
 
@@ -27,7 +28,7 @@ def nearest_neighbors(
     """Draws images and the `k` images of the highest cosine similarity, in a block per method.
 
     The class is written below the query and below neighbors of another class, which also have a
-    dashed frame.
+    dashed frame. A key below the pictures says so.
 
     Args:
         path: the PNG to write; the SVG has the same name.
@@ -58,7 +59,7 @@ def nearest_neighbors(
     blocks = -(-len(rows) // columns)
     lines = max(_wrap(name).count("\n") + 1 for name in class_names)
     row_height = WIDTH / columns / (1 + k) + 0.13 * lines
-    figure = new_figure(blocks * (len(queries) * row_height + 0.5))
+    figure = new_figure(blocks * (len(queries) * row_height + 0.5) + 0.3)
     subfigures = figure.subfigures(blocks, columns, wspace=0.04, squeeze=False).ravel()
     for subfigure, (method, positions) in zip(subfigures, rows.items(), strict=False):
         subfigure.suptitle(method, fontsize="medium")
@@ -73,7 +74,14 @@ def nearest_neighbors(
                 if labels[neighbor] != labels[query]:
                     _name(axis, class_names[labels[neighbor]])
                     for side in axis.spines.values():
-                        side.set(visible=True, color=_WRONG, linewidth=2.5, linestyle="--")
+                        side.set(visible=True, **_FRAME)
+    figure.legend(
+        handles=[Patch(facecolor="none", **_FRAME, label="another class than the query")],
+        loc="outside lower center",
+        fontsize=_NAME_SIZE,
+        handleheight=2,
+        handlelength=2,
+    )
     save(path, figure)
 
 

@@ -103,6 +103,19 @@ def test_embedding_maps(tmp_path, figures, representations, labels, projection):
             assert axis.get_xlabel() == f"first component, {share:.0f} % of variance"
 
 
+def test_a_single_map_fits_its_frame(tmp_path, figures, representations, labels):
+    del representations["cross-entropy"]
+    pictures.embedding_maps(
+        tmp_path / "e.png", representations, labels, CLASS_NAMES, projection="PCA"
+    )
+    (axis,) = figures[0].axes
+    points = np.concatenate([part.get_offsets() for part in axis.collections])
+    for extent, limits in zip(
+        np.ptp(points, axis=0), (axis.get_xlim(), axis.get_ylim()), strict=True
+    ):
+        assert extent < np.ptp(limits) < 1.25 * extent
+
+
 def test_embedding_maps_of_many_classes_have_no_legend(tmp_path, figures, representations):
     names = [str(number) for number in range(30)]
     pictures.embedding_maps(
@@ -181,9 +194,11 @@ def test_nearest_neighbors(tmp_path, figures, representations, labels):
                     assert named == (CLASS_NAMES[labels[query]] if shown == query else "")
                 else:
                     wrong += 1
-                    assert framed and axis.spines["left"].get_linestyle() == "--"
+                    assert framed and axis.spines["left"].get_linestyle() != "-"
                     assert named == CLASS_NAMES[labels[shown]]
     assert 0 < wrong < 12
+    (key,) = figure.legends
+    assert [text.get_text() for text in key.get_texts()] == ["another class than the query"]
 
 
 @pytest.mark.parametrize("k", [0, 30])
