@@ -12,6 +12,7 @@ SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 # must beat, where the script says so by a margin.
 PROMISES = {
     "existing_model": ("SupCon", 0.93, None),  # chance: 0.1
+    "fine_tuning": ("fine-tuned backbone", 0.72, "frozen backbone"),  # chance: 0.2
     "imbalanced": (
         "ordinary batches, balanced classifier",
         0.86,  # chance: 0.1
