@@ -11,7 +11,12 @@ from sklearn.preprocessing import normalize
 
 from experiments.pictures.canvas import COLORS, WIDTH, new_figure, save
 
-_FRAME = {"edgecolor": COLORS[2], "linewidth": 2.5, "linestyle": (0, (2, 1))}  # of another class
+_FRAME = {
+    "edgecolor": COLORS[2],
+    "linewidth": 2.5,
+    "linestyle": (0, (2, 1)),
+    "capstyle": "butt",
+}  # of another class
 _NAME_SIZE = 8  # points
 
 

@@ -149,7 +149,7 @@ def marker(x: float, y: float, look: int | None = None, title: str = "", color: 
         color: a color instead of that of `look`.
     """
     if look is None:
-        shape, color = "m-2 0a2 2 0 1 0 4 0a2 2 0 1 0 -4 0", color or "var(--line)"
+        shape, color = "m-2 0a2 2 0 1 0 4 0a2 2 0 1 0 -4 0", color or "var(--other)"
     else:
         shape = _MARKERS[look % len(_MARKERS)]
         color = color or f"var(--class-{look % CLASS_COLORS})"

@@ -36,13 +36,13 @@ _STYLE = """
   color-scheme: light dark;
   --page: #ffffff; --panel: #f5f6f8; --text: #1c1f26; --muted: #59606d; --line: #d5d9e0;
   --accent: #2f6fb5; --good: #19753c; --bad: #b3261e;
-  --right-cell: #8fbdf0; --wrong-cell: #f2988f; LIGHT
+  --right-cell: #8fbdf0; --wrong-cell: #f2988f; --other: #a3abb8; LIGHT
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --page: #14171c; --panel: #1d2128; --text: #e8eaee; --muted: #a5adba; --line: #3a404b;
     --accent: #7ab4f5; --good: #62c987; --bad: #ff8a80;
-    --right-cell: #235b96; --wrong-cell: #8f2d26; DARK
+    --right-cell: #235b96; --wrong-cell: #8f2d26; --other: #626a78; DARK
   }
 }
 * { box-sizing: border-box; }
@@ -127,6 +127,12 @@ svg .dot:hover { stroke: var(--text); stroke-width: 1.5; }
 @media (max-width: 36rem) {
   .neighbors { grid-template-columns: 1fr; }
   .neighbors > figure { max-width: 7.5rem; }
+  .map svg text { font-size: 18px; }
+  .list { font-size: .85rem; }
+  .list th, .list td { padding-right: .3rem; }
+  .list tbody th, .list td.name { min-width: 5rem; }
+  .list .number { padding-left: .2rem; }
+  .bar { width: 20%; min-width: 2.5rem; }
 }
 @media print {
   body { font-size: 10pt; max-width: none; padding: 0; }

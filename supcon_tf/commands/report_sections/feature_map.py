@@ -75,7 +75,10 @@ def feature_map(run: Run, wrong: NDArray[np.bool_], projection: str) -> Markup:
             key(legend),
             class_="map",
         ),
-        note('t-SNE separates many classes better: report(run_dir, projection="t-SNE")')
+        note(
+            "t-SNE separates many classes better: ",
+            element("code", 'supcon_tf.commands.report.report(run_dir, projection="t-SNE")'),
+        )
         if projection == "PCA" and len(run.class_names) > 3
         else "",
     )

@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from supcon_tf.commands.markup import Content, Markup, element, join, percent, plural
 from supcon_tf.commands.page import section
-from supcon_tf.commands.report_sections.confusions import most_frequent_confusions
+from supcon_tf.commands.report_sections.confusions import (
+    confusion_counts,
+    most_frequent_confusions,
+)
 from supcon_tf.commands.report_sections.intervals import accuracy_interval
 from supcon_tf.commands.report_sections.loss_curves import STAGES, read_losses
 from supcon_tf.commands.run_outputs import Run
@@ -15,6 +18,7 @@ from supcon_tf.evaluation import expected_calibration_error
 
 _WIDE_INTERVAL = 0.1
 _FEW_IMAGES = 20
+_REPEATED = 3
 _OVERFITTING = 0.15
 _CALIBRATION_ERROR = 0.05
 _STILL_FALLING = 0.03  # The share by which the loss fell in the last tenth of the epochs.
@@ -40,10 +44,10 @@ def _about_predictions(run: Run, probabilities: NDArray[np.float64]) -> Iterator
             f"{percent(low, 0)} and {percent(high, 0)}, which hides smaller improvements."
         )
     classes = len(run.class_names)
-    counts = np.bincount(labels * classes + predictions, minlength=classes**2)
-    confused = most_frequent_confusions(counts.reshape(classes, classes))
-    if confused:
-        true, predicted = confused[0]
+    counts = confusion_counts(labels, predictions, classes)
+    frequent = [pair for pair in most_frequent_confusions(counts) if counts[pair] >= _REPEATED]
+    if frequent:
+        true, predicted = frequent[0]
         yield (
             f"Look at the images of {run.class_names[true]} that are taken for "
             f"{run.class_names[predicted]}: it is the most frequent confusion. Correct wrong "
