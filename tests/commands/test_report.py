@@ -218,7 +218,7 @@ def test_several_classes_of_an_image(tmp_path):
     assert "A confusion matrix and a threshold of unknown images do not apply" in text
 
 
-@pytest.mark.parametrize("classes", [2, 31, 1000])
+@pytest.mark.parametrize("classes", [2, 31, pytest.param(1000, marks=pytest.mark.slow)])
 def test_number_of_classes(tmp_path, classes):
     names = [f"class {number}" for number in range(classes)]
     run = write_run(tmp_path, names, images_per_class=(2, 1), files=False)

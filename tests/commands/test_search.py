@@ -34,6 +34,7 @@ def read_rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_neighbors_are_those_of_a_naive_search(root, tmp_path):
     query = root / "data" / "test" / "dog"
     table, page = search(root / "run", [query], top=4, output=tmp_path / "new" / "found.csv")
@@ -67,6 +68,7 @@ def test_page_needs_nothing_else_and_is_escaped(root, tmp_path):
     assert assert_stands_alone(text).classes("img") == ["small"] * 11
 
 
+@pytest.mark.slow
 def test_a_training_image_is_not_its_own_neighbor(root, tmp_path):
     query = root / "data" / "train" / "cat" / "0.png"
     table, _ = search(root / "run", [query], top=1000, output=tmp_path / "a.csv")
@@ -74,6 +76,7 @@ def test_a_training_image_is_not_its_own_neighbor(root, tmp_path):
     assert len(found) == 23 and str(query) not in found
 
 
+@pytest.mark.slow
 def test_directory_as_gallery(root, tmp_path):
     rng = np.random.default_rng(1)
     for name in ("top.png", "bird/wild/1.png", "bird/2.png"):
@@ -94,6 +97,7 @@ def test_directory_as_gallery(root, tmp_path):
     assert ParsedPage(page.read_text(encoding="utf-8")).classes("figure")[1:] == ["unknown"] * 3
 
 
+@pytest.mark.slow
 def test_several_classes_of_an_image(tmp_path):
     run = write_run(tmp_path, ["cat", "dog"], images_per_class=(3, 2), multi_label=True)
     query = tmp_path / "data" / "test" / "dog" / "3.png"  # a cat as well
@@ -112,7 +116,12 @@ def test_several_classes_of_an_image(tmp_path):
         ({"output": "a.html"}, ValueError, "`output` must be a csv file. Received: 'a.html'"),
         ({"gallery": "nothing"}, FileNotFoundError, "`gallery` must be an existing directory"),
         ({"gallery": "run"}, ValueError, "`gallery` must hold images. Received: .* 7 other files"),
-        ({"gallery": "alone"}, ValueError, "must hold images besides .*Received: 1 images"),
+        pytest.param(
+            {"gallery": "alone"},
+            ValueError,
+            "must hold images besides .*Received: 1 images",
+            marks=pytest.mark.slow,
+        ),
         ({"queries": ["damaged.png"]}, ValueError, "damaged.png cannot be read as an image"),
         ({"run_dir": "data"}, FileNotFoundError, "finished `python -m supcon_tf train`.*settings"),
     ],
