@@ -73,7 +73,11 @@ def _one_class(run: Run, probabilities: NDArray[np.float64], projection: str) ->
         class_accuracy(run, predictions),
         confusions(counts, run.class_names),
         reliability(
-            probabilities, run.test.labels, run.temperature, run.results.get("unknown_threshold")
+            probabilities,
+            run.test.labels,
+            run.temperature,
+            run.results.get("unknown_threshold"),
+            same_images=not run.has_test_images,
         ),
         feature_map(run, predictions != run.test.labels, projection),
     )
@@ -89,7 +93,11 @@ def _several_classes(
         class_scores(run, probabilities),
         confusion_note(),
         reliability(
-            *as_decisions(probabilities, run.test.labels), run.temperature, None, "decision"
+            *as_decisions(probabilities, run.test.labels),
+            run.temperature,
+            None,
+            "decision",
+            same_images=not run.has_test_images,
         ),
         feature_map(run, wrong, projection),
     )

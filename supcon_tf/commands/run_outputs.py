@@ -66,6 +66,11 @@ class Run:
         return self.test.labels.ndim == 2
 
     @property
+    def has_test_images(self) -> bool:
+        """Whether the results are about images that were not used to calibrate probabilities."""
+        return self.results.get("tested_on") == "test folder"
+
+    @property
     def temperature(self) -> float:
         """The number by which the logits are divided to calibrate the probabilities."""
         return float(self.results.get("temperature") or 1.0)

@@ -234,6 +234,15 @@ def test_number_of_classes(tmp_path, classes):
     assert classes == 2 or "The file is missing" in text
 
 
+@pytest.mark.parametrize("tested_on", ["test folder", "held-out training images"])
+def test_says_if_the_images_calibrated_the_probabilities(tmp_path, tested_on):
+    run = write_run(tmp_path, CLASS_NAMES, files=False)
+    change(run / "results.json", tested_on=tested_on)
+    text = report(run).read_text(encoding="utf-8")
+    assert f"18 images ({tested_on})" in text
+    assert ("These are the images of this report" in text) == (tested_on != "test folder")
+
+
 def test_advice(tmp_path):
     run = write_run(tmp_path, CLASS_NAMES, noise=0.01, files=False)
     text = report(run).read_text(encoding="utf-8")

@@ -28,6 +28,8 @@ def reliability(
     temperature: float,
     threshold: float | None,
     noun: str = "image",
+    *,
+    same_images: bool,
 ) -> Markup:
     """Returns a section with the reliability diagram and the effect of the threshold.
 
@@ -37,6 +39,7 @@ def reliability(
         temperature: the number by which the logits were divided.
         threshold: the probability below which a prediction is unknown; `None` for none.
         noun: what a row is, in the singular.
+        same_images: whether the temperature and the threshold were fitted to these rows.
     """
     error = expected_calibration_error(probabilities, labels, _BINS)
     return section(
@@ -47,6 +50,10 @@ def reliability(
             "a prediction and the accuracy of predictions with that probability differ on average. "
             f"The logits were divided by the temperature {temperature:.3g}, which was fitted on "
             "held-out training images.",
+            " These are the images of this report, so that the probabilities of other images are "
+            "less right. Train with --test to measure by how much."
+            if same_images
+            else "",
         ),
         _threshold_in_words(probabilities, labels, threshold, noun),
         element(
