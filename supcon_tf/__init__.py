@@ -50,37 +50,45 @@ Examples:
     (2, 128)
 """
 
-from supcon_tf import _requirements  # noqa: F401, I001  (checks before other imports)
-from supcon_tf import (
-    augmentation,
-    callbacks,
-    data,
-    distribution,
-    encoders,
-    evaluation,
-    metrics,
-    optimizers,
-)
+import sys
+
 from supcon_tf._version import __version__
-from supcon_tf.losses import (
-    GeneralizedSupConLoss,
-    MaxMarginLoss,
-    NPairsLoss,
-    SupConLoss,
-    TripletLoss,
-)
-from supcon_tf.models import (
-    AveragedCrossEntropyModel,
-    CrossEntropyModel,
-    Distillation,
-    JointSupConModel,
-    LinearClassifier,
-    MixingLayer,
-    MomentumSupConModel,
-    SupConModel,
-    projection_head,
-)
-from supcon_tf.optimizers import LARS
+
+# `python -m supcon_tf` imports this package before its command line is parsed. The commands import
+# the layers that they need afterwards, so that --help does not wait seconds for TensorFlow.
+_is_command = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].endswith("supcon_tf")
+
+if not _is_command:
+    from supcon_tf import _requirements  # noqa: F401, I001  (checks before other imports)
+    from supcon_tf import (
+        augmentation,
+        callbacks,
+        data,
+        distribution,
+        encoders,
+        evaluation,
+        metrics,
+        optimizers,
+    )
+    from supcon_tf.losses import (
+        GeneralizedSupConLoss,
+        MaxMarginLoss,
+        NPairsLoss,
+        SupConLoss,
+        TripletLoss,
+    )
+    from supcon_tf.models import (
+        AveragedCrossEntropyModel,
+        CrossEntropyModel,
+        Distillation,
+        JointSupConModel,
+        LinearClassifier,
+        MixingLayer,
+        MomentumSupConModel,
+        SupConModel,
+        projection_head,
+    )
+    from supcon_tf.optimizers import LARS
 
 __all__ = [
     "LARS",

@@ -41,6 +41,22 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     write_atomically(path, lambda name: name.write_text(json.dumps(value, indent=2) + "\n"))
 
 
+def replace_directory(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
+    """Writes a directory completely or not at all.
+
+    Args:
+        path: the directory to create or to replace.
+        write: creates the directory at the temporary path that it receives.
+    """
+    temporary = temporary_path(path)
+    try:
+        write(temporary)
+        remove(path)
+        temporary.rename(path)
+    finally:
+        remove(temporary)
+
+
 def temporary_path(path: pathlib.Path) -> pathlib.Path:
     """Returns the path at which this process writes a file before it takes its name."""
     return path.with_name(f".{os.getpid()}.{path.name}")

@@ -12,6 +12,7 @@ import supcon_tf
 from experiments.lib.learning_rates import build_learning_rate
 from supcon_tf import augmentation, optimizers
 from supcon_tf.commands.saved_models import check_classes, load_model
+from supcon_tf.commands.standardized_encoder import standardize_pixels
 
 POLICIES = {
     "crop_flip": augmentation.crop_flip,
@@ -65,15 +66,7 @@ def build_encoder(config: ConfigDict, size: int, channels: int) -> keras.Model:
     arguments = dict(config)
     build = _choose("encoder.name", arguments.pop("name", "resnet"), ENCODERS)
     mean, std = (_per_channel(arguments.pop(name), channels) for name in ("mean", "std"))
-    shape = (size, size, channels)
-    return keras.Sequential(
-        [
-            keras.Input(shape, name="images"),
-            keras.layers.Normalization(mean=mean, variance=[s**2 for s in std], axis=-1),
-            build(input_shape=shape, **arguments),
-        ],
-        name="encoder",
-    )
+    return standardize_pixels(build(input_shape=(size, size, channels), **arguments), mean, std)
 
 
 def build_loss(config: ConfigDict) -> keras.losses.Loss:

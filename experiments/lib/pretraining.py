@@ -21,7 +21,7 @@ from experiments.lib.recipe_batches import (
 )
 from experiments.lib.recipe_runs import write_results
 from experiments.lib.training import train
-from supcon_tf._files import remove, temporary_path
+from supcon_tf._files import replace_directory
 from supcon_tf.commands.dispensable import warn_if_not_written
 from supcon_tf.commands.image_digests import images_digest
 from supcon_tf.commands.saved_models import weights_digest
@@ -191,8 +191,4 @@ def joint_classifier_accuracy(
 def export_encoder(encoder: keras.Model, output_dir: pathlib.Path) -> None:
     """Writes an encoder to encoder.keras and saved_model/, each completely or not at all."""
     write_atomically(output_dir / "encoder.keras", encoder.save)
-    target = output_dir / "saved_model"
-    temporary = temporary_path(target)
-    encoder.export(temporary, verbose=False)
-    remove(target)
-    temporary.rename(target)
+    replace_directory(output_dir / "saved_model", lambda path: encoder.export(path, verbose=False))

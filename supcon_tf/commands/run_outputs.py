@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from supcon_tf.commands.confidence import to_probabilities
 from supcon_tf.evaluation.inputs import check_class_ids, check_class_range, check_matrix
 
 
@@ -77,11 +78,7 @@ class Run:
 
     def probabilities(self, outputs: Outputs) -> NDArray[np.float64]:
         """Returns the calibrated probabilities `[images, classes]` of logits."""
-        logits = outputs.logits.astype(np.float64) / self.temperature
-        if self.multi_label:
-            return 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return to_probabilities(outputs.logits, self.temperature, multi_label=self.multi_label)
 
     def names_of(self, outputs: Outputs, image: int) -> str:
         """Returns the names of the classes of an image, with semicolons between them."""
@@ -100,7 +97,7 @@ def read_run(run_dir: str | os.PathLike[str]) -> Run:
     return Run(
         directory,
         settings,
-        _read_json(directory / "results.json"),
+        read_json(directory / "results.json"),
         read_outputs(directory / "test_outputs.npz", settings),
         read_outputs(directory / "train_outputs.npz", settings),
     )
@@ -113,7 +110,7 @@ def read_settings(run_dir: pathlib.Path) -> dict[str, Any]:
         FileNotFoundError: if the directory has no settings.
         ValueError: if the file is damaged.
     """
-    settings = _read_json(run_dir / "settings.json")
+    settings = read_json(run_dir / "settings.json")
     if not settings.get("class_names"):
         raise ValueError(
             f"{run_dir / 'settings.json'} must name the classes. Received: {sorted(settings)}"
@@ -156,7 +153,13 @@ def read_outputs(path: pathlib.Path, settings: Mapping[str, Any]) -> Outputs:
     return Outputs([root / name for name in paths.tolist()], labels, logits, representations)
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a JSON object of a run.
+
+    Raises:
+        FileNotFoundError: if the file is missing.
+        ValueError: if it is damaged.
+    """
     require_file(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

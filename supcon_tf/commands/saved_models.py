@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-import supcon_tf  # noqa: F401  (registers the classes that Keras loads)
+from supcon_tf import encoders, models  # noqa: F401  (registers the classes that Keras loads)
 from supcon_tf.commands.divergence import find_non_finite_weight
 from supcon_tf.data.class_names import check_same_classes
 

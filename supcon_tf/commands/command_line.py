@@ -1,0 +1,83 @@
+"""The command line `python -m supcon_tf COMMAND ...`."""
+
+import argparse
+import os
+import warnings
+from collections.abc import Sequence
+
+from supcon_tf._version import __version__
+from supcon_tf.commands import predict_command, report_command, search_command, train_command
+
+# Each module has DESCRIPTION, add_arguments(parser) and run(arguments), which returns the exit
+# code. It imports TensorFlow and its users in `run` only, so that --help answers at once.
+_COMMANDS = {
+    "train": train_command,
+    "predict": predict_command,
+    "report": report_command,
+    "search": search_command,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parses a command line and runs its command. An error ends it with one sentence.
+
+    Args:
+        argv: the arguments; those of the process by default.
+
+    Raises:
+        SystemExit: always, with the exit code or a message.
+    """
+    arguments = build_parser().parse_args(argv)
+    warnings.formatwarning = _format_warning
+    try:
+        _import_tensorflow()
+        code = _COMMANDS[arguments.command].run(arguments)
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command continues") from None
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        if arguments.traceback or isinstance(error, NotImplementedError):
+            raise
+        raise SystemExit(f"error: {error}") from None
+    raise SystemExit(code)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m supcon_tf", description="Supervised contrastive learning on your images."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=module.DESCRIPTION.partition("\n")[0],
+            description=module.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.add_argument(
+            "--traceback", action="store_true", help="show where in the code an error occurred"
+        )
+    return parser
+
+
+def _import_tensorflow() -> None:
+    """Imports TensorFlow without its lines about the machine, and checks the installed versions.
+
+    Some of the lines are not subject to the level of logs, so that the standard error is closed
+    meanwhile. An import that fails raises an error of Python.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
+    try:
+        from supcon_tf import _requirements  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def _format_warning(message: Warning | str, *_: object, **__: object) -> str:
+    return f"warning: {message}\n"

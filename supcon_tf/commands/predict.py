@@ -1,0 +1,216 @@
+"""Predictions for image files, as a csv file or a table."""
+
+import csv
+import dataclasses
+import itertools
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from supcon_tf._files import write_atomically
+from supcon_tf.commands.image_files import read_pixels
+from supcon_tf.commands.image_paths import expand_paths
+from supcon_tf.commands.labeled_files import read_labeled_files
+from supcon_tf.commands.settings import Settings
+from supcon_tf.commands.trained_run import TrainedRun, load_run
+from supcon_tf.similarity.normalization import l2_normalize
+
+_BATCH_SIZE = 64
+_UNKNOWN = "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """What `predict` needs of a classifier.
+
+    Attributes:
+        class_names: names of the classes.
+        predict: function from images `[batch, size, size, channels]` to probabilities
+            `[batch, classes]`.
+        choose: function from the probabilities of an image to the name of its class.
+    """
+
+    class_names: tuple[str, ...]
+    predict: Callable[[NDArray[np.float32]], NDArray[np.float64]]
+    choose: Callable[[NDArray[np.float64]], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A row of the output.
+
+    Attributes:
+        path: the image.
+        name: the predicted class, or the error if the image cannot be read.
+        probabilities: `[classes]`, or `None` if the image cannot be read.
+    """
+
+    path: pathlib.Path
+    name: str
+    probabilities: NDArray[np.float64] | None
+
+
+def predict(
+    run_directory: pathlib.Path,
+    images: Sequence[str],
+    output: pathlib.Path | None,
+    classes: pathlib.Path | None,
+) -> int:
+    """Classifies images and writes or prints the predictions.
+
+    Args:
+        run_directory: the output directory of `train`.
+        images: image files, directories and patterns.
+        output: the csv file, or `None` to print.
+        classes: images of new classes, or `None` for the classes of the run.
+
+    Returns:
+        The exit code: 1 if an image cannot be read, otherwise 0.
+
+    Raises:
+        ValueError: if an argument is not as described.
+        OSError: if a file does not exist or cannot be written.
+    """
+    if output is not None and output.suffix != ".csv":
+        raise ValueError(f"`--output` must end in .csv. Received: {str(output)!r}")
+    run = load_run(run_directory)
+    paths = expand_paths(images)
+    classifier = trained_classifier(run) if classes is None else class_means(run, classes)
+    predictions = list(classify(paths, classifier, run.settings))
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(output, lambda name: _write_csv(name, predictions, classifier.class_names))
+        print(f"{output}: predictions for {len(predictions)} images")
+    elif sys.stdout.isatty():
+        _print_table(predictions)
+    else:
+        _write_rows(sys.stdout, predictions, classifier.class_names)
+    failed = [each for each in predictions if each.probabilities is None]
+    for each in failed:
+        print(f"error: {each.name}", file=sys.stderr)
+    return int(bool(failed))
+
+
+def trained_classifier(run: TrainedRun) -> Classifier:
+    """Returns the classifier of a run."""
+    names, threshold = run.class_names, run.results["unknown_threshold"]
+
+    def choose(probabilities: NDArray[np.float64]) -> str:
+        if run.multi_label:
+            labels = itertools.compress(names, probabilities >= threshold)
+            return ";".join(labels) or _UNKNOWN
+        best = int(probabilities.argmax())
+        return names[best] if probabilities[best] >= threshold else _UNKNOWN
+
+    return Classifier(
+        names, lambda images: run.to_probabilities(np.asarray(run.classifier(images))), choose
+    )
+
+
+def class_means(run: TrainedRun, classes: pathlib.Path) -> Classifier:
+    """Returns a classifier of new classes, by the nearest mean of normalized representations.
+
+    The probabilities are the softmax of the cosines divided by the temperature of the training.
+    They are not calibrated, so no prediction is unknown.
+
+    Args:
+        run: the run, whose encoder computes the representations.
+        classes: a directory or csv file with a few images of each class.
+
+    Raises:
+        ValueError: if an image cannot be read or has several labels.
+        OSError: if a file does not exist.
+    """
+    files = read_labeled_files(classes)
+    if files.multi_label:
+        raise ValueError("`--classes` must have one label per image. Received: several labels")
+
+    def encode(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return l2_normalize(run.classifier.encoder(images, training=False)).numpy()
+
+    rows = []
+    for batch in _batches(files.paths):
+        pixels, errors = _read(batch, run.settings)
+        if errors:
+            raise ValueError(next(iter(errors.values())))
+        rows.append(encode(pixels))
+    members = files.indicators / files.indicators.sum(axis=0)
+    means = l2_normalize(tf.constant(members.T @ np.concatenate(rows))).numpy()
+
+    def predict(images: NDArray[np.float32]) -> NDArray[np.float64]:
+        scaled = (encode(images) @ means.T).astype(np.float64) / run.settings.temperature
+        return np.exp(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True))
+
+    return Classifier(files.class_names, predict, lambda row: files.class_names[row.argmax()])
+
+
+def classify(
+    paths: Sequence[pathlib.Path], classifier: Classifier, settings: Settings
+) -> Iterator[Prediction]:
+    """Yields a prediction for every image, in order."""
+    for batch in _batches(paths):
+        pixels, errors = _read(batch, settings)
+        rows = iter(classifier.predict(pixels) if len(pixels) else np.empty([0, 0]))
+        for path in batch:
+            if path in errors:
+                yield Prediction(path, errors[path], None)
+            else:
+                probabilities = next(rows)
+                yield Prediction(path, classifier.choose(probabilities), probabilities)
+
+
+def _read(
+    paths: Sequence[pathlib.Path], settings: Settings
+) -> tuple[NDArray[np.float32], dict[pathlib.Path, str]]:
+    """Returns the pixels of the images that can be read, and errors of the others."""
+    errors: dict[pathlib.Path, str] = {}
+
+    def read(path: pathlib.Path) -> NDArray[np.float32] | None:
+        try:
+            return read_pixels(path, settings)
+        except ValueError as error:
+            errors[path] = str(error)
+            return None
+
+    with futures.ThreadPoolExecutor() as pool:
+        images = [image for image in pool.map(read, paths) if image is not None]
+    size, channels = settings.image_size, settings.channels
+    return np.array(images, np.float32).reshape(-1, size, size, channels), errors
+
+
+def _batches(paths: Sequence[pathlib.Path]) -> Iterator[Sequence[pathlib.Path]]:
+    for first in range(0, len(paths), _BATCH_SIZE):
+        yield paths[first : first + _BATCH_SIZE]
+
+
+def _write_csv(
+    path: pathlib.Path, predictions: Sequence[Prediction], class_names: Sequence[str]
+) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        _write_rows(file, predictions, class_names)
+
+
+def _write_rows(
+    file: object, predictions: Sequence[Prediction], class_names: Sequence[str]
+) -> None:
+    writer = csv.writer(file)  # type: ignore[arg-type]
+    columns = [f"probability of {name}" for name in class_names]
+    writer.writerow(["path", "prediction", "probability", *columns, "error"])
+    for each in predictions:
+        if each.probabilities is None:
+            writer.writerow([each.path, "", "", *[""] * len(class_names), each.name])
+        else:
+            values = [f"{value:.6f}" for value in each.probabilities]
+            writer.writerow([each.path, each.name, max(values, key=float), *values, ""])
+
+
+def _print_table(predictions: Sequence[Prediction]) -> None:
+    width = max(len(str(each.path)) for each in predictions)
+    for each in predictions:
+        if each.probabilities is not None:
+            print(f"{each.path!s:{width}}  {each.probabilities.max():6.1%}  {each.name}")
