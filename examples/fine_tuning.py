@@ -67,7 +67,7 @@ def main():
 
     views = keras.Sequential([keras.layers.RandomRotation(0.05), keras.layers.RandomZoom(0.1)])
     model = supcon_tf.SupConModel(encoder, augmenter=views)
-    for trainable, factors, epochs in ((False, {}, 20), (True, {target: 0.1}, 100)):
+    for trainable, factors, epochs in ((False, {}, 20), (True, {target: 1e-1}, 100)):
         target.trainable = trainable  # First, only the new projection head is trained.
         adam = keras.optimizers.Adam(0.01)
         optimizer = supcon_tf.optimizers.scale_learning_rates(adam, model, factors)
