@@ -77,7 +77,7 @@ def feature_map(run: Run, wrong: NDArray[np.bool_], projection: str) -> Markup:
         ),
         note(
             "t-SNE separates many classes better: ",
-            element("code", 'supcon_tf.commands.report.report(run_dir, projection="t-SNE")'),
+            element("code", f"python -m supcon_tf report {run.directory} --projection=t-SNE"),
         )
         if projection == "PCA" and len(run.class_names) > 3
         else "",
