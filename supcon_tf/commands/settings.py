@@ -127,22 +127,21 @@ def choose_settings(
     )
 
 
-def fit_minutes(
-    settings: Settings, minutes: float, *, epoch_seconds: float, linear_epoch_seconds: float
+def fit_seconds(
+    settings: Settings, seconds: float, *, epoch_seconds: float, linear_epoch_seconds: float
 ) -> Settings:
-    """Changes the number of epochs so that both stages take a given time.
+    """Changes the numbers of epochs so that both stages and the test take a given time.
 
     Args:
         settings: the settings.
-        minutes: the time for both stages.
+        seconds: the time that is left.
         epoch_seconds: measured time of an epoch of the first stage.
         linear_epoch_seconds: measured time of an epoch of the second stage.
     """
-    seconds = 60 * minutes
     # The classifier needs few epochs, and gets at most a fifth of the time.
     linear_epochs = max(1, min(settings.linear_epochs, int(seconds / 5 / linear_epoch_seconds)))
-    left = seconds - linear_epochs * linear_epoch_seconds
-    epochs = max(1, int(left / epoch_seconds))
+    tests = 2  # Encoding all images takes about as long as two epochs of the classifier.
+    epochs = max(1, int((seconds - (linear_epochs + tests) * linear_epoch_seconds) / epoch_seconds))
     return dataclasses.replace(
         settings, epochs=epochs, warmup_epochs=0.05 * epochs, linear_epochs=linear_epochs
     )
@@ -210,10 +209,10 @@ def _choose_encoder(data: DataSummary) -> tuple[str, float]:
 
 
 def _choose_batch_size(data: DataSummary) -> int:
-    """Returns a power of two: at least 8 steps an epoch, and many images of every class."""
+    """Returns a power of two, with about 20 steps an epoch or more."""
     images = data.images + data.unlabelled
     largest = 512 if data.gpu else 256
-    power = 2 ** int(math.log2(max(1, images / 8)))
+    power = 2 ** int(math.log2(max(1, images / 20)))
     return min(images, max(32, min(largest, power)))
 
 

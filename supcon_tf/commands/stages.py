@@ -28,7 +28,7 @@ from supcon_tf.data import (
 )
 from supcon_tf.optimizers import SGDWithL2, WarmUp
 
-_TIMED_STEPS = 5
+_TIMED_STEPS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,11 +197,11 @@ def prepare_classifier(
     return model, batches
 
 
-def measure_epochs(images: TrainingImages, settings: Settings, seed: int) -> tuple[float, float]:
+def measure_epochs(images: TrainingImages, settings: Settings) -> tuple[float, float]:
     """Trains both stages for a few steps, and returns the seconds of an epoch of each."""
-    model, batches = prepare_encoder(images, settings, seed)
+    model, batches = prepare_encoder(images, settings, seed=0)
     seconds = _measure_epoch(model, batches)
-    classifier = prepare_classifier(model.encoder, images.labeled(), settings, seed)
+    classifier = prepare_classifier(model.encoder, images.labeled(), settings, seed=0)
     return seconds, _measure_epoch(*classifier)
 
 

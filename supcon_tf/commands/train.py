@@ -124,9 +124,7 @@ def train(
     if stored:
         settings = settings_module.from_json(stored)
     else:
-        summary = summarize(
-            data.train.paths, len(data.unlabelled), len(data.train.class_names), seed
-        )
+        summary = summarize(data.train.paths, len(data.unlabelled), len(data.train.class_names))
         settings = settings_module.choose_settings(summary, encoder=encoder, epochs=epochs)
     images = _load(data, settings)
     digest = _digest(images)
@@ -136,11 +134,7 @@ def train(
             "Choose another --output_dir, or remove the directory"
         )
     if minutes and not stored:
-        print("measuring the time of a step", flush=True)
-        seconds, linear_seconds = measure_epochs(images, settings, seed)
-        settings = settings_module.fit_minutes(
-            settings, minutes, epoch_seconds=seconds, linear_epoch_seconds=linear_seconds
-        )
+        settings = _fit_minutes(settings, images, minutes, start)
     print(settings_module.describe(settings), flush=True)
     lock_directory(output_dir)
     if not stored:
@@ -187,10 +181,16 @@ def _read_stored_settings(
     try:
         stored: dict[str, Any] = json.loads(path.read_text())
         before = stored["arguments"]
+        version = stored["version"]
     except (ValueError, KeyError, TypeError):
         raise ValueError(
             f"{path} is damaged. Choose another --output_dir, or remove the directory"
         ) from None
+    if version != VERSION:
+        raise ValueError(
+            f"{output_dir} holds a run of another version of this command. Choose another "
+            f"--output_dir. Received: version {version!r}, where {VERSION} was expected"
+        )
     changed = [name for name in arguments if arguments[name] != before.get(name)]
     if changed:
         differences = ", ".join(
@@ -201,6 +201,18 @@ def _read_stored_settings(
             f"--output_dir, or remove the directory. Received: {differences}"
         )
     return stored
+
+
+def _fit_minutes(
+    settings: Settings, images: TrainingImages, minutes: float, start: float
+) -> Settings:
+    """Changes the numbers of epochs so that the command ends a given time after its start."""
+    print("measuring the time of a step", flush=True)
+    seconds, linear_seconds = measure_epochs(images, settings)
+    left = 60 * minutes - (time.monotonic() - start)
+    return settings_module.fit_seconds(
+        settings, left, epoch_seconds=seconds, linear_epoch_seconds=linear_seconds
+    )
 
 
 def _find_data(

@@ -7,7 +7,7 @@ from supcon_tf.commands.settings import (
     DataSummary,
     choose_settings,
     describe,
-    fit_minutes,
+    fit_seconds,
     from_json,
     parse_encoder,
     to_json,
@@ -61,11 +61,12 @@ def test_unknown_encoders(name):
         parse_encoder(name)
 
 
-def test_both_stages_take_the_given_minutes():
-    settings = fit_minutes(choose(), 10, epoch_seconds=10, linear_epoch_seconds=2)
-    seconds = 10 * settings.epochs + 2 * settings.linear_epochs
+def test_both_stages_take_the_given_time():
+    settings = fit_seconds(choose(), 600, epoch_seconds=10, linear_epoch_seconds=2)
+    seconds = 10 * settings.epochs + 2 * (settings.linear_epochs + 2)
     assert 600 - 10 < seconds <= 600
-    short = fit_minutes(choose(), 0.01, epoch_seconds=10, linear_epoch_seconds=2)
+    assert settings.warmup_epochs < settings.epochs
+    short = fit_seconds(choose(), -5, epoch_seconds=10, linear_epoch_seconds=2)
     assert (short.epochs, short.linear_epochs) == (1, 1)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf.commands import command_line
+from supcon_tf.commands import command_line, train
 from supcon_tf.commands.remaining_time import RemainingTime
 from supcon_tf.commands.saved_models import load_model
 
@@ -379,3 +379,21 @@ def test_an_error_is_one_line_unless_a_traceback_is_demanded(tmp_path, capfd):
     assert line.startswith(f"error: {tmp_path} must be the directory of a finished")
     with pytest.raises(FileNotFoundError):
         run("predict", tmp_path, "x.png", "--traceback")
+
+
+def test_a_resumed_run_does_not_measure_its_epochs_again(folder, tmp_path, monkeypatch):
+    arguments = ("train", folder, "--output_dir", tmp_path / "run", "--minutes", "2")
+    seen = []
+
+    def stop(images, settings, *_, **__):
+        seen.append(settings)
+        raise Killed
+
+    monkeypatch.setattr(train, "train_encoder", stop)
+    for seconds in (1.5, 3.0):
+        monkeypatch.setattr(train, "measure_epochs", lambda *_, s=seconds: (s, 0.1))
+        with pytest.raises(Killed):
+            run(*arguments)
+    assert seen[0] == seen[1]
+    assert 60 < seen[0].epochs < 80
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["minutes"] == 2
