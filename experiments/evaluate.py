@@ -88,6 +88,7 @@ def main(argv: list[str]) -> None:
     from supcon_tf.commands.representations import compute_representations
     from supcon_tf.commands.saved_models import check_classes, load_model
     from supcon_tf.data import evaluation_batches
+    from supcon_tf.evaluation.inputs import check_num_neighbors
 
     classifier, encoder = (
         None if flag.value is None else load_model(flag.value) for flag in (_CLASSIFIER, _ENCODER)
@@ -98,10 +99,13 @@ def main(argv: list[str]) -> None:
     )
     if classifier is not None:
         check_classes(_CLASSIFIER.value, classifier, test.class_names)
+    check_num_neighbors(_K.value, len(train))
+    print(f"encoding {len(train)} training images and {len(test)} others", flush=True)
     train_representations, test_representations = (
         compute_representations(encoder, images, _BATCH_SIZE.value, short_side=_SHORT_SIDE.value)
         for images in (train, test)
     )
+    print("measuring: k-NN, logistic regression and retrieval", flush=True)
     results = {
         "dataset": _DATASET.value,
         "train_images": len(train),

@@ -87,6 +87,20 @@ def test_encoder_alone_on_held_out_images(run_script, tmp_path, classifier):
     assert written["representations"]["knn_accuracy"] > 0.3  # chance is 0.1
 
 
+def test_more_neighbors_than_training_images(run_script, tmp_path, classifier, capsys):
+    with pytest.raises(
+        ValueError, match="`k` must be at most 20, the number of rows.*Received: 21"
+    ):
+        run_script(
+            "evaluate",
+            f"--encoder={tmp_path / 'encoder.keras'}",
+            "--dataset=digits",
+            "--train_images=20",
+            "--k=21",
+        )
+    assert "encoding" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
