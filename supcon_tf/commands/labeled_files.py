@@ -221,7 +221,7 @@ def _require_classes(source: pathlib.Path, found: Sequence[str]) -> None:
         )
 
 
-def describe(files: LabeledFiles) -> str:
+def describe_files(files: LabeledFiles) -> str:
     """Returns the number of images and classes as text, such as `"90 images of 3 classes"`."""
     most = int(files.indicators.sum(axis=1).max())
     several = f", up to {most} labels per image" if files.multi_label else ""

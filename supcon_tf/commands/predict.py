@@ -2,42 +2,26 @@
 
 import csv
 import dataclasses
-import itertools
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from supcon_tf._files import write_atomically
+from supcon_tf.commands.image_classifiers import (
+    Classifier,
+    class_means_classifier,
+    trained_classifier,
+)
 from supcon_tf.commands.image_files import read_pixels
 from supcon_tf.commands.image_paths import expand_paths
-from supcon_tf.commands.labeled_files import read_labeled_files
 from supcon_tf.commands.settings import Settings
-from supcon_tf.commands.trained_run import TrainedRun, load_run
-from supcon_tf.similarity.normalization import l2_normalize
+from supcon_tf.commands.trained_run import load_run
 
 _BATCH_SIZE = 64
-_UNKNOWN = "unknown"
-
-
-@dataclasses.dataclass(frozen=True)
-class Classifier:
-    """What `predict` needs of a classifier.
-
-    Attributes:
-        class_names: names of the classes.
-        predict: function from images `[batch, size, size, channels]` to probabilities
-            `[batch, classes]`.
-        choose: function from the probabilities of an image to the name of its class.
-    """
-
-    class_names: tuple[str, ...]
-    predict: Callable[[NDArray[np.float32]], NDArray[np.float64]]
-    choose: Callable[[NDArray[np.float64]], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +64,9 @@ def predict(
         raise ValueError(f"`--output` must end in .csv. Received: {str(output)!r}")
     run = load_run(run_directory)
     paths = expand_paths(images)
-    classifier = trained_classifier(run) if classes is None else class_means(run, classes)
+    classifier = (
+        trained_classifier(run) if classes is None else class_means_classifier(run, classes)
+    )
     predictions = list(classify(paths, classifier, run.settings))
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -94,59 +80,6 @@ def predict(
     for each in failed:
         print(f"error: {each.name}", file=sys.stderr)
     return int(bool(failed))
-
-
-def trained_classifier(run: TrainedRun) -> Classifier:
-    """Returns the classifier of a run."""
-    names, threshold = run.class_names, run.results["unknown_threshold"]
-
-    def choose(probabilities: NDArray[np.float64]) -> str:
-        if run.multi_label:
-            labels = itertools.compress(names, probabilities >= threshold)
-            return ";".join(labels) or _UNKNOWN
-        best = int(probabilities.argmax())
-        return names[best] if probabilities[best] >= threshold else _UNKNOWN
-
-    return Classifier(
-        names, lambda images: run.to_probabilities(np.asarray(run.classifier(images))), choose
-    )
-
-
-def class_means(run: TrainedRun, classes: pathlib.Path) -> Classifier:
-    """Returns a classifier of new classes, by the nearest mean of normalized representations.
-
-    The probabilities are the softmax of the cosines divided by the temperature of the training.
-    They are not calibrated, so no prediction is unknown.
-
-    Args:
-        run: the run, whose encoder computes the representations.
-        classes: a directory or csv file with a few images of each class.
-
-    Raises:
-        ValueError: if an image cannot be read or has several labels.
-        OSError: if a file does not exist.
-    """
-    files = read_labeled_files(classes)
-    if files.multi_label:
-        raise ValueError("`--classes` must have one label per image. Received: several labels")
-
-    def encode(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return l2_normalize(run.classifier.encoder(images, training=False)).numpy()
-
-    rows = []
-    for batch in _batches(files.paths):
-        pixels, errors = _read(batch, run.settings)
-        if errors:
-            raise ValueError(next(iter(errors.values())))
-        rows.append(encode(pixels))
-    members = files.indicators / files.indicators.sum(axis=0)
-    means = l2_normalize(tf.constant(members.T @ np.concatenate(rows))).numpy()
-
-    def predict(images: NDArray[np.float32]) -> NDArray[np.float64]:
-        scaled = (encode(images) @ means.T).astype(np.float64) / run.settings.temperature
-        return np.exp(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True))
-
-    return Classifier(files.class_names, predict, lambda row: files.class_names[row.argmax()])
 
 
 def classify(

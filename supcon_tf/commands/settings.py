@@ -157,15 +157,17 @@ def parse_encoder(name: str) -> tuple[str, float]:
         ValueError: if there is no such encoder.
     """
     match = re.fullmatch(r"resnet(\d+)(?:x(\d*\.?\d+))?", name)
-    if match is None or int(match[1]) not in DEPTHS:
+    width = float(match[2] or 1) if match else 0.0
+    if match is None or int(match[1]) not in DEPTHS or width < 1 / 64:
         raise ValueError(
             f"`--encoder` must be resnet{', resnet'.join(map(str, DEPTHS))}, or one of them with a "
-            f"factor of its channels, such as resnet18x0.5. Received: {name!r}"
+            "factor of its channels of at least 1/64, such as resnet18x0.5. "
+            f"Received: {name!r}"
         )
-    return f"resnet{match[1]}", float(match[2] or 1)
+    return f"resnet{match[1]}", width
 
 
-def describe(settings: Settings) -> str:
+def describe_settings(settings: Settings) -> str:
     """Returns the settings in a few readable lines."""
     colors = "gray" if settings.channels == 1 else "color"
     flip = "mirrored or not" if settings.flip else "not mirrored"
@@ -179,7 +181,7 @@ training  {settings.epochs} epochs in batches of {settings.batch_size}, temperat
           then {settings.linear_epochs} epochs of the classifier"""
 
 
-def to_json(settings: Settings) -> dict[str, Any]:
+def settings_to_json(settings: Settings) -> dict[str, Any]:
     """Returns the settings as values of JSON."""
     return {
         name: list(value) if isinstance(value, tuple) else value
@@ -187,7 +189,7 @@ def to_json(settings: Settings) -> dict[str, Any]:
     }
 
 
-def from_json(fields: dict[str, Any]) -> Settings:
+def settings_from_json(fields: dict[str, Any]) -> Settings:
     """Returns the settings in a dictionary, which can have further fields."""
     values: dict[str, Any] = {each.name: fields[each.name] for each in dataclasses.fields(Settings)}
     for name in ("pixel_mean", "pixel_std"):

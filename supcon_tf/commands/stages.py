@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from supcon_tf import augmentation, encoders, losses, metrics, models
 from supcon_tf._files import write_atomically
 from supcon_tf.callbacks import CollapseWarning
-from supcon_tf.commands import settings as settings_module
 from supcon_tf.commands.divergence import require_finite_weights
 from supcon_tf.commands.run_directory import prepare_run_dir
-from supcon_tf.commands.settings import Settings
+from supcon_tf.commands.settings import Settings, settings_to_json
 from supcon_tf.commands.standardized_encoder import standardize_pixels
 from supcon_tf.commands.training import fit
 from supcon_tf.data import (
@@ -88,7 +87,7 @@ def train_encoder(
         batches,
         settings.epochs,
         directory / "pretraining",
-        {**settings_module.to_json(settings), "seed": seed},
+        {**settings_to_json(settings), "seed": seed},
         inputs,
         [CollapseWarning()],
     )
@@ -121,7 +120,7 @@ def train_classifier(
         batches,
         settings.linear_epochs,
         directory / "classifier",
-        {**settings_module.to_json(settings), "seed": seed},
+        {**settings_to_json(settings), "seed": seed},
         inputs,
         [],
     )

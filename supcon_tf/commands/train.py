@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from supcon_tf import evaluation
 from supcon_tf._files import lock_directory, write_atomically, write_json
-from supcon_tf.commands import confidence, labeled_files
-from supcon_tf.commands import settings as settings_module
+from supcon_tf.commands import confidence
 from supcon_tf.commands.exported_classifier import export_classifier
 from supcon_tf.commands.image_digests import images_digest
 from supcon_tf.commands.image_files import (
@@ -22,11 +21,24 @@ from supcon_tf.commands.image_files import (
     load_for_training,
     summarize,
 )
-from supcon_tf.commands.labeled_files import LabeledFiles
+from supcon_tf.commands.labeled_files import (
+    LabeledFiles,
+    describe_files,
+    find_test_set,
+    hold_out,
+    read_labeled_files,
+)
 from supcon_tf.commands.report import report
 from supcon_tf.commands.representations import compute_representations
 from supcon_tf.commands.run_directory import package_versions
-from supcon_tf.commands.settings import Settings
+from supcon_tf.commands.settings import (
+    Settings,
+    choose_settings,
+    describe_settings,
+    fit_seconds,
+    settings_from_json,
+    settings_to_json,
+)
 from supcon_tf.commands.stages import (
     TrainingImages,
     measure_epochs,
@@ -122,10 +134,10 @@ def train(
     data = _find_data(folder, test, unlabelled, seed)
     _print_data(data)
     if stored:
-        settings = settings_module.from_json(stored)
+        settings = settings_from_json(stored)
     else:
         summary = summarize(data.train.paths, len(data.unlabelled), len(data.train.class_names))
-        settings = settings_module.choose_settings(summary, encoder=encoder, epochs=epochs)
+        settings = choose_settings(summary, encoder=encoder, epochs=epochs)
     images = _load(data, settings)
     digest = _digest(images)
     if stored and stored["images_digest"] != digest:
@@ -135,10 +147,10 @@ def train(
         )
     if minutes and not stored:
         settings = _fit_minutes(settings, images, minutes, start)
-    print(settings_module.describe(settings), flush=True)
+    print(describe_settings(settings), flush=True)
     lock_directory(output_dir)
     if not stored:
-        fields = {**_describe_run(data, arguments, digest), **settings_module.to_json(settings)}
+        fields = {**_describe_run(data, arguments, digest), **settings_to_json(settings)}
         write_json(output_dir / "settings.json", fields)
     inputs = {"images": digest}
     print("\nstage 1 of 2: the encoder", flush=True)
@@ -210,26 +222,20 @@ def _fit_minutes(
     print("measuring the time of a step", flush=True)
     seconds, linear_seconds = measure_epochs(images, settings)
     left = 60 * minutes - (time.monotonic() - start)
-    return settings_module.fit_seconds(
-        settings, left, epoch_seconds=seconds, linear_epoch_seconds=linear_seconds
-    )
+    return fit_seconds(settings, left, epoch_seconds=seconds, linear_epoch_seconds=linear_seconds)
 
 
 def _find_data(
     folder: pathlib.Path, test: pathlib.Path | None, unlabelled: pathlib.Path | None, seed: int
 ) -> _Data:
-    source, test_source = labeled_files.find_test_set(folder, test)
-    files = labeled_files.read_labeled_files(source)
-    kept, held_out = labeled_files.hold_out(files, _HELD_OUT_FRACTION, seed)
+    source, test_source = find_test_set(folder, test)
+    files = read_labeled_files(source)
+    kept, held_out = hold_out(files, _HELD_OUT_FRACTION, seed)
     data = _Data(
         train=files.take(kept),
         unlabelled=_find_unlabelled(unlabelled) if unlabelled else (),
         held_out=files.take(held_out),
-        test=(
-            labeled_files.read_labeled_files(test_source, files)
-            if test_source
-            else files.take(held_out)
-        ),
+        test=(read_labeled_files(test_source, files) if test_source else files.take(held_out)),
         source=source,
         test_source=test_source,
     )
@@ -258,7 +264,7 @@ def _digest(images: TrainingImages) -> str:
 
 
 def _print_data(data: _Data) -> None:
-    print(f"training  {labeled_files.describe(data.train)}", flush=True)
+    print(f"training  {describe_files(data.train)}", flush=True)
     if data.unlabelled:
         print(f"          {len(data.unlabelled)} images without a label")
     use = "calibration" if data.test_source else "the test and calibration"

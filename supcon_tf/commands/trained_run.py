@@ -4,14 +4,9 @@ import dataclasses
 import pathlib
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from supcon_tf.commands import confidence
-from supcon_tf.commands import settings as settings_module
 from supcon_tf.commands.run_outputs import read_json, read_settings
 from supcon_tf.commands.saved_models import load_model
-from supcon_tf.commands.settings import Settings
+from supcon_tf.commands.settings import Settings, settings_from_json
 from supcon_tf.models import LinearClassifier
 
 
@@ -36,12 +31,6 @@ class TrainedRun:
         """The names of the classes."""
         return self.classifier.class_names or ()
 
-    def to_probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Converts logits `[images, classes]` to calibrated probabilities."""
-        return confidence.to_probabilities(
-            logits, self.results["temperature"], multi_label=self.multi_label
-        )
-
 
 def load_run(directory: pathlib.Path) -> TrainedRun:
     """Loads a finished run.
@@ -56,4 +45,4 @@ def load_run(directory: pathlib.Path) -> TrainedRun:
     results = read_json(directory / "results.json")
     stored = read_settings(directory)
     classifier = load_model(directory / "classifier.keras")
-    return TrainedRun(classifier, settings_module.from_json(stored), stored["multi_label"], results)
+    return TrainedRun(classifier, settings_from_json(stored), stored["multi_label"], results)

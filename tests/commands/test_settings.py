@@ -6,11 +6,11 @@ import pytest
 from supcon_tf.commands.settings import (
     DataSummary,
     choose_settings,
-    describe,
+    describe_settings,
     fit_seconds,
-    from_json,
     parse_encoder,
-    to_json,
+    settings_from_json,
+    settings_to_json,
 )
 
 DATA = DataSummary(
@@ -55,7 +55,9 @@ def test_choices_of_the_user():
     assert (settings.encoder, settings.width, settings.epochs) == ("resnet34", 0.5, 3)
 
 
-@pytest.mark.parametrize("name", ["resnet", "resnet11", "vgg", "resnet18x", "resnet18x2y"])
+@pytest.mark.parametrize(
+    "name", ["resnet", "resnet11", "vgg", "resnet18x", "resnet18x2y", "resnet18x0.01"]
+)
 def test_unknown_encoders(name):
     with pytest.raises(ValueError, match=f"`--encoder` must be .* Received: '{name}'"):
         parse_encoder(name)
@@ -72,5 +74,8 @@ def test_both_stages_take_the_given_time():
 
 def test_settings_survive_json():
     settings = choose()
-    assert from_json(json.loads(json.dumps({**to_json(settings), "other": 1}))) == settings
-    assert "32 x 32" in describe(settings)
+    assert (
+        settings_from_json(json.loads(json.dumps({**settings_to_json(settings), "other": 1})))
+        == settings
+    )
+    assert "32 x 32" in describe_settings(settings)
