@@ -24,18 +24,22 @@ class StopOnDivergence(keras.callbacks.Callback):
     """
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Checks the mean loss of the epoch, which stays non-finite once a step has diverged."""
+        """Checks the mean loss of the epoch, which stays non-finite once a step has diverged.
+
+        Raises:
+            TrainingDiverged: if it is not finite.
+        """
         loss = (logs or {})["loss"]
         if not math.isfinite(loss):
             step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
-            raise _diverged(self.model, f"the loss is {loss} after step {step}")
+            raise TrainingDiverged(_describe(self.model, f"the loss is {loss} after step {step}"))
 
 
 def require_finite_weights(model: keras.Model) -> None:
     """Raises `TrainingDiverged` if a weight of a trained model is not finite."""
     weight = find_non_finite_weight(model)
     if weight is not None:
-        raise _diverged(model, f"{weight.path} is not finite at the end")
+        raise TrainingDiverged(_describe(model, f"{weight.path} is not finite at the end"))
 
 
 def find_non_finite_weight(model: keras.Model) -> keras.Variable | None:
@@ -56,12 +60,12 @@ def convert_floating_point_error(model: keras.Model) -> Iterator[None]:
     try:
         yield
     except FloatingPointError as error:
-        raise _diverged(model, str(error)) from None
+        raise TrainingDiverged(_describe(model, str(error))) from None
 
 
-def _diverged(model: keras.Model, reason: str) -> TrainingDiverged:
+def _describe(model: keras.Model, reason: str) -> str:
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    return TrainingDiverged(
+    return (
         f"The training has diverged: {reason}, at a learning rate of {rate:g}; try a smaller one, "
         "a longer warm-up or clipped gradients (`global_clipnorm`)"
     )
