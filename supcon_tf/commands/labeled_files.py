@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import pathlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supcon_tf.data.class_names import describe_difference
-from supcon_tf.data.folder import find_images
+from supcon_tf.data.folder import IMAGE_SUFFIXES, describe_skipped, find_images
 
 _TEST_NAMES = ("test", "val", "validation")
 _HEADERS = ("path", "file", "filename", "image")
@@ -162,8 +163,12 @@ def hold_out(
 
 
 def _read_class_directories(root: pathlib.Path) -> dict[pathlib.Path, list[str]]:
-    directories = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    images_in = {directory: find_images(directory)[0] for directory in directories}
+    inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    directories = [path for path in inside if path.is_dir()]
+    images_in, skipped = {}, [path for path in inside if not path.is_dir()]
+    for directory in directories:
+        images_in[directory], others = find_images(directory)
+        skipped += others
     if not any(images_in.values()):
         images, others = find_images(root)
         raise ValueError(
@@ -176,6 +181,14 @@ def _read_class_directories(root: pathlib.Path) -> dict[pathlib.Path, list[str]]
                 f"{directory} must contain images of the class {directory.name!r}. Add images or "
                 "remove the directory. Received: no images"
             )
+    stray = [path for path in skipped if path.suffix.lower() in IMAGE_SUFFIXES]
+    if stray:
+        raise ValueError(
+            f"{root} must contain images in the directories of their classes only. Move or remove "
+            f"the others. Received: {len(stray)} images beside them, such as {stray[0].name}"
+        )
+    if skipped:
+        warnings.warn(describe_skipped(skipped, root), stacklevel=3)
     return {image: [each.name] for each, images in images_in.items() for image in images}
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import pathlib
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ from supcon_tf.commands.stages import (
     train_classifier,
     train_encoder,
 )
-from supcon_tf.data.folder import find_images
+from supcon_tf.data.folder import describe_skipped, find_images
 from supcon_tf.labels import UNLABELED
 from supcon_tf.models import LinearClassifier
 
@@ -250,12 +251,14 @@ def _find_data(
 
 
 def _find_unlabelled(directory: pathlib.Path) -> tuple[pathlib.Path, ...]:
-    paths = tuple(find_images(directory.absolute())[0])
+    paths, skipped = find_images(directory.absolute())
     if not paths:
         raise ValueError(
             f"`--unlabelled` must be a directory that contains images. Received: {str(directory)!r}"
         )
-    return paths
+    if skipped:
+        warnings.warn(describe_skipped(skipped, directory), stacklevel=2)
+    return tuple(paths)
 
 
 def _digest(images: TrainingImages) -> str:

@@ -19,7 +19,9 @@ def write_csv(root, *lines):
 
 def test_a_directory_per_class(tmp_path):
     make_files(tmp_path, "dog/b.png", "cat/deep/er/a.JPG", "dog/notes.txt", ".hidden/x.png")
-    files = read_labeled_files(tmp_path)
+    make_files(tmp_path, "scan.tiff", ".DS_Store")
+    with pytest.warns(UserWarning, match=r"2 files of .* are skipped \(1 \.tiff, 1 \.txt\)"):
+        files = read_labeled_files(tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in files.paths] == [
         "cat/deep/er/a.JPG",
         "dog/b.png",
@@ -68,6 +70,7 @@ def test_a_test_set_has_the_classes_of_the_training_images(tmp_path):
     [
         (["a.png", "b.png"], "one directory of images per class. Received: 2 images"),
         (["notes.txt"], "one directory of images per class. Received: 0 images and 1 other files"),
+        (["cat/a.png", "dog/a.png", "b.png"], "Received: 1 images beside them, such as b.png"),
         (["cat/a.png", "dog/notes.txt"], "dog must contain images of the class 'dog'"),
         (["pets/cat/a.png", "pets/dog/a.png"], "two classes.*Received: only the class 'pets'"),
     ],
