@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = _COMMANDS[arguments.command].run(arguments)
     except KeyboardInterrupt:
         raise SystemExit("stopped; the same command continues") from None
+    except BrokenPipeError:
+        # A program such as `head` has read enough. Python would fail again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(1) from None
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if arguments.traceback or isinstance(error, NotImplementedError):
             raise
