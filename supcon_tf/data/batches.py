@@ -110,6 +110,8 @@ def multi_view_batches(
     else:
         sample = balanced_sampler(source.labels, batch_size, images_per_class)
 
+    # Several datasets contain these functions: tf.function traces them once.
+    @tf.function
     def sample_rows(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the images of this worker's rows, and a seed for each of them."""
         epoch, step_in_epoch = step // steps_per_epoch, step % steps_per_epoch
@@ -121,6 +123,7 @@ def multi_view_batches(
             view_seed = tf.random.experimental.stateless_fold_in(view_seed, step_in_epoch)
         return indices, fold_in_each(view_seed, occurrences)
 
+    @tf.function
     def create_views(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         views = source.create_views(indices, seeds, num_views, transform)
         return views, tf.gather(labels, indices)

@@ -56,6 +56,7 @@ def mix_batches(
             the dataset is read.
     """
 
+    @tf.function  # Several datasets contain this function, which is traced once.
     def mix(step: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         views, labels, *rest = batch
         rows = to_soft_labels(labels, num_classes, label_smoothing)

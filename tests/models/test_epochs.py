@@ -42,9 +42,15 @@ class Recorder(DistributedModel):
         return self.layer(keras.ops.reshape(x, (shape[0], -1)))
 
 
-def recorder(**arguments):
+def recorder(steps_per_execution=1):
     model = Recorder()
-    model.compile("sgd", loss=lambda y, x: keras.ops.mean(x), jit_compile=False, **arguments)
+    model.compile(
+        "sgd",
+        loss=lambda y, x: keras.ops.mean(x),
+        jit_compile=False,
+        run_eagerly=steps_per_execution == 1,  # Tracing would take most of the time.
+        steps_per_execution=steps_per_execution,
+    )
     return model
 
 
