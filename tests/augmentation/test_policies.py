@@ -98,6 +98,8 @@ def test_policies_are_composed_as_in_the_reference_code():
     jitter = aug.ColorJitter(0.8, 0.8, 0.8, 0.2)
     sim = aug.sim_augment(224, strength=1.0, blur=True)
     assert sim.transforms[2:] == [jitter, aug.RandomGrayscale(0.2), aug.RandomGaussianBlur(23)]
+    weaker = aug.ColorJitter(0.4, 0.4, 0.4, 0.1)
+    assert aug.sim_augment(32, strength=0.5).transforms[2] == weaker
     stacked = aug.stacked_rand_augment(224)
     assert stacked.transforms[2:] == [
         jitter,

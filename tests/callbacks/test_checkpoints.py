@@ -182,6 +182,17 @@ def test_a_full_disk_is_an_error_before_the_first_step(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("[!.]*"))
 
 
+@pytest.mark.slow
+def test_a_training_that_resumes_needs_room_for_fewer_checkpoints(
+    tmp_path, interrupted, monkeypatch
+):
+    shutil.copytree(interrupted, tmp_path / "copy")
+    usage = collections.namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
+    with pytest.raises(OSError, match="room for 1 more checkpoints"):
+        train(tmp_path / "copy", stop_at=1)
+
+
 @pytest.mark.parametrize("arguments", [{"save_freq": 0}, {"max_to_keep": 0}])
 def test_bad_numbers(tmp_path, arguments):
     with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be an integer"):

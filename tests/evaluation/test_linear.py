@@ -84,3 +84,12 @@ def test_logistic_regression_of_bad_arguments():
             evaluation.logistic_regression(FEATURES, labels)
     with pytest.raises(ValueError, match="`labels` must be integer"):
         evaluation.logistic_regression(FEATURES, LABELS / 2)
+
+
+def test_logistic_regression_of_two_rows_per_class():
+    features = np.array([[0.0, 1.0], [0.1, 1.0], [1.0, 0.0], [1.0, 0.1]])
+    labels = np.array([0, 0, 1, 1])
+    model = evaluation.logistic_regression(
+        features, labels, penalties=(1e-3,), validation_fraction=0.5
+    )
+    np.testing.assert_array_equal(model.predict(features), labels)
