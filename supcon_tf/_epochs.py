@@ -14,6 +14,9 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+# Datasets with known specs of their batches.
+DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
+
 Step = Any  # an integer or a scalar int64 tensor
 
 
@@ -66,7 +69,7 @@ _epochs: weakref.WeakKeyDictionary[Any, Epochs] = weakref.WeakKeyDictionary()
 
 def find_epochs(dataset: Any) -> Epochs | None:
     """Returns the batches of all epochs of a dataset, or `None` if every pass is the same."""
-    return _epochs.get(dataset) if isinstance(dataset, _DATASETS) else None
+    return _epochs.get(dataset) if isinstance(dataset, DATASETS) else None
 
 
 def first_epoch(data: Any) -> Any:
@@ -127,6 +130,3 @@ def remember_epochs(dataset: Any, epochs: Epochs) -> Any:
     """Lets `find_epochs` find the batches of all epochs of a dataset, and returns the dataset."""
     _epochs[dataset] = epochs
     return dataset
-
-
-_DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)

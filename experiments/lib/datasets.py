@@ -10,7 +10,7 @@ import numpy as np
 
 from supcon_tf import data
 from supcon_tf.data.class_names import check_same_classes
-from supcon_tf.data.folder import find_class_names
+from supcon_tf.data.folder import TEST_DIRECTORIES, find_class_names
 
 # Loads the split "train" or "test".
 LoadSplit = Callable[[str], data.ImageSource]
@@ -30,9 +30,8 @@ _CLASS_NAMES = {
         "Ankle boot",
     )
 }
-# The names of the test split in TensorFlow Datasets and in directories.
+# The names of the test split in TensorFlow Datasets.
 _TFDS_TEST = {"imagenet2012": "validation"}
-_TEST_DIRECTORIES = ("test", "val", "validation")
 
 
 def load(name: str, data_dir: str, split: str) -> data.ImageSource:
@@ -92,7 +91,7 @@ def _open(name: str, data_dir: str) -> LoadSplit:
 
 def _open_folders(directory: pathlib.Path, *, verify: bool) -> LoadSplit:
     train = directory / "train"
-    tests = [directory / part for part in _TEST_DIRECTORIES if (directory / part).is_dir()]
+    tests = [directory / part for part in TEST_DIRECTORIES if (directory / part).is_dir()]
     if not tests:
         print(f"{directory} has no test/: a fifth of the images of each class in train/ is tested")
         return lambda split: _split_by_class(data.load_folder(train, verify=verify), split)

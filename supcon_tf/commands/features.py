@@ -4,14 +4,12 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from supcon_tf.commands.image_files import load_for_evaluation
 from supcon_tf.commands.representations import compute_representations
 from supcon_tf.commands.run_outputs import require_file
 from supcon_tf.commands.saved_models import load_model
-from supcon_tf.data import EncodedImages
 from supcon_tf.data.folder import check_readable
 
 _BATCH_SIZE = 64
@@ -34,13 +32,7 @@ def load_features(run_dir: pathlib.Path, settings: Mapping[str, Any]) -> Feature
 
     def compute(paths: Sequence[pathlib.Path]) -> NDArray[Any]:
         check_readable(paths, settings["channels"])
-        images = EncodedImages(
-            [str(path) for path in paths],
-            np.full(len(paths), -1),
-            settings["class_names"],
-            read=tf.io.read_file,
-            channels=settings["channels"],
-        )
+        images = load_for_evaluation(paths, settings["channels"])
         return compute_representations(
             encoder, images, _BATCH_SIZE, short_side=settings.get("short_side")
         )

@@ -10,10 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from supcon_tf.commands.confidence import to_probabilities
-from supcon_tf.commands.image_files import check_images, load_for_evaluation
+from supcon_tf.commands.image_files import load_for_evaluation
 from supcon_tf.commands.labeled_files import read_labeled_files
 from supcon_tf.commands.representations import compute_representations
 from supcon_tf.commands.trained_run import TrainedRun
+from supcon_tf.data.folder import check_readable
 from supcon_tf.similarity.normalization import l2_normalize
 
 _BATCH_SIZE = 64
@@ -72,10 +73,10 @@ def class_means_classifier(run: TrainedRun, classes: pathlib.Path) -> Classifier
     files = read_labeled_files(classes)
     if files.multi_label:
         raise ValueError("`--classes` must have one label per image. Received: several labels")
-    check_images(files.paths, settings.channels)
+    check_readable(files.paths, settings.channels)
     rows = compute_representations(
         encoder,
-        load_for_evaluation(files.paths, settings),
+        load_for_evaluation(files.paths, settings.channels),
         _BATCH_SIZE,
         short_side=settings.short_side,
     )

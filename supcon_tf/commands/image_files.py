@@ -1,10 +1,8 @@
 """Reads image files for training, and the pixels that a classifier gets."""
 
-import contextlib
 import functools
 import pathlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent import futures
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from supcon_tf.augmentation import resize
 from supcon_tf.commands.settings import DataSummary, Settings
 from supcon_tf.data import ArrayImages, EncodedImages, ImageSource
+from supcon_tf.data.folder import name_unreadable
 from supcon_tf.data.sources import decode
 
 _SAMPLE = 256  # images from which the settings are chosen
@@ -72,21 +71,15 @@ def load_for_training(
     return EncodedImages(contents, labels, names, channels=channels)
 
 
-def load_for_evaluation(paths: Sequence[pathlib.Path], settings: Settings) -> ImageSource:
+def load_for_evaluation(paths: Sequence[pathlib.Path], channels: int) -> ImageSource:
     """Returns the unchanged images, which are read when they are needed."""
     return EncodedImages(
         [str(path) for path in paths],
         np.full(len(paths), -1),
         (),
         read=tf.io.read_file,
-        channels=settings.channels,
+        channels=channels,
     )
-
-
-def check_images(paths: Sequence[pathlib.Path], channels: int) -> None:
-    """Raises `ValueError` if an image cannot be read."""
-    with futures.ThreadPoolExecutor() as pool:
-        list(pool.map(lambda path: read_image(path, channels) is None, paths))
 
 
 def read_image(path: pathlib.Path, channels: int) -> NDArray[np.uint8]:
@@ -95,7 +88,7 @@ def read_image(path: pathlib.Path, channels: int) -> NDArray[np.uint8]:
     Raises:
         ValueError: if it cannot be read.
     """
-    with _naming_unreadable(path):
+    with name_unreadable(path):
         return decode(tf.io.read_file(str(path)), channels).numpy()
 
 
@@ -105,7 +98,7 @@ def read_pixels(path: pathlib.Path, settings: Settings) -> NDArray[np.float32]:
     Raises:
         ValueError: if it cannot be read.
     """
-    with _naming_unreadable(path):
+    with name_unreadable(path):
         return preprocess(
             tf.io.read_file(str(path)),
             size=settings.image_size,
@@ -128,19 +121,6 @@ def preprocess(contents: tf.Tensor, *, size: int, short_side: int, channels: int
     """
     image = tf.cast(decode(contents, channels), tf.float32)[None] / 255.0
     return tf.ensure_shape(resize(image, size, short_side)[0], [size, size, channels])
-
-
-@contextlib.contextmanager
-def _naming_unreadable(path: pathlib.Path) -> Iterator[None]:
-    """Replaces an error of TensorFlow by one that names the file."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        # TensorFlow puts the names of a function and an operation around its sentence.
-        reason = re.sub(r"^\{\{.*?\}\} |\s*\[Op:.*", "", error.message, flags=re.DOTALL)
-        raise ValueError(
-            f"{path} cannot be read as an image. Replace or remove it. Received: {reason}"
-        ) from error
 
 
 def _measure(path: pathlib.Path) -> tuple[int, bool, NDArray[np.float64], NDArray[np.float64]]:

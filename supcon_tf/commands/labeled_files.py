@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supcon_tf.data.class_names import describe_difference
-from supcon_tf.data.folder import IMAGE_SUFFIXES, describe_skipped, find_images
+from supcon_tf.data.folder import (
+    IMAGE_SUFFIXES,
+    TEST_DIRECTORIES,
+    describe_skipped,
+    find_images,
+)
 
-_TEST_NAMES = ("test", "val", "validation")
 _HEADERS = ("path", "file", "filename", "image")
 
 
@@ -68,7 +72,7 @@ def find_test_set(
     train = folder / "train"
     if not (train.is_dir() and any(path.is_dir() for path in train.iterdir())):
         return folder, test
-    inside = [folder / name for name in _TEST_NAMES if (folder / name).is_dir()]
+    inside = [folder / name for name in TEST_DIRECTORIES if (folder / name).is_dir()]
     return train, test or (inside[0] if inside else None)
 
 

@@ -17,7 +17,6 @@ from supcon_tf.commands import confidence
 from supcon_tf.commands.exported_classifier import export_classifier
 from supcon_tf.commands.image_digests import images_digest
 from supcon_tf.commands.image_files import (
-    check_images,
     load_for_evaluation,
     load_for_training,
     summarize,
@@ -46,7 +45,7 @@ from supcon_tf.commands.stages import (
     train_classifier,
     train_encoder,
 )
-from supcon_tf.data.folder import describe_skipped, find_images
+from supcon_tf.data.folder import check_readable, describe_skipped, find_images
 from supcon_tf.labels import UNLABELED
 from supcon_tf.models import LinearClassifier
 
@@ -279,7 +278,7 @@ def _print_data(data: _Data) -> None:
 def _load(data: _Data, settings: Settings) -> TrainingImages:
     """Reads the training images, and checks that all others can be read."""
     others = {*data.held_out.paths, *data.test.paths}
-    check_images(sorted(others), settings.channels)
+    check_readable(sorted(others), settings.channels)
     targets, unlabelled = data.train.targets, len(data.unlabelled)
     if data.train.multi_label:
         targets = np.pad(targets, [(0, unlabelled), (0, 0)])
@@ -355,7 +354,7 @@ def _evaluate(
 def _compute_outputs(
     classifier: LinearClassifier, files: LabeledFiles, settings: Settings
 ) -> _Outputs:
-    source = load_for_evaluation(files.paths, settings)
+    source = load_for_evaluation(files.paths, settings.channels)
     representations = compute_representations(
         classifier.encoder, source, _BATCH_SIZE, short_side=settings.short_side
     )

@@ -1,11 +1,13 @@
 """Image files in a directory with one subdirectory per class."""
 
 import collections
+import contextlib
 import functools
 import os
 import pathlib
+import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
@@ -18,6 +20,9 @@ from supcon_tf.data.sources import EncodedImages, decode
 # WebP nor JPEG XL.
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png"}
 IMAGE_SUFFIXES |= {f".{name}" for name in ("jxl", "webp") if hasattr(tf.io, f"decode_{name}")}
+
+# Names of the directory of the test images, beside `train`.
+TEST_DIRECTORIES = ("test", "val", "validation")
 
 
 def load_folder(
@@ -174,11 +179,20 @@ def check_readable(paths: Iterable[pathlib.Path], channels: int) -> None:
 
 
 def _check_file(path: pathlib.Path, channels: int) -> None:
-    try:
+    with name_unreadable(path):
         decode(tf.io.read_file(str(path)), channels)
+
+
+@contextlib.contextmanager
+def name_unreadable(path: pathlib.Path) -> Iterator[None]:
+    """Raises `ValueError`, which names the file, in place of an error of TensorFlow."""
+    try:
+        yield
     except tf.errors.OpError as error:
+        # TensorFlow puts the names of a function and an operation around its sentence.
+        reason = re.sub(r"^\{\{.*?\}\} |\s*\[Op:.*", "", error.message, flags=re.DOTALL)
         raise ValueError(
-            f"{path} cannot be read as an image. Replace or remove it. Received: {error.message}"
+            f"{path} cannot be read as an image. Replace or remove it. Received: {reason}"
         ) from error
 
 

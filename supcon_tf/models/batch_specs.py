@@ -4,8 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-# Datasets with known specs of their batches.
-DATASETS = (tf.data.Dataset, tf.distribute.DistributedDataset)
+from supcon_tf._epochs import DATASETS
 
 
 def global_batch_spec(

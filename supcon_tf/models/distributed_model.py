@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf._epochs import find_epochs, first_epoch
+from supcon_tf._epochs import DATASETS, find_epochs, first_epoch
 from supcon_tf._keras_internals import (
     first_batch,
     has_built_metrics,
@@ -24,7 +24,7 @@ from supcon_tf._keras_internals import (
     symbolic_build,
 )
 from supcon_tf.models.arguments import require_no_accumulation
-from supcon_tf.models.batch_specs import DATASETS, global_batch_spec, rows_per_replica
+from supcon_tf.models.batch_specs import global_batch_spec, rows_per_replica
 from supcon_tf.models.class_order import warn_if_sorted_by_class
 from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.resuming import find_first_step, join, split_at_epochs

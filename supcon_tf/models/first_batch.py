@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.batch_specs import DATASETS
+from supcon_tf._epochs import DATASETS
 from supcon_tf.models.views import map_arrays
 
 _ROWS = 32

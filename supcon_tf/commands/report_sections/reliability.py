@@ -101,15 +101,7 @@ def _diagram(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> M
     picture = chart(
         axes,
         "Reliability diagram: accuracy against probability",
-        grid(
-            axes,
-            "probability of the prediction",
-            "accuracy",
-            x_ticks=_FIFTHS,
-            y_ticks=_FIFTHS,
-            x_format=_whole_percent,
-            y_format=_whole_percent,
-        ),
+        _percent_grid(axes, "probability of the prediction", "accuracy"),
         line(axes, [(0, 0), (1, 1)], "var(--muted)", dashed=True),
         line(axes, points),
         *(
@@ -178,15 +170,7 @@ def _threshold_curves(
     picture = chart(
         axes,
         "Accuracy and share of the predictions above a threshold, against the threshold",
-        grid(
-            axes,
-            "threshold of unknown predictions",
-            "share",
-            x_ticks=_FIFTHS,
-            y_ticks=_FIFTHS,
-            x_format=_whole_percent,
-            y_format=_whole_percent,
-        ),
+        _percent_grid(axes, "threshold of unknown predictions", "share"),
         line(axes, [(threshold, 0), (threshold, 1)], "var(--muted)", dashed=True),
         line(axes, accuracies),
         line(axes, shares, "var(--class-1)", dashed=True),
@@ -199,6 +183,19 @@ def _threshold_curves(
         ]
     )
     return element("figure", picture, names)
+
+
+def _percent_grid(axes: Axes, x_label: str, y_label: str) -> Markup:
+    """Returns the grid of a chart whose axes are fractions from 0 to 1."""
+    return grid(
+        axes,
+        x_label,
+        y_label,
+        x_ticks=_FIFTHS,
+        y_ticks=_FIFTHS,
+        x_format=_whole_percent,
+        y_format=_whole_percent,
+    )
 
 
 def _whole_percent(fraction: float) -> str:
