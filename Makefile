@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test test-fast test-newest test-lowest test-lowest-short lint format docs notebook dist clean
+.PHONY: help quickstart test test-fast test-newest test-lowest test-lowest-short lint format docs notebooks dist clean
 
 help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
@@ -13,7 +13,7 @@ help:
 	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
 	@echo "make lint               check style, formatting, types and imports (make format fixes the first two)"
 	@echo "make docs               build the documentation in build/site"
-	@echo "make notebook           write the Colab notebook from its script"
+	@echo "make notebooks          write the Colab notebooks from their scripts"
 	@echo "make dist               build and check the wheel and the source distribution"
 	@echo "make clean              remove the environments and build files"
 
@@ -67,8 +67,8 @@ docs: $(VENV)/docs-installed
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 	@echo "build/site/index.html"
 
-notebook: $(VENV)/installed
-	$(VENV)/bin/jupytext --to notebook experiments/colab_tpu.py
+notebooks: $(VENV)/installed
+	$(VENV)/bin/jupytext --to notebook experiments/colab_gpu.py experiments/colab_tpu.py
 
 dist: .venv-dist/installed
 	rm -rf build dist

@@ -21,9 +21,12 @@
 #
 # A TPU runtime has no TensorFlow. It requires `tensorflow-tpu`, which provides the same modules as
 # `tensorflow`. `--no-deps` prevents the second command from installing `tensorflow`.
+#
+# Until the library is released, run `make dist` in a clone of its repository and upload the wheel
+# from `dist/` to the file browser of Colab.
 
 # %% tags=["install"]
-SUPCON_TF = "supcon-tf"  # a name, a directory or a git+https URL that pip can install
+SUPCON_TF = "supcon_tf-0.1.0-py3-none-any.whl"  # a file, a directory or a git+https URL
 # %pip install --quiet tensorflow-tpu==2.19.1 "keras>=3.10" scikit-learn matplotlib
 # %pip install --quiet --no-deps {SUPCON_TF}
 
@@ -41,7 +44,7 @@ EPOCHS, LINEAR_EPOCHS = 30, 10
 BATCH_SIZE = 1024
 LEARNING_RATE = 0.5
 TEMPERATURE = 0.1
-STEPS_PER_EXECUTION = 10
+STEPS_PER_EXECUTION = 16  # divides the 48 steps of an epoch: one program for all executions
 
 # %%
 import keras
@@ -124,20 +127,20 @@ plt.show()
 # The encoder is frozen; only the linear layer is trained.
 
 # %%
-images = {
-    name: supcon_tf.data.evaluation_batches(source, size=size, batch_size=BATCH_SIZE)
-    for name, source in (("train", train), ("test", test))
-}
+crops = supcon_tf.data.training_batches(
+    train, supcon_tf.augmentation.crop_flip(size), batch_size=BATCH_SIZE
+)
+test_batches = supcon_tf.data.evaluation_batches(test, size=size, batch_size=BATCH_SIZE)
 with strategy.scope():
     classifier = supcon_tf.LinearClassifier(encoder, num_classes=len(train.class_names))
     classifier.compile(
         keras.optimizers.Adam(0.01),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        steps_per_execution=STEPS_PER_EXECUTION,
     )
-static = images["train"].unbatch().batch(BATCH_SIZE, drop_remainder=True).cache()
-classifier.fit(static, epochs=LINEAR_EPOCHS, verbose=2)
-accuracy = classifier.evaluate(images["test"], verbose=0, return_dict=True)["accuracy"]
+classifier.fit(crops, epochs=LINEAR_EPOCHS, verbose=2)
+accuracy = classifier.evaluate(test_batches, verbose=0, return_dict=True)["accuracy"]
 print(f"test accuracy: {accuracy:.4f}")
 
 # %% [markdown]
@@ -146,7 +149,7 @@ print(f"test accuracy: {accuracy:.4f}")
 # The projections of the test images onto the first two principal components.
 
 # %%
-projections = model.predict(images["test"].map(lambda x, y: x), verbose=0)
+projections = model.predict(test_batches.map(lambda x, y: x), verbose=0)
 points = PCA(2).fit_transform(projections)
 figure, ax = plt.subplots(figsize=(6, 5))
 scatter = ax.scatter(*points.T, c=test.labels, s=4, cmap="tab10")
