@@ -24,7 +24,7 @@ from supcon_tf._keras_internals import (
     symbolic_build,
 )
 from supcon_tf.models.arguments import require_no_accumulation
-from supcon_tf.models.batch_specs import global_batch_spec, rows_per_replica
+from supcon_tf.models.batch_specs import array_batch_spec, global_batch_spec, rows_per_replica
 from supcon_tf.models.class_order import warn_if_sorted_by_class
 from supcon_tf.models.finite import nan_unless_finite
 from supcon_tf.models.resuming import find_first_step, join, split_at_epochs
@@ -104,6 +104,7 @@ class DistributedModel(keras.Model):
             self.build_from(x)
             kwargs.setdefault("shuffle", False)  # Keras warns that it cannot shuffle a dataset.
         arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        self._build_from_arrays(*(arguments.get(key) for key in ("x", "y", "sample_weight")))
         if "validation_data" in arguments:
             arguments["validation_data"] = first_epoch(arguments["validation_data"])
         epochs = find_epochs(x)
@@ -184,6 +185,17 @@ class DistributedModel(keras.Model):
             spec = global_batch_spec(dataset, self.distribute_strategy.num_replicas_in_sync)
             symbolic_build(self, self._symbolic_batch(spec))
 
+    def _build_from_arrays(self, x: Any, y: Any, sample_weight: Any) -> None:
+        """Builds the optimizer and the metrics from arrays, before the first step.
+
+        TensorFlow traces a step twice if the first trace creates variables.
+        """
+        if not self.compiled or self.run_eagerly or self._is_distributed:
+            return
+        spec = array_batch_spec(x, y, sample_weight)
+        if spec is not None:
+            symbolic_build(self, self._symbolic_batch(spec))
+
     def compute_loss(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Computes the loss, which is 0 on a replica without rows of an incomplete batch."""
         loss = super().compute_loss(x, *args, **kwargs)
@@ -248,6 +260,8 @@ class DistributedModel(keras.Model):
                 lambda x: strategy.experimental_local_results(x)[0], first_batch(iterator)
             )
             iterator, data_batch = None, self._symbolic_batch(batch)
+        elif data_batch is not None and not self._is_distributed:
+            self._build_from_arrays(*data_batch)
         super()._maybe_symbolic_build(iterator, data_batch)
 
     def _recompile(self) -> None:
@@ -270,9 +284,11 @@ class DistributedModel(keras.Model):
 
     def _symbolic_batch(self, batch: Any) -> Any:
         """Returns symbolic tensors of the shapes that a step passes to the model."""
-        return self._prepare_specs(
-            tf.nest.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype.name), batch)
-        )
+
+        def to_symbolic(spec: Any) -> keras.KerasTensor | None:
+            return None if spec is None else keras.KerasTensor(spec.shape, spec.dtype.name)
+
+        return self._prepare_specs(tf.nest.map_structure(to_symbolic, batch))
 
     # The loop over the steps of an execution.
 

@@ -423,7 +423,7 @@ def test_the_metrics_of_a_compiled_teacher_are_its_own():
     ("teacher", "labels", "message"),
     [
         (lambda: classifier(classes=4), None, r"of `teacher`.*\(12, 2, 3\), a teacher of 4"),
-        (classifier, np.arange(12) % 3, r"label distributions.*class ids.*\(12,\)"),
+        (classifier, np.arange(12) % 3, "label distributions.*class ids"),
         (two_headed, None, r"one output of shape \[batch, classes\]"),
         (lambda: keras.Sequential(
             [keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 3)]), None, "must be a classifier"),

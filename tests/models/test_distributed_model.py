@@ -149,3 +149,26 @@ def test_evaluation_of_an_incomplete_batch_is_exact(two_replicas):
 def test_a_dataset_trains_without_a_warning(recwarn):
     make_model().fit(batches(), verbose=0)
     assert not [str(warning.message) for warning in recwarn if "shuffle" in str(warning.message)]
+
+
+@pytest.mark.parametrize("first_call", ["fit", "train_on_batch"])
+@pytest.mark.parametrize("labels", [np.arange(8) % 3, None])
+def test_a_step_on_arrays_is_traced_once(first_call, labels):
+    traced = []
+
+    class Counting(supcon_tf.SupConModel):
+        def train_step(self, *args):
+            traced.append(1)
+            return super().train_step(*args)
+
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    model = Counting(encoder, supcon_tf.projection_head((8,)))
+    # Keras builds momentum, and metrics that have a name, in the first step.
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        loss=supcon_tf.SupConLoss(),
+        metrics=supcon_tf.metrics.HEALTH,
+    )
+    images = np.random.default_rng(0).random([8, 2, 8, 8, 1])  # float64, as NumPy makes it
+    getattr(model, first_call)(images, labels)
+    assert traced == [1]
