@@ -394,6 +394,7 @@ class DistributedModel(keras.Model):
             )
         step = self._with_checks(step)
 
+        @tf.autograph.experimental.do_not_convert  # as Keras does
         def replica_step(batch: Any) -> None:
             # Distribution drops static sizes with several workers and with optional batches.
             step(tf.nest.map_structure(lambda x: tf.ensure_shape(x, [rows, *x.shape[1:]]), batch))

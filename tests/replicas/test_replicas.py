@@ -25,9 +25,7 @@ EXACT = [
     "float64 outside all",
     "float64 outside one_positive",
     "float64 outside only_negatives",
-    "float64 inside all",
     "float64 inside one_positive",
-    "float64 inside only_negatives",
     "float64 first view, positives cap",
     "float64 cold",
     "float64 gathered",
@@ -35,7 +33,7 @@ EXACT = [
 ]
 FEW = ["momentum ids", "float64 added up", "own rows"]
 # Tracing a step for every replica is what takes the time.
-FOUR = ["momentum distilled"]  # mixed in the pipeline, taught, with a queue
+FOUR = ["float64 first view, positives cap"]  # depends on the order of all rows
 
 pytestmark = pytest.mark.slow
 
@@ -151,16 +149,15 @@ def assert_same(actual, expected, name, expected_name=None):
     tolerance = 1e-12 if name.startswith("float64") else 1e-4
     assert expected["moved"] > 0.03  # a training that moves nothing shows nothing
     assert difference(actual, expected) <= tolerance
-    assert actual.keys() == expected.keys()
-    for key, value in expected.items():
+    if expected_name is None:
+        assert actual.keys() == expected.keys()
+    for key, value in actual.items():
         if key.startswith("integers "):
-            np.testing.assert_array_equal(actual[key], value)
-        if key.startswith(("history", "evaluation")):
+            np.testing.assert_array_equal(value, expected[key])
+        if key.startswith(("history", "evaluation", "predictions")):
             np.testing.assert_allclose(
-                actual[key], value, rtol=tolerance, atol=tolerance, err_msg=key
+                value, expected[key], rtol=tolerance, atol=tolerance, err_msg=key
             )
-        if key == "predictions":
-            np.testing.assert_allclose(actual[key], value, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", EXACT)
