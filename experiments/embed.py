@@ -55,9 +55,11 @@ def main(argv: list[str]) -> None:
 
     from experiments.lib import datasets
     from experiments.lib.files import write_atomically
+    from supcon_tf._files import make_directory
     from supcon_tf.commands.representations import compute_representations
     from supcon_tf.commands.saved_models import load_model
 
+    make_directory(output.parent)
     encoder = load_model(_ENCODER.value)
     if _DATASET.value is not None:
         source = datasets.load(_DATASET.value, _DATA_DIR.value, _SPLIT.value)
@@ -68,7 +70,6 @@ def main(argv: list[str]) -> None:
         )
         metadata = {"paths": np.array(paths)}
     embeddings = compute_representations(encoder, source, _BATCH_SIZE.value)
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, lambda name: np.savez(name, embeddings=embeddings, **metadata))
     print(f"{output}: {embeddings.shape[0]} embeddings of {embeddings.shape[1]} numbers")
 
@@ -90,16 +91,17 @@ def find_unlabeled_images(directory: pathlib.Path, channels: int):
     import numpy as np
     import tensorflow as tf
 
-    from supcon_tf.data import IMAGE_SUFFIXES, EncodedImages
-    from supcon_tf.data.folder import check_readable, describe_skipped, find_images
+    from supcon_tf.data import EncodedImages
+    from supcon_tf.data.folder import (
+        check_readable,
+        describe_missing,
+        describe_skipped,
+        find_images,
+    )
 
     paths, others = find_images(directory)
     if not paths:
-        raise FileNotFoundError(
-            "`--images` must be a directory that contains images "
-            f"({', '.join(sorted(IMAGE_SUFFIXES))}). Received: {str(directory)!r} with "
-            f"{len(others)} other files"
-        )
+        raise FileNotFoundError(describe_missing(directory, others))
     if others:
         print(describe_skipped(others, directory))
     check_readable(paths, channels)

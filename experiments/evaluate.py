@@ -85,11 +85,13 @@ def main(argv: list[str]) -> None:
     from experiments.lib import datasets
     from experiments.lib.files import write_json
     from experiments.lib.measurements import measure_predictions, measure_representations
+    from supcon_tf._files import make_directory
     from supcon_tf.commands.representations import compute_representations
     from supcon_tf.commands.saved_models import check_classes, load_model
     from supcon_tf.data import evaluation_batches
     from supcon_tf.evaluation.inputs import check_num_neighbors
 
+    make_directory(output.parent)
     classifier, encoder = (
         None if flag.value is None else load_model(flag.value) for flag in (_CLASSIFIER, _ENCODER)
     )
@@ -131,7 +133,6 @@ def main(argv: list[str]) -> None:
         )
         logits = classifier.predict(batches, verbose=0)
         results["predictions"] = measure_predictions(logits, test.labels)
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_json(output, results)
     for name, value in (results["representations"] | results.get("predictions", {})).items():
         print(f"{name:28} {value:.4g}")

@@ -1,7 +1,9 @@
 """The command line `python -m supcon_tf COMMAND ...`."""
 
 import argparse
+import difflib
 import os
+import re
 import warnings
 from collections.abc import Sequence
 
@@ -27,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always, with the exit code or a message.
     """
-    arguments = build_parser().parse_args(argv)
+    arguments = _parse(argv)
     warnings.formatwarning = _format_warning
     try:
         _import_tensorflow()
@@ -63,7 +65,23 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--traceback", action="store_true", help="show where in the code an error occurred"
         )
+        command.set_defaults(parser=command)
     return parser
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parses a command line. The error for an unknown option names a similar one."""
+    arguments, unknown = build_parser().parse_known_args(argv)
+    if unknown:
+        options = re.findall(r"--\w+", arguments.parser.format_usage())
+        similar = [
+            match
+            for argument in unknown
+            for match in difflib.get_close_matches(argument.partition("=")[0], options, n=1)
+        ]
+        hint = f". Did you mean `{arguments.command} ... {' '.join(similar)}`?" if similar else ""
+        arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return arguments
 
 
 def _import_tensorflow() -> None:

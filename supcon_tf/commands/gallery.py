@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from supcon_tf.commands.features import FeatureFunction
 from supcon_tf.commands.run_outputs import Outputs
-from supcon_tf.data.folder import find_images
+from supcon_tf.data.folder import describe_missing, find_images
 from supcon_tf.evaluation.nearest import nearest_neighbors
 
 
@@ -59,10 +59,7 @@ def gallery_of_folder(directory: pathlib.Path, features: FeatureFunction) -> Gal
         )
     paths, others = find_images(directory)
     if not paths:
-        raise ValueError(
-            f"`gallery` must hold images. Received: {str(directory)!r} with {len(others)} other "
-            "files"
-        )
+        raise ValueError(describe_missing(directory, others))
     places = [path.relative_to(directory).parts for path in paths]
     return Gallery(paths, [frozenset(parts[:-1][:1]) for parts in places], features(paths))
 

@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Iterable
 
-from supcon_tf.data.folder import IMAGE_SUFFIXES, find_images
+from supcon_tf.data.folder import describe_missing, find_images
 
 
 def expand_paths(names: Iterable[str | os.PathLike[str]]) -> list[pathlib.Path]:
@@ -27,15 +27,17 @@ def expand_paths(names: Iterable[str | os.PathLike[str]]) -> list[pathlib.Path]:
 
 def _expand(name: str) -> list[pathlib.Path]:
     path = pathlib.Path(name)
-    found = find_images(path)[0] if path.is_dir() else [path] if path.is_file() else []
-    if not path.exists():
-        found = [
-            match for each in sorted(glob.glob(name, recursive=True)) for match in _expand(each)
-        ]
-    if not found:
+    if path.is_dir():
+        found, others = find_images(path)
+        if not found:
+            raise FileNotFoundError(describe_missing(path, others))
+        return found
+    if path.exists():
+        return [path]
+    matches = sorted(glob.glob(name, recursive=True))
+    if not matches:
         raise FileNotFoundError(
-            f"{name} must be an image, a directory of images "
-            f"({', '.join(sorted(IMAGE_SUFFIXES))}) or a pattern of existing files. "
+            f"{name} must be an image, a directory of images or a pattern of existing files. "
             "Received: no such file"
         )
-    return found
+    return [image for match in matches for image in _expand(match)]

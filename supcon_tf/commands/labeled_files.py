@@ -1,5 +1,6 @@
 """Image files and their labels, from a directory per class or a csv file."""
 
+import collections
 import csv
 import dataclasses
 import pathlib
@@ -14,8 +15,10 @@ from supcon_tf.data.class_names import describe_difference
 from supcon_tf.data.folder import (
     IMAGE_SUFFIXES,
     TEST_DIRECTORIES,
+    describe_missing,
     describe_skipped,
     find_images,
+    require_no_parts,
 )
 
 _HEADERS = ("path", "file", "filename", "image")
@@ -60,7 +63,7 @@ class LabeledFiles:
 def find_test_set(
     folder: pathlib.Path, test: pathlib.Path | None
 ) -> tuple[pathlib.Path, pathlib.Path | None]:
-    """Finds train/ and test/ (or val/, or validation/) in a folder.
+    """Finds train/ and test/ (or val/, or validation/) in a folder, in upper or lower case.
 
     Args:
         folder: the folder or csv file that the user named.
@@ -69,11 +72,13 @@ def find_test_set(
     Returns:
         The training folder or file, and the test folder or file, or `None` without one.
     """
-    train = folder / "train"
-    if not (train.is_dir() and any(path.is_dir() for path in train.iterdir())):
+    inside = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    parts = {path.name.lower(): path for path in inside}
+    train = parts.get("train")
+    if train is None or not any(path.is_dir() for path in train.iterdir()):
         return folder, test
-    inside = [folder / name for name in TEST_DIRECTORIES if (folder / name).is_dir()]
-    return train, test or (inside[0] if inside else None)
+    tests = [parts[name] for name in TEST_DIRECTORIES if name in parts]
+    return train, test or (tests[0] if tests else None)
 
 
 def read_labeled_files(source: pathlib.Path, like: LabeledFiles | None = None) -> LabeledFiles:
@@ -106,6 +111,7 @@ def read_labeled_files(source: pathlib.Path, like: LabeledFiles | None = None) -
     found = sorted({label for labels in labels_of.values() for label in labels})
     if like is None:
         _require_classes(source, found)
+        _warn_of_similar_names(source, found)
     class_names = found if like is None else like.class_names
     unknown = [name for name in found if name not in class_names]
     if unknown:
@@ -169,21 +175,25 @@ def hold_out(
 def _read_class_directories(root: pathlib.Path) -> dict[pathlib.Path, list[str]]:
     inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     directories = [path for path in inside if path.is_dir()]
+    require_no_parts(root, [path.name for path in directories])
     images_in, skipped = {}, [path for path in inside if not path.is_dir()]
     for directory in directories:
         images_in[directory], others = find_images(directory)
         skipped += others
     if not any(images_in.values()):
         images, others = find_images(root)
+        if not images:
+            raise ValueError(describe_missing(root, others))
         raise ValueError(
-            f"{root} must contain one directory of images per class. Received: {len(images)} "
-            f"images and {len(others)} other files, not in such directories"
+            f"{root} must contain one directory of images per class. If it is the directory of one "
+            f"class, name the directory that contains it. Received: {len(images)} images, not in "
+            "such directories"
         )
     for directory, images in images_in.items():
         if not images:
+            _, others = find_images(directory)
             raise ValueError(
-                f"{directory} must contain images of the class {directory.name!r}. Add images or "
-                "remove the directory. Received: no images"
+                describe_missing(directory, others, "Add images or remove the directory. ")
             )
     stray = [path for path in skipped if path.suffix.lower() in IMAGE_SUFFIXES]
     if stray:
@@ -201,7 +211,10 @@ def _read_csv(file: pathlib.Path) -> dict[pathlib.Path, list[str]]:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(enumerate(csv.reader(lines), start=1))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{file} must be a csv file in UTF-8. Received: {error}") from error
+        raise ValueError(
+            f"{file} must be a directory with one directory of images per class, or a csv file in "
+            f"UTF-8. Received: a file that is not text in UTF-8 ({error})"
+        ) from error
     if rows and rows[0][1] and rows[0][1][0].strip().lower() in _HEADERS:
         del rows[0]
     labels_of: dict[pathlib.Path, list[str]] = {}
@@ -216,9 +229,11 @@ def _read_csv(file: pathlib.Path) -> dict[pathlib.Path, list[str]]:
             )
         path = file.parent / row[0].strip()
         if not path.is_file():
+            header = " (the header must be path,label)" if number == 1 else ""
+            problem = "is a directory" if path.is_dir() else "does not exist"
             raise FileNotFoundError(
                 f"Line {number} of {file} must name an image, relative to the directory of the "
-                f"file. Received: {row[0]!r}, which does not exist"
+                f"file, with / between directories{header}. Received: {row[0]}, which {problem}"
             )
         if path in labels_of:
             raise ValueError(
@@ -232,9 +247,27 @@ def _read_csv(file: pathlib.Path) -> dict[pathlib.Path, list[str]]:
 def _require_classes(source: pathlib.Path, found: Sequence[str]) -> None:
     if len(found) < 2:
         classes = f"only the class {found[0]!r}" if found else "no classes"
+        advice = (
+            "; if the directories of the classes are deeper, name the directory that contains them"
+            if source.is_dir()
+            else ", one image in each line"
+        )
         raise ValueError(
-            f"{source} must contain images of at least two classes; if the directories of the "
-            f"classes are deeper, name the directory that contains them. Received: {classes}"
+            f"{source} must contain images of at least two classes{advice}. Received: {classes}"
+        )
+
+
+def _warn_of_similar_names(source: pathlib.Path, class_names: Sequence[str]) -> None:
+    """Warns if the names of two classes differ only in upper and lower case."""
+    variants = collections.defaultdict(list)
+    for name in class_names:
+        variants[name.casefold()].append(name)
+    similar = ["/".join(names) for names in variants.values() if len(names) > 1]
+    if similar:
+        warnings.warn(
+            f"{source} has classes whose names differ only in case, which are different classes: "
+            f"{', '.join(similar)}",
+            stacklevel=3,
         )
 
 

@@ -10,7 +10,7 @@ from concurrent import futures
 import numpy as np
 from numpy.typing import NDArray
 
-from supcon_tf._files import write_atomically
+from supcon_tf._files import make_directory, write_atomically
 from supcon_tf.commands.image_classifiers import (
     Classifier,
     class_means_classifier,
@@ -67,9 +67,10 @@ def predict(
     classifier = (
         trained_classifier(run) if classes is None else class_means_classifier(run, classes)
     )
+    if output is not None:
+        make_directory(output.parent)
     predictions = list(classify(paths, classifier, run.settings))
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(output, lambda name: _write_csv(name, predictions, classifier.class_names))
         print(f"{output}: predictions for {len(predictions)} images")
     elif sys.stdout.isatty():

@@ -178,6 +178,6 @@ def require_file(path: pathlib.Path) -> None:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path.parent} must be the directory of a finished `python -m supcon_tf train`. "
-            f"Received: no file {path.name}"
+            f"{path.parent} must be the directory of a finished `python -m supcon_tf train`; run "
+            f"an interrupted one again to finish it. Received: no file {path.name}"
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Sequence
 
 import keras
@@ -25,8 +26,16 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         The model, not compiled.
 
     Raises:
-        ValueError: if a weight is not finite.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it is not a complete .keras file, or a weight is not finite.
     """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} must be an existing .keras file. Received: no such file")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} must be a complete .keras file. Copy it again, or train the model again. "
+            "Received: a file that is damaged or of another format"
+        )
     model = keras.saving.load_model(path, compile=False)
     weight = find_non_finite_weight(model)
     if weight is not None:

@@ -62,6 +62,7 @@ def search(
         raise ValueError(f"`output` must be a csv file. Received: {str(table)!r}")
     settings = read_settings(directory)
     paths = expand_paths(queries)
+    make_directory(table.parent)
     features = load_features(directory, settings)
     train, test = (
         gallery_of_outputs(
@@ -72,7 +73,6 @@ def search(
     searched = train if gallery is None else gallery_of_folder(pathlib.Path(gallery), features)
     neighbors = find_neighbors(paths, features(paths), searched, top)
 
-    make_directory(table.parent)
     write_atomically(table, lambda name: _write_table(name, paths, neighbors))
     known = {
         path.resolve(): classes

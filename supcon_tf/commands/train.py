@@ -45,7 +45,12 @@ from supcon_tf.commands.stages import (
     train_classifier,
     train_encoder,
 )
-from supcon_tf.data.folder import check_readable, describe_skipped, find_images
+from supcon_tf.data.folder import (
+    check_readable,
+    describe_missing,
+    describe_skipped,
+    find_images,
+)
 from supcon_tf.labels import UNLABELED
 from supcon_tf.models import LinearClassifier
 
@@ -132,6 +137,7 @@ def train(
         print(f"{output_dir} holds this run, which is finished; nothing to do")
         return
     data = _find_data(folder, test, unlabelled, seed)
+    _require_outside(output_dir, data)
     _print_data(data)
     if stored:
         settings = settings_from_json(stored)
@@ -249,12 +255,20 @@ def _find_data(
     return data
 
 
+def _require_outside(output_dir: pathlib.Path, data: _Data) -> None:
+    """Raises `ValueError` if the run would become a class of the images."""
+    for source in (data.source, data.test_source):
+        if source is not None and source.resolve() in output_dir.resolve().parents:
+            raise ValueError(
+                "`--output_dir` must not be in the directory of the images, where it would be "
+                f"read as a class. Choose a directory outside of {source}. Received: {output_dir}"
+            )
+
+
 def _find_unlabelled(directory: pathlib.Path) -> tuple[pathlib.Path, ...]:
     paths, skipped = find_images(directory.absolute())
     if not paths:
-        raise ValueError(
-            f"`--unlabelled` must be a directory that contains images. Received: {str(directory)!r}"
-        )
+        raise ValueError(describe_missing(directory, skipped))
     if skipped:
         warnings.warn(describe_skipped(skipped, directory), stacklevel=2)
     return tuple(paths)

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="further images without a label, which are pushed away from all others",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of all random choices")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of all random choices")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,6 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     return 0
+
+
+def _seed(text: str) -> int:
+    largest = (1 << 32) - 1  # of NumPy and Keras
+    if not text.isdecimal() or int(text) > largest:
+        raise argparse.ArgumentTypeError(
+            f"must be an integer from 0 to {largest}. Received: {text}"
+        )
+    return int(text)
 
 
 def _positive(convert: type[float]) -> Callable[[str], float]:

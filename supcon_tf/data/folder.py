@@ -24,6 +24,10 @@ IMAGE_SUFFIXES |= {f".{name}" for name in ("jxl", "webp") if hasattr(tf.io, f"de
 # Names of the directory of the test images, beside `train`.
 TEST_DIRECTORIES = ("test", "val", "validation")
 
+# Lower-case names of directories that hold the parts of a data set, and not classes.
+_TRAINING_PARTS = {"train", "training"}
+_PARTS = {*_TRAINING_PARTS, *TEST_DIRECTORIES, "testing", "valid", "dev"}
+
 
 def load_folder(
     directory: str | os.PathLike[str],
@@ -70,14 +74,19 @@ def load_folder(
 
     Raises:
         FileNotFoundError: if the directory does not exist.
-        ValueError: if the directory contains no class directories, or not those of `class_names`; a
-            class directory contains no images; or an image cannot be read.
+        ValueError: if the directory contains no class directories, or not those of `class_names`;
+            without `class_names`, if it contains `train` and `test`; if a class directory contains
+            no images; or an image cannot be read.
     """
     root = pathlib.Path(directory)
     if not root.is_dir():
-        raise FileNotFoundError(f"`directory` must exist. Received: directory={str(root)!r}")
+        raise FileNotFoundError(
+            f"`directory` must be an existing directory. Received: directory={str(directory)!r}"
+        )
     names = find_class_names(root)
-    if class_names is not None:
+    if class_names is None:
+        require_no_parts(root, names)
+    else:
         names = _order(names, class_names, root)
     classes = [root / name for name in names]
     paths: list[pathlib.Path] = []
@@ -87,9 +96,7 @@ def load_folder(
         images, others = find_images(class_directory)
         if not images:
             raise ValueError(
-                f"{class_directory} must contain at least one image "
-                f"({', '.join(sorted(IMAGE_SUFFIXES))}). Add images or remove the directory. "
-                f"Received: {len(others)} other files"
+                describe_missing(class_directory, others, "Add images or remove the directory. ")
             )
         paths += images
         labels += [label] * len(images)
@@ -120,6 +127,22 @@ def find_class_names(directory: pathlib.Path) -> list[str]:
             f"Received: directory={str(directory)!r} with no subdirectories"
         )
     return names
+
+
+def require_no_parts(directory: pathlib.Path, names: Iterable[str]) -> None:
+    """Raises `ValueError` if directories are the parts of a data set, and not its classes.
+
+    Args:
+        directory: the directory that contains them, for the error.
+        names: the names of the directories in it.
+    """
+    parts = [name for name in names if name.lower() in _PARTS]
+    if len(parts) > 1 and any(name.lower() in _TRAINING_PARTS for name in parts):
+        raise ValueError(
+            f"{directory} must contain one directory of images per class. Name the one of its "
+            "directories that contains the directories of the classes. Received: the directories "
+            f"{', '.join(parts)}, which are the parts of a data set"
+        )
 
 
 def _order(directories: Sequence[str], class_names: Sequence[str], root: pathlib.Path) -> list[str]:
@@ -160,12 +183,40 @@ def find_images(directory: pathlib.Path) -> tuple[list[pathlib.Path], list[pathl
 
 def describe_skipped(files: Iterable[pathlib.Path], directory: pathlib.Path) -> str:
     """Returns a sentence with the number of skipped files by suffix, and the supported suffixes."""
-    suffixes = collections.Counter(path.suffix.lower() or "without a suffix" for path in files)
-    counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
+    files = list(files)
     return (
-        f"{suffixes.total()} files of {directory} are skipped ({counts}). Only files with the "
-        f"suffixes {', '.join(sorted(IMAGE_SUFFIXES))} are read"
+        f"{len(files)} files of {directory} are skipped ({_count_suffixes(files)}). Only files "
+        f"with the suffixes {', '.join(sorted(IMAGE_SUFFIXES))} are read"
     )
+
+
+def describe_missing(
+    directory: pathlib.Path, others: Sequence[pathlib.Path], advice: str = ""
+) -> str:
+    """Returns the error for a directory that contains no images or does not exist.
+
+    Args:
+        directory: the directory.
+        others: the other files in it.
+        advice: a sentence with the way out, and a space behind it.
+    """
+    if not directory.is_dir():
+        found = "no such directory"
+    elif others:
+        found = f"{len(others)} other files ({_count_suffixes(others)})"
+    else:
+        found = "no files"
+    suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+    return (
+        f"{directory} must be a directory that contains images ({suffixes}). {advice}"
+        f"Received: {found}"
+    )
+
+
+def _count_suffixes(files: Iterable[pathlib.Path]) -> str:
+    """Returns the number of files by suffix, such as `"2 .tiff, 1 without a suffix"`."""
+    suffixes = collections.Counter(path.suffix.lower() or "without a suffix" for path in files)
+    return ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
 
 
 def check_readable(paths: Iterable[pathlib.Path], channels: int) -> None:

@@ -35,7 +35,9 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
     with require_extra("load_tfds", "tensorflow-datasets"):
         import tensorflow_datasets as tfds
     if not os.path.isdir(data_dir):
-        raise FileNotFoundError(f"`data_dir` must exist. Received: data_dir={str(data_dir)!r}")
+        raise FileNotFoundError(
+            f"`data_dir` must be an existing directory. Received: data_dir={str(data_dir)!r}"
+        )
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except ValueError as error:

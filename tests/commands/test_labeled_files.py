@@ -68,10 +68,13 @@ def test_a_test_set_has_the_classes_of_the_training_images(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["a.png", "b.png"], "one directory of images per class. Received: 2 images"),
-        (["notes.txt"], "one directory of images per class. Received: 0 images and 1 other files"),
+        (["a.png", "b.png"], "one directory of images per class. .*Received: 2 images, not in"),
+        (["notes.txt"], r"contains images \(.bmp, .*Received: 1 other files \(1 .txt\)"),
+        (["cat/a.heic", "dog/a.heic"], r"Received: 2 other files \(2 .heic\)"),
+        (["train/a.png", "Test/b.png"], "the directories Test, train, which are the parts"),
+        (["Training/cat/a.png", "val/cat/b.png"], "Name the one.*directories Training, val"),
         (["cat/a.png", "dog/a.png", "b.png"], "Received: 1 images beside them, such as b.png"),
-        (["cat/a.png", "dog/notes.txt"], "dog must contain images of the class 'dog'"),
+        (["cat/a.png", "dog/notes.txt"], r"dog must be .* Add images or remove .*\(1 .txt\)"),
         (["pets/cat/a.png", "pets/dog/a.png"], "two classes.*Received: only the class 'pets'"),
     ],
 )
@@ -89,31 +92,49 @@ def test_mistakes_in_directories(tmp_path, files, message):
         (["a.png,cat;;dog"], ValueError, "Line 1 "),
         (["a.png,cat,1"], ValueError, "Line 1 "),
         (["a.png,cat", "a.png,dog"], ValueError, "Line 2 .* no other line names"),
-        (["a.png,cat", "z.png,dog"], FileNotFoundError, "Line 2 .*Received: 'z.png', which does"),
-        (["a.png,cat"], ValueError, "Received: only the class 'cat'"),
+        (["a.png,cat", "z.png,dog"], FileNotFoundError, "Line 2 .*Received: z.png, which does"),
+        (["image_path,label", "a.png,cat"], FileNotFoundError, "the header must be path,label"),
+        (["a.png,cat", "sub,dog"], FileNotFoundError, "Received: sub, which is a directory"),
+        (
+            ["a.png,cat", r"sub\b.png,dog"],
+            FileNotFoundError,
+            r"with / .*Received: sub\\b.png, which",
+        ),
+        (["a.png,cat"], ValueError, "classes, one image in .* Received: only the class 'cat'"),
         ([], ValueError, "Received: no classes"),
     ],
 )
 def test_mistakes_in_csv_files(tmp_path, lines, error, message):
-    make_files(tmp_path, "a.png")
+    make_files(tmp_path, "a.png", "sub/b.png")
     with pytest.raises(error, match=message):
         read_labeled_files(write_csv(tmp_path, *lines))
 
 
 def test_other_files_are_no_csv(tmp_path):
     (tmp_path / "labels.xls").write_bytes(b"\xff\xfe\0")
-    with pytest.raises(ValueError, match="must be a csv file in UTF-8"):
+    with pytest.raises(
+        ValueError, match="or a csv file in UTF-8. Received: a file that is not text"
+    ):
         read_labeled_files(tmp_path / "labels.xls")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_labeled_files(tmp_path / "missing")
 
 
-@pytest.mark.parametrize("name", ["test", "val", "validation"])
-def test_train_and_test_inside(tmp_path, name):
-    make_files(tmp_path, "train/cat/a.png", f"{name}/cat/b.png")
-    assert find_test_set(tmp_path, None) == (tmp_path / "train", tmp_path / name)
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("train", "test"), ("train", "val"), ("train", "validation"), ("Train", "TEST")],
+)
+def test_train_and_test_inside(tmp_path, train, test):
+    make_files(tmp_path, f"{train}/cat/a.png", f"{test}/cat/b.png")
+    assert find_test_set(tmp_path, None) == (tmp_path / train, tmp_path / test)
     other = tmp_path / "other"
-    assert find_test_set(tmp_path, other) == (tmp_path / "train", other)
+    assert find_test_set(tmp_path, other) == (tmp_path / train, other)
+
+
+def test_classes_that_differ_in_case(tmp_path):
+    make_files(tmp_path, "cat/a.png", "Cat/b.png", "dog/c.png")
+    with pytest.warns(UserWarning, match="differ only in case.*: Cat/cat$"):
+        assert read_labeled_files(tmp_path).class_names == ("Cat", "cat", "dog")
 
 
 def test_a_class_can_be_called_train(tmp_path):

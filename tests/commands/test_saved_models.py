@@ -18,3 +18,11 @@ def test_a_model_with_nan_in_its_weights_is_refused(tmp_path):
         model.save(path)
         with pytest.raises(ValueError, match="encoder.keras must have finite weights.*hidden/ker"):
             load_model(path)
+
+
+def test_files_that_are_no_models(tmp_path):
+    with pytest.raises(FileNotFoundError, match="a.keras must be an existing .keras file"):
+        load_model(tmp_path / "a.keras")
+    (tmp_path / "a.keras").write_bytes(b"PK\3\4 half of a file")
+    with pytest.raises(ValueError, match="a.keras must be a complete .keras file"):
+        load_model(tmp_path / "a.keras")

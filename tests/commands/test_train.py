@@ -159,7 +159,8 @@ def damage(images):
         (None, ("--encoder", "vgg"), "`--encoder` must be"),
         (None, ("--test", "{images}"), "must not be training images"),
         (None, ("--unlabelled", "{images}/red"), "must not be training images"),
-        (None, ("--unlabelled", "{images}/empty"), "that contains images"),
+        (None, ("--unlabelled", "{images}/empty"), "Received: no such directory"),
+        (None, ("--output_dir", "{images}/run"), "must not be in the directory of the images"),
         (None, ("--test", "{images}/missing"), "does not exist"),
     ],
 )
@@ -292,7 +293,7 @@ def test_report_and_search(trained, folder, tmp_path, capsys):
 
 def test_an_unfinished_run_cannot_predict(trained, tmp_path):
     shutil.copy(trained / "settings.json", tmp_path)
-    assert "finished `python -m supcon_tf train`. Received: no file results.json" in run(
+    assert "run an interrupted one again to finish it. Received: no file results.json" in run(
         "predict", tmp_path, "x.png"
     )
 

@@ -73,7 +73,9 @@ def test_bad_class_names(folder, class_names, message):
 
 
 def test_missing_directory(tmp_path):
-    with pytest.raises(FileNotFoundError, match="`directory` must exist.*nowhere"):
+    with pytest.raises(
+        FileNotFoundError, match="`directory` must be an existing directory.*nowhere"
+    ):
         load_folder(tmp_path / "nowhere")
 
 
@@ -84,8 +86,16 @@ def test_no_classes(tmp_path):
 
 def test_empty_class(folder):
     (folder / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty must contain at least one image"):
+    with pytest.raises(ValueError, match="empty must be a directory that contains images"):
         load_folder(folder)
+
+
+def test_the_parts_of_a_data_set_are_no_classes(folder):
+    (folder / "cat").rename(folder / "train")
+    (folder / "dog").rename(folder / "Test")
+    with pytest.raises(ValueError, match="the directories Test, train, which are the parts"):
+        load_folder(folder)
+    assert load_folder(folder, class_names=["train", "Test"]).class_names == ("train", "Test")
 
 
 @pytest.mark.parametrize("contents", [b"", b"text", "truncated"])

@@ -61,7 +61,9 @@ def test_reads_a_prepared_data_set(tmp_path, builder):
 
 
 def test_bad_input(tmp_path):
-    with pytest.raises(FileNotFoundError, match="`data_dir` must exist.*nowhere"):
+    with pytest.raises(
+        FileNotFoundError, match="`data_dir` must be an existing directory.*nowhere"
+    ):
         load_tfds("fixed_size_images", tmp_path / "nowhere")
     for name in ("no_such_data_set", "cifar-10"):
         with pytest.raises(ValueError, match=f"`name` must be.*TensorFlow Datasets.*'{name}'"):
