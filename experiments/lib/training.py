@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments.lib.recipe_batches import Batches
 from experiments.lib.recipe_runs import prepare_run_dir
+from supcon_tf._checks import check_integer
 from supcon_tf.commands.dispensable import Dispensable
 from supcon_tf.commands.divergence import require_finite_weights
 from supcon_tf.commands.training import fit
@@ -49,9 +50,11 @@ def train(
         sizes. `None` on workers that write no files.
 
     Raises:
+        ValueError: if `epochs` is not a positive integer.
         TrainingDiverged: after the first step whose loss is not finite, or if weights that are not
             finite would be saved or returned.
     """
+    check_integer("epochs", epochs)
     chief = supcon_tf.distribution.is_chief(strategy)
     checkpoints = prepare_run_dir(
         directory, config, chief=chief, inputs={"images": num_images, **(inputs or {})}

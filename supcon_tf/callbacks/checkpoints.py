@@ -133,9 +133,14 @@ class Checkpoints(ResumingCallback):
             OSError: if the directory is not writable, or its disk has no room for `max_to_keep`
                 checkpoints.
             RuntimeError: if another process uses the directory.
-            ValueError: if the checkpoint belongs to another model or optimizer, has another
-                fingerprint, or has trainable weights that are not finite.
+            ValueError: if the model is not built, or the checkpoint belongs to another model or
+                optimizer, has another fingerprint, or has trainable weights that are not finite.
         """
+        if not model.built:
+            raise ValueError(
+                "A model with a `Checkpoints` callback must be built: add an `Input`, or call it "
+                f"once on a batch. Received: {model.name}, which is not built"
+            )
         with model.distribute_strategy.scope():
             model.optimizer.build(model.trainable_variables)
         state = [*model.variables, *model.optimizer.variables]
@@ -321,7 +326,7 @@ class Checkpoints(ResumingCallback):
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise ValueError(
                 f"{path} is not a checkpoint of this model and optimizer. Choose another directory "
-                f"or remove the checkpoints there. Received: {error}"
+                f"or remove the checkpoints there. Received: {str(error)[:300]}"
             ) from error
         weight = self._find_non_finite_weight()
         if weight is not None:

@@ -63,7 +63,7 @@ def multi_view_batches(
         num_views: number of views of each image.
         images_per_class: number of images of each class in a batch; `None` to sample regardless of
             class.
-        seed: seed of the order and the views.
+        seed: seed of the order and the views, an integer of at least 0.
         input_context: context of one of several workers, see
             `supcon_tf.distribution.distribute_batches`. The dataset then holds only the rows of
             this worker's replicas, and each element is one replica's share of a batch. The rows
@@ -82,6 +82,7 @@ def multi_view_batches(
     """
     check_integer("batch_size", batch_size)
     check_integer("num_views", num_views)
+    check_integer("seed", seed, least=0)
     if not isinstance(source, Source):
         raise ValueError(
             "`source` must be a Source: wrap arrays in `supcon_tf.data.ArrayImages(images, labels, "

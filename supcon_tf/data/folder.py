@@ -86,6 +86,12 @@ def load_folder(
     names = find_class_names(root)
     if class_names is None:
         require_no_parts(root, names)
+        if len(names) == 1:
+            warnings.warn(
+                f"{root} contains the single class {names[0]!r}. If the directories of the classes "
+                "are deeper, pass the directory that contains them.",
+                stacklevel=2,
+            )
     else:
         names = _order(names, class_names, root)
     classes = [root / name for name in names]

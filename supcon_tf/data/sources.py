@@ -36,10 +36,12 @@ class Source(abc.ABC):
         class_names: names of the classes.
 
     Raises:
-        ValueError: if `labels` is not as described.
+        ValueError: if an argument is not as described.
     """
 
     def __init__(self, labels: NDArray[Any], class_names: Sequence[str]):
+        if isinstance(class_names, str):
+            raise ValueError(f"`class_names` must be a list of names. Received: {class_names!r}")
         labels = np.asarray(labels)
         known = range(-1, len(class_names))
         if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
@@ -169,9 +171,11 @@ class ArrayImages(ImageSource):
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[Any], class_names: Sequence[str]):
         images = np.asarray(images)
-        if images.ndim != 4 or images.dtype != np.uint8:
+        channels_first = images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] > 4
+        if images.ndim != 4 or images.dtype != np.uint8 or channels_first:
             raise ValueError(
-                "`images` must be uint8 of shape [images, height, width, channels]. "
+                "`images` must be uint8 of shape [images, height, width, channels]"
+                f"{': use `np.moveaxis(images, 1, -1)`' if channels_first else ''}. "
                 f"Received: shape={images.shape}, dtype={images.dtype}"
             )
         _check_same_length("images", images, labels)

@@ -1,5 +1,7 @@
 """Checks of the arguments that several models share."""
 
+import inspect
+import warnings
 from typing import Any
 
 import keras
@@ -8,9 +10,20 @@ import tensorflow as tf
 # Their replicas run in threads, which cannot synchronize inside one branch of a condition.
 _MIRRORING = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
 
+# Metrics of Keras that take the probabilities of classes.
+CLASS_METRICS = (
+    keras.metrics.BinaryAccuracy,
+    keras.metrics.CategoricalAccuracy,
+    keras.metrics.SparseCategoricalAccuracy,
+    keras.metrics.TopKCategoricalAccuracy,
+    keras.metrics.SparseTopKCategoricalAccuracy,
+)
+
 
 def check_encoder(encoder: keras.Model) -> int:
     """Returns the width of the representations of an encoder.
+
+    Warns if the encoder ends in a softmax.
 
     Raises:
         ValueError: if the encoder is not a model, is not built, or does not return one tensor
@@ -34,12 +47,52 @@ def check_encoder(encoder: keras.Model) -> int:
             "`input_shape` and `output_shape`. For a trained SupConModel, pass its attribute "
             f"`encoder`. Received: encoder={encoder}"
         )
+    if isinstance(getattr(encoder, "output", None), dict):
+        raise ValueError(
+            "`encoder` must return one tensor of shape [batch, dim]. Select it with "
+            "`keras.Model(encoder.input, encoder.output[name])`. "
+            f"Received: an encoder that returns a dict of {list(encoder.output)}"
+        )
     if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
         raise ValueError(
             "`encoder` must return representations of shape [batch, dim]: end it with global "
             f"pooling or flattening. Received: encoder.output_shape={shape}"
         )
+    last = encoder.layers[-1] if encoder.layers else None
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        warnings.warn(
+            f"The encoder {encoder.name!r} ends in a softmax, so it returns probabilities of "
+            "classes instead of representations. Remove the classification layer; for a model of "
+            "`keras.applications`, pass `include_top=False, pooling='avg'`.",
+            stacklevel=4,
+        )
     return shape[1]
+
+
+def check_projection_head(head: keras.Layer, dim: int) -> None:
+    """Raises `ValueError` unless a projection head maps `[batch, dim]` to `[batch, width]`."""
+    # Keras defines these attributes for functional and Sequential models only.
+    given, returned = getattr(head, "input_shape", None), getattr(head, "output_shape", None)
+    if isinstance(given, tuple) and given[-1] not in (None, dim):
+        raise ValueError(
+            f"`projection_head` must take representations of shape [batch, {dim}], as the encoder "
+            f"returns them. Received: projection_head.input_shape={given}"
+        )
+    if isinstance(returned, tuple) and len(returned) != 2:
+        raise ValueError(
+            "`projection_head` must return projections of shape [batch, dim]. "
+            f"Received: projection_head.output_shape={returned}"
+        )
+
+
+def find_from_logits(loss: Any) -> bool | None:
+    """Returns the argument `from_logits` of a loss of classes, and `None` for other losses."""
+    if isinstance(loss, keras.losses.Loss):
+        return loss.get_config().get("from_logits")
+    if not callable(loss):
+        return None
+    parameters = inspect.signature(loss).parameters
+    return parameters["from_logits"].default if "from_logits" in parameters else None
 
 
 def require_layer(argument: str, value: Any, advice: str = "") -> None:

@@ -10,14 +10,22 @@ from supcon_tf.encoders.l2_normalization import L2Normalization
 from supcon_tf.encoders.pixels import find_pixels
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
 from supcon_tf.losses.temperature import at_step
-from supcon_tf.models.arguments import check_encoder, require_layer
+from supcon_tf.models.arguments import (
+    CLASS_METRICS,
+    check_encoder,
+    check_projection_head,
+    find_from_logits,
+    require_layer,
+)
 from supcon_tf.models.distributed_model import loss_metric
 from supcon_tf.models.encoder_model import EncoderModel
 from supcon_tf.models.first_batch import first_rows
+from supcon_tf.models.fit_data import check_data, require_no_images
 from supcon_tf.models.heads import projection_head as default_projection_head
 from supcon_tf.models.unlabeled import (
     require_no_distributions,
     unlabeled,
+    warn_of_single_samples,
     warn_without_positives,
 )
 from supcon_tf.models.views import first_array, flatten_views, has_views, map_arrays
@@ -41,6 +49,9 @@ class ContrastiveModel(EncoderModel):
         ValueError: if an argument is not of the kind above, or if `num_views` is given without
             `augmenter`.
     """
+
+    # Whether the loss compares the samples of a batch with each other only.
+    _compares_samples = True
 
     # The constructor arguments that `from_config` deserializes.
     _parts: tuple[str, ...] = ("encoder", "projection_head", "augmenter")
@@ -75,6 +86,7 @@ class ContrastiveModel(EncoderModel):
         self.projection_head = projection_head or default_projection_head((dim, 128))
         if not self.projection_head.built:
             self.projection_head.build((None, dim))
+        check_projection_head(self.projection_head, dim)
         self.augmenter = augmenter
         self.num_views = num_views
         self.normalization = L2Normalization(dtype="float32", name="normalization")
@@ -92,15 +104,17 @@ class ContrastiveModel(EncoderModel):
         """Configures the model for training, like `keras.Model.compile`.
 
         Raises:
-            ValueError: if `loss` or one of the `metrics` is a string. Strings name losses and
-                metrics of Keras, which do not take projections.
+            ValueError: if `loss` or one of the `metrics` is a string or takes classes, as most
+                losses and metrics of Keras. They do not take projections.
         """
-        if isinstance(loss, str):
-            raise ValueError(
-                "`loss` must be a contrastive loss object, such as `supcon_tf.SupConLoss()`. "
-                f"Received: loss={loss!r}"
-            )
-        if any(isinstance(metric, str) for metric in tf.nest.flatten(metrics)):
+        for part in tf.nest.flatten(loss):
+            if isinstance(part, str) or find_from_logits(part) is not None:
+                raise ValueError(
+                    "`loss` must be a contrastive loss object, such as `supcon_tf.SupConLoss()`. "
+                    "For a classifier beside it, use `JointSupConModel`; for cross-entropy alone, "
+                    f"`CrossEntropyModel`. Received: loss={loss!r}"
+                )
+        if any(isinstance(part, (str, *CLASS_METRICS)) for part in tf.nest.flatten(metrics)):
             raise ValueError(
                 "`metrics` must take labels and projections, like the functions in "
                 "`supcon_tf.metrics`. For accuracy, use `JointSupConModel` or `LinearClassifier`. "
@@ -116,11 +130,14 @@ class ContrastiveModel(EncoderModel):
         Without labels, the only positives of a sample are its own other views, as in SimCLR. This
         requires a loss of class ids.
 
-        Warns if no anchor of the first batch has a positive.
+        Warns if no anchor of the first batch has a positive, or batches hold a single sample.
 
         Raises:
             ValueError: as in `EncoderModel.fit`.
         """
+        check_data(x, y)
+        if self._compares_samples:
+            warn_of_single_samples(x, batch_size)
         if self.compiled and self._can_lack_positives(x):
             shuffle = bool(kwargs.get("shuffle", True))
             warn_without_positives(self.loss, x, y, batch_size, shuffle)
@@ -190,6 +207,7 @@ class ContrastiveModel(EncoderModel):
     def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
         """Splits a batch into images, labels and sample weights. Missing labels become -1."""
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        require_no_images(labels)
         if labels is None and isinstance(self.loss, EmbeddingLoss):
             require_no_distributions(self.loss)
             labels = unlabeled(images)

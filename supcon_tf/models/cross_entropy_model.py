@@ -1,13 +1,13 @@
 """The cross-entropy baseline."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from supcon_tf.models.arguments import check_encoder
+from supcon_tf.losses.embedding import EmbeddingLoss
+from supcon_tf.models.arguments import check_encoder, find_from_logits
 from supcon_tf.models.classifier_model import ClassifierModel
 
 
@@ -61,14 +61,15 @@ class CrossEntropyModel(ClassifierModel):
         """Configures the model for training, like `keras.Model.compile`.
 
         Raises:
-            ValueError: if `loss` takes probabilities. The model returns logits.
+            ValueError: if `loss` takes probabilities or embeddings. The model returns logits.
         """
         for part in tf.nest.flatten(loss):
-            if part is not None and _takes_probabilities(keras.losses.get(part)):
+            taken = None if part is None else _find_unsuitable(keras.losses.get(part))
+            if taken is not None:
                 raise ValueError(
                     "`loss` must take logits, such as "
                     "`keras.losses.SparseCategoricalCrossentropy(from_logits=True)`. "
-                    f"Received: loss={part!r}, which takes probabilities"
+                    f"Received: loss={part!r}, which takes {taken}"
                 )
         super().compile(optimizer, loss, *args, **kwargs)
 
@@ -90,16 +91,11 @@ class CrossEntropyModel(ClassifierModel):
         return cls(**{**config, "encoder": encoder})
 
 
-def _takes_probabilities(loss: Any) -> bool:
-    """Returns whether a loss of Keras takes probabilities, and `False` for other losses."""
-    if isinstance(loss, keras.losses.Loss):
-        from_logits = loss.get_config().get("from_logits")
-    elif callable(loss):
-        parameters = inspect.signature(loss).parameters
-        from_logits = parameters["from_logits"].default if "from_logits" in parameters else None
-    else:
-        return False
+def _find_unsuitable(loss: Any) -> str | None:
+    """Returns what a loss takes instead of logits, or `None` if it is not known to do so."""
+    if isinstance(loss, EmbeddingLoss):
+        return "embeddings"
     is_divergence = loss is keras.losses.kl_divergence or isinstance(
         loss, keras.losses.KLDivergence
     )
-    return from_logits is False or is_divergence
+    return "probabilities" if is_divergence or find_from_logits(loss) is False else None

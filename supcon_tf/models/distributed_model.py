@@ -27,6 +27,7 @@ from supcon_tf.models.arguments import require_no_accumulation
 from supcon_tf.models.batch_specs import array_batch_spec, global_batch_spec, rows_per_replica
 from supcon_tf.models.class_order import warn_if_sorted_by_class
 from supcon_tf.models.finite import nan_unless_finite
+from supcon_tf.models.fit_data import check_data
 from supcon_tf.models.resuming import find_first_step, join, split_at_epochs
 from supcon_tf.models.views import first_array
 
@@ -64,7 +65,9 @@ class DistributedModel(keras.Model):
         self._train_rows: int | None = None  # of a batch, on every replica
         self._test_rows: int | None = None
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+    def fit(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
         """Trains the model, like `keras.Model.fit`.
 
         With batches of `supcon_tf.data`, every epoch has new views in a new order, and epoch
@@ -77,14 +80,17 @@ class DistributedModel(keras.Model):
         class, because the dataset is then not shuffled.
 
         Raises:
-            ValueError: if the model was not created inside the scope of the strategy. On several
-                replicas, if `x` is neither a `tf.data.Dataset` nor a
-                `tf.distribute.DistributedDataset`, or if its batches have no static size that the
-                number of replicas divides. Under a strategy that mirrors variables, if the
+            ValueError: if the data is missing, a `supcon_tf.data.Source` or a dataset without
+                batches, or labels are a list or names. If the model was not created inside the
+                scope of the strategy. On several replicas, if `x` is neither a `tf.data.Dataset`
+                nor a `tf.distribute.DistributedDataset`, or if its batches have no static size that
+                the number of replicas divides. Under a strategy that mirrors variables, if the
                 optimizer accumulates gradients. With a `Checkpoints` callback, if `initial_epoch`
                 is another epoch than that of the newest checkpoint.
         """
         self._require_own_strategy()
+        arguments = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
+        check_data(x, y, arguments.get("validation_data"))
         if self._is_distributed:
             replicas = self.distribute_strategy.num_replicas_in_sync
             rows = rows_per_replica(x, replicas)
@@ -102,8 +108,7 @@ class DistributedModel(keras.Model):
                 self._train_rows, self.train_function = rows, None
         if isinstance(x, DATASETS):
             self.build_from(x)
-            kwargs.setdefault("shuffle", False)  # Keras warns that it cannot shuffle a dataset.
-        arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+            arguments.setdefault("shuffle", False)  # Keras warns that it cannot shuffle a dataset.
         self._build_from_arrays(*(arguments.get(key) for key in ("x", "y", "sample_weight")))
         if "validation_data" in arguments:
             arguments["validation_data"] = first_epoch(arguments["validation_data"])
@@ -143,9 +148,10 @@ class DistributedModel(keras.Model):
         self.history = join(histories)
         return self.history
 
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates the model, like `keras.Model.evaluate`."""
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the model, like `keras.Model.evaluate`. Checks the data as `fit` does."""
         self._require_own_strategy()
+        check_data(x, y)
         x = first_epoch(x)
         if self._is_distributed:
             rows = rows_per_replica(x, self.distribute_strategy.num_replicas_in_sync)
@@ -153,7 +159,7 @@ class DistributedModel(keras.Model):
                 self._test_rows, self.test_function = rows, None
         if isinstance(x, DATASETS):
             self.build_from(x, training=False)
-        return super().evaluate(x, *args, **kwargs)
+        return super().evaluate(x, y, *args, **kwargs)
 
     def build_from(
         self,

@@ -123,6 +123,8 @@ class MomentumSupConModel(SupConModel):
 
     momentum = Hyperparameter(require_momentum)
 
+    _compares_samples = False  # but with those in the queue too
+
     def __init__(
         self,
         encoder: keras.Model,

@@ -1,5 +1,6 @@
 """Batches without labels, and anchors without positives."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from supcon_tf.labels import UNLABELED
 from supcon_tf.losses import positives
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels
 from supcon_tf.losses.generalized import GeneralizedSupConLoss
+from supcon_tf.models.fit_data import require_no_images
 from supcon_tf.models.views import first_array
 
 
@@ -37,6 +39,24 @@ def require_no_distributions(loss: Any) -> None:
         )
 
 
+def warn_of_single_samples(x: Any, batch_size: int | None) -> None:
+    """Warns if every batch holds one sample, so that its views are compared with nothing else.
+
+    Args:
+        x: as in `keras.Model.fit`.
+        batch_size: as in `keras.Model.fit`.
+    """
+    if isinstance(x, tf.data.Dataset):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(x.element_spec)
+        batch_size = first_array(images).shape[0]
+    if batch_size == 1:
+        warnings.warn(
+            "Every batch holds a single sample, whose views are compared with no other sample, so "
+            "that the loss is 0 and the model learns nothing. Use larger batches.",
+            stacklevel=3,
+        )
+
+
 def warn_without_positives(
     loss: Any, x: Any, y: Any, batch_size: int | None, shuffle: bool
 ) -> None:
@@ -50,6 +70,9 @@ def warn_without_positives(
         y: as in `keras.Model.fit`.
         batch_size: as in `keras.Model.fit`.
         shuffle: whether `fit` shuffles arrays.
+
+    Raises:
+        ValueError: if the labels are not valid.
     """
     if not isinstance(loss, EmbeddingLoss):
         return
@@ -63,6 +86,7 @@ def warn_without_positives(
         if shuffle:
             order = np.random.default_rng(0).permutation(order)
         y = np.asarray(y)[order[: batch_size or 32]]
+    require_no_images(y)
     if y is None:
         labels = np.full(first_array(x).shape[0], UNLABELED)
     else:

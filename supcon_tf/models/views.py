@@ -121,7 +121,12 @@ def _pair_with_inputs(images: Any, inputs: Any) -> list[tuple[Any, keras.KerasTe
     elif len(tf.nest.flatten(images)) == len(expected):
         pairs = zip(tf.nest.flatten(images), expected, strict=True)
         return [(x, symbol) for x, symbol in pairs if x is not None]
-    if tf.nest.is_nested(inputs):
+    if isinstance(images, dict) and not tf.nest.is_nested(inputs):
+        advice = (
+            "be one array: map the dicts of a dataset to `(images, labels)`, or load a data set of "
+            "TensorFlow Datasets with `as_supervised=True`"
+        )
+    elif tf.nest.is_nested(inputs):
         advice = (
             "have the structure of the encoder's inputs, either all with or all without an axis of "
             "views"

@@ -158,6 +158,13 @@ def test_only_damaged_checkpoints_are_an_error(tmp_path, interrupted):
         Checkpoints(directory)
 
 
+def test_a_model_that_is_not_built_is_an_error(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", loss="mse")
+    with pytest.raises(ValueError, match="must be built: add an `Input`"):
+        Checkpoints(tmp_path).restore(model)
+
+
 def test_a_checkpoint_of_another_model_is_an_error(interrupted):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", loss="mse")

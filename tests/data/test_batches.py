@@ -271,6 +271,7 @@ def test_flatten_views_with_a_label_for_each_view():
         ({"batch_size": 0}, "`batch_size` must be an integer of at least 1. Received: 0"),
         ({"batch_size": 11}, "`batch_size`.*Received: batch_size=11, 10 images"),
         ({"num_views": 0}, "`num_views`"),
+        ({"seed": None}, "`seed` must be an integer of at least 0"),
         (
             {"source": np.zeros([10, 4, 4, 1], "uint8")},
             "`source`.*ArrayImages.*Received: .*ndarray",

@@ -84,6 +84,14 @@ def test_no_classes(tmp_path):
         load_folder(tmp_path)
 
 
+def test_a_single_class(folder):
+    (folder.parent / "deeper").mkdir()
+    folder.rename(folder.parent / "deeper" / "pets")
+    with pytest.warns(UserWarning, match="the single class 'pets'.*are deeper") as warnings:
+        load_folder(folder.parent / "deeper")
+    assert warnings[0].filename == __file__
+
+
 def test_empty_class(folder):
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match="empty must be a directory that contains images"):
@@ -153,7 +161,7 @@ def decoded(directory, name, contents, channels):
     """Reads the pixels of a file through a source, from 0 to 255."""
     (directory / "dog").mkdir()
     (directory / "dog" / name).write_bytes(contents)
-    source = load_folder(directory, channels=channels)
+    source = load_folder(directory, class_names=["dog"], channels=channels)
     draws = tf.zeros([1, 1, 0])
     views = tf.function(lambda: source.views(tf.constant([0]), draws, lambda images, _: images))()
     return 255 * views[0, 0].numpy()

@@ -80,6 +80,7 @@ def test_views_of_encoded_images_equal_those_of_decoded_images(crops):
     [
         ({"labels": [0.0, 1.0]}, r"`labels` must be integer.*shape=\(2,\), dtype=float64"),
         ({"labels": [[0], [1]]}, r"`labels` must be integer.*shape=\(2, 1\)"),
+        ({"class_names": "ab"}, "`class_names` must be a list of names. Received: 'ab'"),
         ({"labels": [0, 2]}, "indices into `class_names`.*from 0 to 2, 2 class names"),
         ({"labels": [-2, 1]}, "indices into `class_names`.*from -2 to 1"),
         ({"labels": [0]}, "`records` and `labels` must have the same length.*2 records, 1 labels"),
@@ -90,3 +91,8 @@ def test_bad_encoded_images(arguments, message):
     good = {"records": [b"", b""], "labels": [0, 1], "class_names": ["cat", "dog"]}
     with pytest.raises(ValueError, match=message):
         EncodedImages(**{**good, **arguments})
+
+
+def test_images_with_channels_first():
+    with pytest.raises(ValueError, match=r"use `np.moveaxis\(images, 1, -1\)`.*\(2, 3, 8, 8\)"):
+        ArrayImages(np.zeros([2, 3, 8, 8], np.uint8), [0, 1], ["cat", "dog"])

@@ -125,6 +125,7 @@ def test_a_teacher_and_its_student(run_script, tmp_path):
         (["--config.batchsize=3"], AttributeError, "batchsize"),
         (["--config.loss.temprature=3"], AttributeError, "temprature"),
         (["--config.batch_size=2000"], ValueError, "`batch_size`.*2000, 320 images"),
+        (["--config.epochs=0"], ValueError, "`epochs` must be an integer of at least 1"),
         (["--config.image_size=4"], ValueError, "at least 8 pixels"),
         (["--config.dataset=cifar10"], ValueError, "`data_dir` must be the directory of 'cifar10'"),
         (

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from supcon_tf import CrossEntropyModel, LinearClassifier
+from supcon_tf import CrossEntropyModel, LinearClassifier, SupConLoss
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -83,6 +83,8 @@ def test_bad_encoder():
         keras.losses.CategoricalFocalCrossentropy(),
         keras.losses.KLDivergence(),
         ["categorical_crossentropy"],
+        SupConLoss(),
+        SupConLoss,
     ],
 )
 def test_a_loss_of_probabilities_is_refused(loss):

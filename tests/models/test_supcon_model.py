@@ -287,6 +287,15 @@ def two_headed_encoder():
     return keras.Model(inputs, [keras.layers.Dense(2)(inputs), keras.layers.Dense(2)(inputs)])
 
 
+def named_encoder():
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, {"rows": keras.layers.Dense(2)(inputs)})
+
+
+def head(width, layer):
+    return keras.Sequential([keras.Input((width,)), layer])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -295,6 +304,15 @@ def two_headed_encoder():
         (lambda: SupConModel(keras.Sequential([keras.layers.Dense(2)])), "`encoder` must be built"),
         (lambda: SupConModel("resnet50"), "`encoder` must be a Keras model.*Received: 'resnet50'"),
         (lambda: SupConModel(small_model()), "`encoder`.*For a trained SupConModel, pass its"),
+        (lambda: SupConModel(named_encoder()), r"`encoder` must return one tensor.*\['rows'\]"),
+        (
+            lambda: SupConModel(small_encoder(), head(7, keras.layers.Dense(2))),
+            r"`projection_head` must take .*\[batch, 16\].*input_shape=\(None, 7\)",
+        ),
+        (
+            lambda: SupConModel(small_encoder(), head(16, keras.layers.Reshape((4, 4)))),
+            r"`projection_head` must return .*\[batch, dim\].*output_shape=\(None, 4, 4\)",
+        ),
         (lambda: SupConModel(small_encoder(), 128), "`projection_head` must be.*Received: 128"),
         (
             lambda: small_model(augmenter=supcon_tf.augmentation.crop_flip(8)),
@@ -306,6 +324,20 @@ def two_headed_encoder():
             r"`distillation` must be a `supcon_tf.Distillation\(teacher\)`.*Received: <Sequential",
         ),
         (lambda: small_model().compile("sgd", "mse"), "`loss`.*loss object.*Received: loss='mse'"),
+        (
+            lambda: small_model().compile("sgd", [SupConLoss(), keras.losses.BinaryCrossentropy()]),
+            "For a classifier beside it, use `JointSupConModel`",
+        ),
+        (
+            lambda: small_model().compile("sgd", keras.losses.CategoricalCrossentropy),
+            "contrastive loss object",
+        ),
+        (
+            lambda: small_model().compile(
+                "sgd", SupConLoss(), metrics=[keras.metrics.SparseCategoricalAccuracy()]
+            ),
+            "`metrics` must take labels and projections",
+        ),
         (
             lambda: small_model().compile("sgd", SupConLoss(), metrics=["accuracy"]),
             "`metrics` must take labels and projections.*JointSupConModel.*Received: .*'accuracy'",
@@ -326,3 +358,9 @@ def two_headed_encoder():
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_an_encoder_that_ends_in_a_softmax():
+    with pytest.warns(UserWarning, match="ends in a softmax.*include_top=False") as warnings:
+        SupConModel(head(4, keras.layers.Dense(3, activation="softmax")))
+    assert warnings[0].filename == __file__

@@ -10,7 +10,7 @@ import tensorflow as tf
 import supcon_tf
 from supcon_tf import GeneralizedSupConLoss, SupConLoss, TripletLoss
 from supcon_tf.metrics import HEALTH
-from supcon_tf.models.unlabeled import warn_without_positives
+from supcon_tf.models.unlabeled import warn_of_single_samples, warn_without_positives
 
 RNG = np.random.default_rng(0)
 VIEWS = RNG.normal(size=[8, 2, 4]).astype("float32")
@@ -128,6 +128,28 @@ def test_only_the_first_batch_is_checked():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warn_without_positives(*data, batch_size=4, shuffle=True)
+
+
+def test_batches_of_a_single_sample():
+    single = tf.data.Dataset.from_tensor_slices((VIEWS, UNLABELED)).batch(1, drop_remainder=True)
+    for data in ((single, None), (VIEWS, 1)):
+        with pytest.warns(UserWarning, match="a single sample.*Use larger batches"):
+            warn_of_single_samples(*data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for data in ((as_dataset(VIEWS, UNLABELED), None), (VIEWS, None), (VIEWS, 2)):
+            warn_of_single_samples(*data)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
+def test_only_a_model_without_a_queue_warns_of_a_single_sample():
+    with pytest.warns(UserWarning, match="a single sample") as caught:
+        supcon().fit(VIEWS[:2], UNLABELED[:2], batch_size=1, verbose=0)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Every batch holds a single sample", UserWarning)
+        momentum().fit(VIEWS[:2], UNLABELED[:2], batch_size=1, verbose=0)
 
 
 def test_number_of_views_without_an_augmenter():
