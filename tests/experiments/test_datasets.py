@@ -201,7 +201,7 @@ def test_mocked_data_sets_of_tfds(tmp_path, monkeypatch, name, classes, shape):
 def test_some_labels_of_each_class_are_hidden(fraction, kept):
     labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [12, 20, 3]))
     pixels = np.arange(35, dtype=np.uint8).reshape(35, 1, 1, 1)
-    images = ArrayImages(pixels, labels, "abc")
+    images = ArrayImages(pixels, labels, ["a", "b", "c"])
     hidden = datasets.hide_labels(images, fraction)
     np.testing.assert_array_equal(images.labels, labels)
     np.testing.assert_array_equal(hidden.images, pixels)
@@ -214,6 +214,6 @@ def test_some_labels_of_each_class_are_hidden(fraction, kept):
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.01])
 def test_bad_fraction_of_labels(fraction):
-    images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [0, 1], "ab")
+    images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [0, 1], ["a", "b"])
     with pytest.raises(ValueError, match="`labeled_fraction` must be from 0 to 1. Received"):
         datasets.hide_labels(images, fraction)

@@ -129,7 +129,7 @@ def test_an_augmenter_can_scale(uncompiled):
 
 @pytest.mark.slow
 def test_batches_of_this_library_are_not_read_for_the_check(monkeypatch, uncompiled):
-    source = supcon_tf.data.ArrayImages(PIXELS, LABELS, "ab")
+    source = supcon_tf.data.ArrayImages(PIXELS, LABELS, ["a", "b"])
     views = supcon_tf.data.multi_view_batches(
         source, supcon_tf.augmentation.crop_flip(8), batch_size=4
     )
