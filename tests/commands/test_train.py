@@ -291,6 +291,13 @@ def test_report_and_search(trained, folder, tmp_path, capsys):
     assert str(output) in capsys.readouterr().out
 
 
+def test_predictions_below_a_file_end_before_the_images_are_read(trained, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    output = tmp_path / "a.png" / "predictions.csv"
+    message = run("predict", trained, tmp_path / "a.png", "--output", output)
+    assert message.endswith("a.png, which is a file")
+
+
 def test_an_unfinished_run_cannot_predict(trained, tmp_path):
     shutil.copy(trained / "settings.json", tmp_path)
     assert "run an interrupted one again to finish it. Received: no file results.json" in run(
