@@ -109,7 +109,8 @@ class DistributedModel(keras.Model):
         if isinstance(x, DATASETS):
             self.build_from(x)
             arguments.setdefault("shuffle", False)  # Keras warns that it cannot shuffle a dataset.
-        self._build_from_arrays(*(arguments.get(key) for key in ("x", "y", "sample_weight")))
+        else:
+            self._build_from_arrays(x, y, arguments.get("sample_weight"))
         if "validation_data" in arguments:
             arguments["validation_data"] = first_epoch(arguments["validation_data"])
         epochs = find_epochs(x)
