@@ -10,6 +10,13 @@ loss.png, for several numbers of rows and dimensions, and prints a table.
 Expected: with 8192 rows of 128 numbers about 0.35 times the time of the dense graph, and 50 MB
 instead of gigabytes; with 65,536 rows only this library runs. Takes about 20 minutes on two cores,
 most of it for 65,536 rows.
+
+    python -m experiments.benchmarks.loss --rows=1024 --rows=4096 --dim=128 --method=TripletLoss \
+        --method="TripletLoss, XLA"
+
+measures a loss that holds all pairs, here with semi-hard mining, as a graph and compiled by XLA.
+The other methods are `NPairsLoss`, `TripletLoss("hard")` and `MaxMarginLoss`, with or without XLA.
+Expected: XLA is not slower than the graph.
 """
 
 import collections
@@ -39,7 +46,7 @@ _DIMS = flags.DEFINE_multi_integer("dim", [128, 512], "Dimensions of an embeddin
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.1, "Temperature.")
 _CLASSES = flags.DEFINE_integer("classes", 10, "Number of classes.")
 _METHODS = flags.DEFINE_multi_string(
-    "method", None, "A method to compare, repeatable; all by default."
+    "method", None, "A method to compare, repeatable; all but the losses of pairs by default."
 )
 _SECONDS = flags.DEFINE_float("seconds", 20, "Time for the repetitions of one size.")
 _MEMORY_LIMIT = flags.DEFINE_float(
@@ -147,6 +154,16 @@ def _pytorch(rows, dim):
     return step
 
 
+def _pair_loss(name: str, *arguments: str, jit_compile: bool = False) -> Callable:
+    def prepare(rows, dim):
+        import supcon_tf
+
+        loss = getattr(supcon_tf, name)(*arguments, reduction=None)
+        return _tensorflow(lambda z, ids: loss(ids, z), jit_compile)(rows, dim)
+
+    return prepare
+
+
 METHODS: dict[str, Callable] = {
     "supcon_tf": lambda *size: _tensorflow(_supcon_tf)(*size),
     "supcon_tf, generalized": lambda *size: _tensorflow(_generalized)(*size),
@@ -155,14 +172,26 @@ METHODS: dict[str, Callable] = {
     "dense PyTorch": _pytorch,
     "three products": _products,
 }
+# Measured only if they are named.
+PAIR_METHODS = {
+    "NPairsLoss": _pair_loss("NPairsLoss"),
+    "NPairsLoss, XLA": _pair_loss("NPairsLoss", jit_compile=True),
+    "TripletLoss": _pair_loss("TripletLoss"),
+    "TripletLoss, XLA": _pair_loss("TripletLoss", jit_compile=True),
+    'TripletLoss("hard")': _pair_loss("TripletLoss", "hard"),
+    'TripletLoss("hard"), XLA': _pair_loss("TripletLoss", "hard", jit_compile=True),
+    "MaxMarginLoss": _pair_loss("MaxMarginLoss"),
+    "MaxMarginLoss, XLA": _pair_loss("MaxMarginLoss", jit_compile=True),
+}
+_ALL_METHODS = METHODS | PAIR_METHODS
 
 
 def _print_memory_growth(method: str, rows: int, dim: int) -> None:
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-    METHODS[method](_WARM_UP_ROWS, dim)()
-    step = METHODS[method](rows, dim)
+    _ALL_METHODS[method](_WARM_UP_ROWS, dim)()
+    step = _ALL_METHODS[method](rows, dim)
     before = peak()
     step()
     print(json.dumps(peak() - before))
@@ -226,7 +255,7 @@ def measure(methods: list[str]) -> list[dict]:
         by_size[record["dim"], record["rows"]].append(record)
     for (dim, rows), cells in by_size.items():
         run = [cell for cell in cells if "predicted_bytes" not in cell]
-        steps = {cell["method"]: METHODS[cell["method"]](rows, dim) for cell in run}
+        steps = {cell["method"]: _ALL_METHODS[cell["method"]](rows, dim) for cell in run}
         times = _times(steps, _SECONDS.value)
         for cell in cells:
             if cell in run:

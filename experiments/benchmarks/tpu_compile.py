@@ -12,8 +12,14 @@ compiles for one TPU v5e chip, and prints the memory that the compiler plans:
 - `imagenet_step`: the same with 224 pixels and the share of one core in the batch of the paper,
   6144 images on 128 cores. Expected: 3.6 GB.
 
-Takes about ten minutes on two cores. The interfaces used here are not stable, which is why the
-extra pins their versions.
+    TPU_SKIP_MDS_QUERY=1 python -m experiments.benchmarks.tpu_compile --rows=4096 --form=n_pairs \
+        --form=semi_hard_triplets --form=hard_triplets --form=max_margin_pairs
+
+compiles the losses of `supcon_tf.similarity.pair_losses`, which hold all pairs. Expected: less than
+nine matrices of all pairs in float32, which is 600 MB for 4096 rows.
+
+The first command takes about ten minutes on two cores, the second three. The interfaces used here
+are not stable, which is why the extra pins their versions.
 """
 
 import os
@@ -28,7 +34,10 @@ _ROWS = flags.DEFINE_integer("rows", 65536, "Number of rows.")
 _DIM = flags.DEFINE_integer("dim", 128, "Dimension of an embedding.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.1, "Temperature.")
 _FORM_NAMES = ["streaming", "dense", "cifar_step", "imagenet_step"]
-_FORMS = flags.DEFINE_multi_enum("form", _FORM_NAMES, _FORM_NAMES, "What to compile; repeatable.")
+_PAIR_LOSSES = ["n_pairs", "semi_hard_triplets", "hard_triplets", "max_margin_pairs"]
+_FORMS = flags.DEFINE_multi_enum(
+    "form", _FORM_NAMES, [*_FORM_NAMES, *_PAIR_LOSSES], "What to compile; repeatable."
+)
 _TOPOLOGY = flags.DEFINE_string("topology", "v5e:2x2", "The name of a TPU topology in libtpu.")
 
 
@@ -61,20 +70,24 @@ def loss_hlo(form: str) -> str:
     """Returns the HLO of the loss and its gradient."""
     import tensorflow as tf
 
-    from supcon_tf.similarity import make_rows, supcon
+    from supcon_tf.similarity import make_rows, pair_losses, supcon
     from supcon_tf.similarity.dense import supcon_dense
+
+    def losses(z, ids):
+        samples = tf.range(_ROWS.value)
+        if form == "dense":
+            return supcon_dense(z, ids, samples, _TEMPERATURE.value)
+        rows = make_rows(z, ids, samples)
+        if form == "streaming":
+            return supcon(rows, None, _TEMPERATURE.value, unit_length=True)
+        margins = [] if form == "n_pairs" else [1.0]
+        return getattr(pair_losses, form)(rows, rows, *margins)
 
     @tf.function(jit_compile=True)
     def step(z, ids):
-        samples = tf.range(_ROWS.value)
         with tf.GradientTape() as tape:
             tape.watch(z)
-            if form == "dense":
-                losses = supcon_dense(z, ids, samples, _TEMPERATURE.value)
-            else:
-                rows = make_rows(z, ids, samples)
-                losses = supcon(rows, None, _TEMPERATURE.value, unit_length=True)
-            loss = tf.reduce_mean(losses)
+            loss = tf.reduce_mean(losses(z, ids))
         return loss, tape.gradient(loss, z)
 
     z = tf.TensorSpec([_ROWS.value, _DIM.value], tf.float32)

@@ -51,15 +51,8 @@ def semi_hard_triplets(anchors: Rows, contrasts: Rows, margin: float) -> tf.Tens
     """
     distances = euclidean_distances(anchors.z, contrasts.z)
     masks = _masks_of_all_pairs(anchors, contrasts)
-    # One more row and column: searchsorted, and the gradient of sort, reject empty matrices.
-    one_more = [[0, 1], [0, 1]]
-    padded = tf.pad(_negatives_or_far(distances, masks), one_more, constant_values=_FAR)
-    ascending = tf.sort(padded, axis=1)
-    limits = tf.pad(tf.stop_gradient(distances), one_more)
-    first_farther = tf.searchsorted(ascending, limits, side="right")[:-1, :-1]
-    num_negatives = tf.math.count_nonzero(~masks.same, axis=1, keepdims=True, dtype=tf.int32)
-    chosen = tf.minimum(first_farther, tf.maximum(num_negatives - 1, 0))
-    negatives = tf.gather(ascending[:-1], chosen, axis=1, batch_dims=1)
+    columns = _semi_hard_negatives(tf.stop_gradient(distances), masks.same)
+    negatives = tf.gather(_negatives_or_far(distances, masks), columns, axis=1, batch_dims=1)
     losses = tf.nn.relu(margin + distances - negatives)
     pairs = _count_positive_pairs(contrasts, distances.dtype)
     scale = tf.math.divide_no_nan(tf.cast(tf.shape(contrasts.z)[0], distances.dtype), pairs)
@@ -151,6 +144,50 @@ def _masks_of_all_pairs(anchors: Rows, contrasts: Rows) -> PairMasks:
 def _negatives_or_far(distances: tf.Tensor, masks: PairMasks) -> tf.Tensor:
     """Keeps the distances of negatives, and replaces all others by `_FAR`."""
     return tf.where(masks.same, tf.constant(_FAR, distances.dtype), distances)
+
+
+# XLA keeps the integers on a GPU; TensorFlow would move them to the CPU and back.
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _semi_hard_negatives(distances: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    """Finds the nearest negative that is farther away than p, or the farthest negative.
+
+    It sorts every row once. Under XLA, `tf.searchsorted` would compare all triplets.
+
+    Args:
+        distances: `[rows, columns]` non-negative distances.
+        same: `[rows, columns]` booleans, false for negatives.
+
+    Returns:
+        `[rows, columns]` int32, the column of the negative of every p; any column if a row has no
+        negatives.
+    """
+    order = tf.argsort(_sort_keys(distances, same), axis=1, stable=True)
+    is_negative = tf.gather(~same, order, axis=1, batch_dims=1)
+    negatives_so_far = tf.cumsum(tf.cast(is_negative, tf.int32), axis=1)
+    num_columns = tf.shape(distances)[1]
+    # The columns of the negatives in ascending order of distance, followed by a place that takes
+    # all other columns and is never read.
+    places = tf.where(is_negative, negatives_so_far - 1, num_columns)
+    negatives = _scatter_columns(order, places, num_columns + 1)
+    next_negative = tf.minimum(negatives_so_far, tf.maximum(negatives_so_far[:, -1:] - 1, 0))
+    chosen = tf.gather(negatives, next_negative, axis=1, batch_dims=1)
+    return _scatter_columns(chosen, order, num_columns)
+
+
+def _sort_keys(distances: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    """Returns integers in the order of the distances, negatives before others at one distance."""
+    dtype = {4: tf.int32, 8: tf.int64}[distances.dtype.size]
+    # The bits of non-negative floating point numbers, read as an integer, have their order.
+    bits = tf.bitcast(distances, dtype)
+    # Subtracting half of the range keeps the double within the range.
+    return 2 * (bits - (dtype.max // 2 + 1)) + tf.cast(same, dtype)
+
+
+def _scatter_columns(values: tf.Tensor, columns: tf.Tensor, num_columns: tf.Tensor) -> tf.Tensor:
+    """Writes the values of every row to the given columns of a matrix."""
+    num_rows = tf.shape(values)[0]
+    rows = tf.broadcast_to(tf.range(num_rows)[:, None], tf.shape(columns))
+    return tf.scatter_nd(tf.stack([rows, columns], 2), values, [num_rows, num_columns])
 
 
 def _count_positive_pairs(rows: Rows, dtype: tf.DType) -> tf.Tensor:

@@ -1,4 +1,6 @@
+import math
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -129,6 +131,37 @@ def test_semi_hard_negatives_are_farther_than_the_positive():
     line[2] = -1
     losses = TripletLoss(reduction=None)(np.array([0, 0, 1, 2]), line)
     np.testing.assert_allclose(losses, scale * np.array([0.8, 0, 0, 0]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_semi_hard_negatives_of_points_on_a_grid(jit_compile):
+    # Many distances are equal, and exact in float64.
+    rng = np.random.default_rng(0)
+    points, ids = rng.integers(-2, 3, size=[40, 2]).astype("float64"), rng.integers(0, 4, size=40)
+    loss = TripletLoss(reduction=None, dtype="float64")
+    losses = tf.function(loss, jit_compile=jit_compile)(ids, tf.constant(points))
+    expected = naive("triplet_semihard", points, ids, margin=1.0)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LOSSES)
+def test_xla_holds_pairs_and_no_triplets(name):
+    rows = 61
+
+    @tf.function(jit_compile=True)
+    def gradient(ids, embeddings):
+        with tf.GradientTape() as tape:
+            tape.watch(embeddings)
+            value = LOSSES[name]()(ids, embeddings)
+        return tape.gradient(value, embeddings)
+
+    specs = tf.TensorSpec([rows], tf.int64), tf.TensorSpec([rows, 2])
+    program = gradient.experimental_get_compiler_ir(*specs)(stage="hlo")
+    shapes = re.findall(r"\w\d*\[([\d,]+)\]", program)
+    largest = max(math.prod(map(int, shape.split(","))) for shape in shapes)
+    assert rows**2 <= largest <= 3 * rows**2
 
 
 @pytest.mark.parametrize(
