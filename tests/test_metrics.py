@@ -1,3 +1,6 @@
+import math
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -75,6 +78,26 @@ def test_large_batches_use_their_first_512_samples():
     np.testing.assert_allclose(uniformity, np.full(700, np.log(potential.mean())), rtol=1e-5)
     assert metrics.alignment(ids, tf.constant(z)).shape == (700,)
     assert metrics.positive_fraction(tf.constant(ids), tf.constant(z)).shape == (700,)
+
+
+@pytest.mark.slow
+def test_compiled_metrics_have_the_same_values_in_linear_memory():
+    def compute(ids, z):
+        return [metric(ids, z) for metric in metrics.HEALTH]
+
+    compiled = tf.function(compute, jit_compile=True)
+    rng = np.random.default_rng(0)
+    ids, z = tf.constant(rng.integers(-1, 5, 600)), tf.constant(unit_rows(600, 2, 3), tf.float32)
+    for actual, expected in zip(compiled(ids, z), compute(ids, z), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+    def largest_array(samples):
+        specs = tf.TensorSpec([samples], tf.int64), tf.TensorSpec([samples, 2, 3])
+        program = compiled.experimental_get_compiler_ir(*specs)(stage="hlo")
+        shapes = re.findall(r"\w\d*\[([\d,]+)\]", program)
+        return max(math.prod(map(int, shape.split(","))) for shape in shapes)
+
+    assert largest_array(4096) == 2 * largest_array(2048)
 
 
 @pytest.mark.parametrize("compiled", [None, False, True])
