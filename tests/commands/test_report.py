@@ -249,8 +249,61 @@ def test_advice(tmp_path):
     advice = ParsedPage(text).texts("li")
     assert "No prediction is wrong." in text
     assert any("fewer than 20 training images: cat, dog, <b>" in step for step in advice)
-    assert any("loss of the contrastive stage was still falling" in step for step in advice)
     assert not any("taken for" in step for step in advice)
+    # The losses were still falling, but all training images are right.
+    assert not any("more epochs" in step or "training images is" in step for step in advice)
+
+
+FALLING, FLAT, RISING = [4.0, 2.0, 1.0], [4.0, 1.0, 1.0], [4.0, 1.0, 1.1]
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize(
+    ("trained", "tested", "losses", "validation", "expected"),
+    [
+        (
+            0.9,
+            0.8,
+            FALLING,
+            None,
+            "Train for more epochs: the accuracy on the training images is only",
+        ),
+        (0.9, 0.8, FALLING, FALLING, "Train for more epochs"),
+        (0.9, 0.8, FALLING, RISING, None),
+        (0.9, 0.8, FLAT, None, None),
+        (1.0, 0.9, FALLING, None, None),
+        (0.9, 0.7, FALLING, None, "Add training images. The accuracy on the training images is"),
+        (1.0, 0.8, FLAT, None, "Add training images"),
+    ],
+)
+def test_advice_on_the_length_of_the_training(
+    tmp_path, multi_label, trained, tested, losses, validation, expected
+):
+    names = ["cat", "dog"]
+    run = write_run(
+        tmp_path, names, images_per_class=(10, 10), files=False, multi_label=multi_label
+    )
+    for part, accuracy in (("train", trained), ("test", tested)):
+        with np.load(run / f"{part}_outputs.npz") as arrays:
+            outputs = dict(arrays)
+        targets = outputs["labels"] if multi_label else np.eye(2)[outputs["labels"]]
+        signs = np.where(np.arange(20) < round(20 * accuracy), 1, -1)
+        outputs["logits"] = (signs[:, None] * (4 * targets - 2)).astype(np.float32)
+        np.savez(run / f"{part}_outputs.npz", **outputs)
+    columns = {"epoch": range(3), "loss": losses}
+    if validation is not None:
+        columns["val_loss"] = validation
+    rows = [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    (run / "pretraining" / "log.csv").write_text("\n".join([",".join(columns), *rows]) + "\n")
+    (run / "classifier" / "log.csv").write_text("epoch,loss\n0,1.0\n1,1.0\n")
+    advice = ParsedPage(report(run).read_text(encoding="utf-8")).texts("li")
+    found = [step for step in advice if "training images is" in step]
+    assert len(found) == (expected is not None)
+    if expected:
+        assert found[0].startswith(expected) and percent(trained) in found[0]
+        assert ("the loss of the contrastive stage was still falling" in found[0]) == (
+            "epochs" in expected
+        )
 
 
 def test_one_image(tmp_path):

@@ -1,6 +1,6 @@
 """What to do next, from the numbers of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ from supcon_tf.commands.report_sections.confusions import (
     most_frequent_confusions,
 )
 from supcon_tf.commands.report_sections.intervals import accuracy_interval
-from supcon_tf.commands.report_sections.loss_curves import STAGES, read_losses
-from supcon_tf.commands.run_outputs import Run
+from supcon_tf.commands.report_sections.loss_curves import STAGES, Curve, read_losses
+from supcon_tf.commands.run_outputs import Outputs, Run
 from supcon_tf.evaluation import expected_calibration_error
 
 _WIDE_INTERVAL = 0.1
@@ -21,7 +21,8 @@ _FEW_IMAGES = 20
 _REPEATED = 3
 _OVERFITTING = 0.15
 _CALIBRATION_ERROR = 0.05
-_STILL_FALLING = 0.03  # The share by which the loss fell in the last tenth of the epochs.
+_FITTED = 0.99  # The accuracy on the training images from which more epochs have little to improve.
+_STILL_FALLING = 0.03  # The share by which a loss fell in the last tenth of the epochs.
 
 
 def next_steps(run: Run, probabilities: NDArray[np.float64]) -> Markup:
@@ -53,13 +54,6 @@ def _about_predictions(run: Run, probabilities: NDArray[np.float64]) -> Iterator
             f"{run.class_names[predicted]}: it is the most frequent confusion. Correct wrong "
             "labels, add images of both classes, or merge them."
         )
-    trained = float(np.mean(run.train.logits.argmax(axis=1) == run.train.labels))
-    if trained - correct / len(labels) > _OVERFITTING:
-        yield (
-            f"Add training images. The accuracy on the training images is {percent(trained)}, far "
-            f"above {percent(correct / len(labels))} on the test images. Images without labels "
-            "help as well."
-        )
     if expected_calibration_error(probabilities, labels) > _CALIBRATION_ERROR:
         yield (
             "Do not rely on the probabilities: they differ from the accuracy by more than "
@@ -77,13 +71,44 @@ def _about_training(run: Run) -> Iterator[Content]:
     if rare:
         names = ", ".join(rare[:5]) + (f" and {len(rare) - 5} more" if len(rare) > 5 else "")
         yield f"Add images of the classes with fewer than {_FEW_IMAGES} training images: {names}."
-    for directory, title in STAGES:
-        losses = [
-            loss for _, loss in read_losses(run.directory / directory / "log.csv").get("loss", [])
-        ]
-        before = losses[-1 - max(len(losses) // 10, 1)] if len(losses) > 1 else 0.0
-        if before > 0 and (before - losses[-1]) / before > _STILL_FALLING:
-            yield f"Train for more epochs: the loss of the {title.lower()} was still falling."
+    trained, tested = _accuracy(run, run.train), _accuracy(run, run.test)
+    falling = _stages_with_falling_loss(run)
+    if trained - tested > _OVERFITTING:
+        yield (
+            f"Add training images. The accuracy on the training images is {percent(trained)}, far "
+            f"above {percent(tested)} on the test images. Images without labels help as well."
+        )
+    elif trained < _FITTED and falling:
+        yield (
+            "Train for more epochs: the accuracy on the training images is only "
+            f"{percent(trained)}, and the loss of the {' and of the '.join(falling)} was still "
+            "falling."
+        )
+
+
+def _accuracy(run: Run, outputs: Outputs) -> float:
+    """Returns the share of images whose label, or whose labels, are all right."""
+    if run.multi_label:
+        return float(np.mean(np.all((outputs.logits >= 0) == outputs.labels, axis=1)))
+    return float(np.mean(outputs.logits.argmax(axis=1) == outputs.labels))
+
+
+def _stages_with_falling_loss(run: Run) -> list[str]:
+    return [
+        title.lower()
+        for directory, title in STAGES
+        if _is_falling(read_losses(run.directory / directory / "log.csv"))
+    ]
+
+
+def _is_falling(curves: Mapping[str, Curve]) -> bool:
+    """Returns whether all losses of a stage fell in the last tenth of the epochs."""
+    return bool(curves) and all(
+        len(curve) > 1
+        and (before := curve[-1 - max(len(curve) // 10, 1)][1]) > 0
+        and (before - curve[-1][1]) / before > _STILL_FALLING
+        for curve in curves.values()
+    )
 
 
 def _commands(run: Run) -> Iterator[Content]:
