@@ -6,6 +6,7 @@ reads docs/results/fashion_mnist_10k.jsonl, which `python -m experiments.ablate`
 robustness.json in the same directory, which `python -m experiments.robustness` wrote. For every
 table and figure of the papers the page has the published values, the command for the full size, the
 table and the figure of the small trainings, and whether their differences have the published sign.
+The records of trainings with few labels are in digits_small.jsonl in the same directory.
 """
 
 import importlib
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from experiments.grids import Claim
+from experiments.grids import Claim, labels
 from experiments.lib import training_records
 from experiments.lib.command_line import check_arguments, run
 from experiments.lib.tables import accuracy_table, markdown_table, robustness_table
@@ -50,6 +51,7 @@ GRIDS = {
     "optimizers": "imagenet_resnet50",
     "augmentations": "imagenet_resnet50",
 }
+FEW_LABELS = "digits_small"  # The recipe of the grid `labels`, which the papers do not have.
 NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of accuracies.
 PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
 BEGIN = """# Results
@@ -147,6 +149,43 @@ def figure_points(
     return series
 
 
+def draw_figure(
+    path: pathlib.Path,
+    page: pathlib.Path,
+    grid: types.ModuleType,
+    records: Mapping[str, Record],
+    recipe: str,
+) -> str:
+    """Draws the figure of a grid, if one of its rows with a place in the figure was trained.
+
+    Args:
+        path: the PNG to write.
+        page: the page that shows it.
+        grid: the module of the grid.
+        records: the records of all trainings by their keys.
+        recipe: the name of the recipe of the trainings.
+
+    Returns:
+        The line of the page, or an empty string without a figure.
+    """
+    points = figure_points(grid, records, recipe)
+    if not points:
+        return ""
+    from experiments import pictures
+
+    seeds = {len(training_records.select(records, recipe, row, grid.ROWS)) for row in grid.ROWS}
+    same = len(seeds) == 1 and seeds != {1}
+    pictures.curves(
+        path,
+        points,
+        x_label=grid.X_LABEL,
+        y_label="test accuracy",
+        title=f"mean and standard deviation of {seeds.pop()} seeds" if same else "",
+        logarithmic=True,
+    )
+    return f"\n![Test accuracy against {grid.X_LABEL}]({path.relative_to(page.parent)})\n"
+
+
 def robustness_section(robustness: Mapping | None) -> str:
     """Writes the section of corruptions from the content of robustness.json."""
     text = f"\n{(PUBLISHED / 'corruptions.md').read_text()}\n"
@@ -164,10 +203,20 @@ def robustness_section(robustness: Mapping | None) -> str:
     return text + markdown_table(["", "SupCon minus cross-entropy, severities 1 to 5"], rows)
 
 
+def labels_section(records: Mapping[str, Record]) -> str:
+    """Writes the section of trainings with few labels, without its figure."""
+    subject, _, text = labels.__doc__.strip().partition("\n")
+    return (
+        f"\n## {subject.rstrip('.')}\n{text}\n\nThe papers have no such comparison. Command:\n\n"
+        "```shell\npython -m experiments.ablate --grid=labels \\\n"
+        f"    --config=experiments/configs/{FEW_LABELS}.py --seeds=0,1,2\n```\n\n"
+        f"{accuracy_table(labels.ROWS, records, FEW_LABELS)}"
+    )
+
+
 def main(argv: list[str]) -> None:
     """Writes the page and its figures."""
     check_arguments(argv)
-    from experiments import pictures
     from experiments.lib.files import write_atomically
 
     path, output = pathlib.Path(_RECORDS.value), pathlib.Path(_OUTPUT.value)
@@ -180,22 +229,17 @@ def main(argv: list[str]) -> None:
     for name in GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
         text += grid_section(name, grid, records, recipe)
-        points = figure_points(grid, records, recipe)
-        if points:
-            pictures.curves(
-                path.with_name(f"{name}.png"),
-                points,
-                x_label=grid.X_LABEL,
-                y_label="test accuracy",
-                logarithmic=True,
-            )
-            picture = relative.with_name(f"{name}.png")
-            text += f"\n![Test accuracy against {grid.X_LABEL}]({picture})\n"
+        text += draw_figure(path.with_name(f"{name}.png"), output, grid, records, recipe)
     robustness = path.with_name("robustness.json")
     text += robustness_section(json.loads(robustness.read_text()) if robustness.exists() else None)
     if robustness.exists():
         picture = relative.with_name("robustness.png")
         text += f"\n![Accuracy and calibration error against severity]({picture})\n"
+    few_labels = path.with_name(f"{FEW_LABELS}.jsonl")
+    if few_labels.exists():
+        records = training_records.read(few_labels)
+        text += labels_section(records)
+        text += draw_figure(path.with_name("labels.png"), output, labels, records, FEW_LABELS)
     text += f"\n{(PUBLISHED / 'others.md').read_text()}"
     write_atomically(output, lambda name: name.write_text(text))
 

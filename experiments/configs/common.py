@@ -32,6 +32,7 @@ def default_config() -> ConfigDict:
             num_views=2,
             images_per_class=placeholder(int),  # sample batches with this many images of a class
             labeled_fraction=1.0,  # of each class; the other images are labeled -1
+            unlabeled_images=True,  # train on these other images too; a classifier cannot
             joint_classifier=False,  # train the linear classifier together with the encoder
             micro_batch_size=placeholder(int),
             steps_per_execution=1,
@@ -51,6 +52,7 @@ def default_config() -> ConfigDict:
             optimizer=dict(),
             linear=dict(
                 num_views=1,
+                labeled_fraction=1.0,  # of each class; only these images train the classifier
                 batch_statistics=False,  # normalize by moving statistics in the frozen encoder
                 label_smoothing=0.0,
                 mixing=dict(kind=""),

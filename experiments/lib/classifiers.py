@@ -128,8 +128,8 @@ def train_classifier(
     Args:
         build: builds the model.
         config: the recipe.
-        stage: the fields `augmentation`, `mixing`, `num_views`, `optimizer`, `batch_size`, `epochs`
-            and `label_smoothing` of this training.
+        stage: the fields `augmentation`, `mixing`, `num_views`, `optimizer`, `batch_size`,
+            `epochs`, `labeled_fraction` and `label_smoothing` of this training.
         output_dir: the directory of the run.
         strategy: a strategy of tf.distribute.
         result: returns the model to test and to write from the trained model.
@@ -143,6 +143,7 @@ def train_classifier(
     train_images, test_images = datasets.load_train_and_test(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
+    train_images = datasets.take_labeled(datasets.hide_labels(train_images, stage.labeled_fraction))
     model, batches, steps_per_epoch = prepare(build, config, stage, train_images, strategy)
     weights = train(
         model,

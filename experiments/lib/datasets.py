@@ -205,6 +205,21 @@ def hide_labels(images: data.ImageSource, labeled_fraction: float) -> data.Image
     return partly_labeled
 
 
+def take_labeled(images: data.ImageSource) -> data.ImageSource:
+    """Returns the images with a label, which is not -1.
+
+    Raises:
+        ValueError: if no image has a label.
+    """
+    labeled = np.flatnonzero(images.labels >= 0)
+    if not len(labeled):
+        raise ValueError(
+            "Without the unlabeled images, `labeled_fraction` must leave the label of at least one "
+            f"image. Received: {len(images)} images, all without a label"
+        )
+    return images if len(labeled) == len(images) else images.take(labeled)
+
+
 def _rank_within_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Numbers the images of each class in a random order that is always the same.
 

@@ -48,6 +48,7 @@ def pretrain(
     train_images, test_images = datasets.load_train_and_test(
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
+    train_images = first_stage_images(config, train_images)
     model, batches, steps_per_epoch = prepare(config, train_images, strategy)
     inputs: dict[str, Any] = {
         "class_names": list(train_images.class_names),
@@ -95,6 +96,17 @@ def pretrain(
     print(f"encoder.keras, saved_model/, results.json and the logs are in {output_dir}/")
 
 
+def first_stage_images(config: ConfigDict, images: ImageSource) -> ImageSource:
+    """Hides the labels that the first stage of a recipe does not use, or leaves these images out.
+
+    Args:
+        config: the recipe.
+        images: the labeled training images.
+    """
+    images = datasets.hide_labels(images, config.labeled_fraction)
+    return images if config.unlabeled_images else datasets.take_labeled(images)
+
+
 def prepare(
     config: ConfigDict, images: ImageSource, strategy: tf.distribute.Strategy
 ) -> tuple[keras.Model, Batches, int]:
@@ -102,7 +114,7 @@ def prepare(
 
     Args:
         config: the recipe.
-        images: the training images.
+        images: the training images, labeled as `first_stage_images` returns them.
         strategy: a strategy of tf.distribute.
 
     Returns:
@@ -113,7 +125,6 @@ def prepare(
     policy = builders.build_policy(config.augmentation, config.image_size)
     mixing = builders.build_mixing(config.mixing)
     num_classes = len(images.class_names)
-    images = datasets.hide_labels(images, config.labeled_fraction)
 
     def own_batches(context: tf.distribute.InputContext | None) -> tf.data.Dataset:
         views = multi_view_batches(

@@ -10,7 +10,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.configs import NAMES
+from experiments.configs import NAMES, digits_small
 from experiments.lib import builders, classifiers, pretraining
 from experiments.lib.reduced_recipes import (
     BATCH_SIZE,
@@ -323,17 +323,40 @@ def test_classifiers_train_on_mixed_images():
     assert not np.isin(labels, [0, 1]).all()
 
 
-@pytest.mark.slow
-def test_a_part_of_the_labels():
+@pytest.mark.parametrize(("unlabeled_images", "unlabeled"), [(True, 20), (False, 0)])
+def test_a_part_of_the_labels(unlabeled_images, unlabeled):
     config = reduced_recipe("digits_small")
-    config.labeled_fraction = 0.5
+    config.labeled_fraction, config.unlabeled_images = 0.5, unlabeled_images
     source = ArrayImages(
         random_images(config, 40).images, np.arange(40) % 2, [str(k) for k in range(10)]
     )
-    config.batch_size = 40
-    _, batches, _ = pretraining.prepare(config, source, ONE_DEVICE)
-    _, labels = next(iter(batches))
-    assert np.bincount(np.array(labels) + 1).tolist() == [20, 10, 10]
+    images = pretraining.first_stage_images(config, source)
+    assert np.bincount(images.labels + 1).tolist() == [unlabeled, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("module", "train", "images"),
+    [
+        (pretraining, pretraining.pretrain, 1437),
+        (classifiers, classifiers.train_cross_entropy, 30),
+        (classifiers, functools.partial(classifiers.train_linear, "encoder.keras"), 30),
+    ],
+)
+def test_no_stage_sees_a_hidden_label(module, train, images, tmp_path, monkeypatch):
+    def prepare(*arguments):
+        seen.extend(each for each in arguments if isinstance(each, ArrayImages))
+        raise InterruptedError
+
+    seen = []
+    monkeypatch.setattr(module, "prepare", prepare)
+    monkeypatch.setattr(classifiers, "weights_digest", lambda path: "")
+    config = digits_small.get_config()
+    config.labeled_fraction = config.linear.labeled_fraction = 0.02
+    with pytest.raises(InterruptedError):
+        train(config, tmp_path, ONE_DEVICE)
+    (source,) = seen
+    assert (len(source), np.sum(source.labels >= 0)) == (images, 30)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_teacher_that_is_not_there():
@@ -345,7 +368,8 @@ def test_a_teacher_that_is_not_there():
 @pytest.mark.slow
 def test_simclr_has_no_labels():
     config = reduced_recipe("cifar10_resnet50_simclr")
-    _, batches, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
+    images = pretraining.first_stage_images(config, random_images(config))
+    _, batches, _ = pretraining.prepare(config, images, ONE_DEVICE)
     _, labels = next(iter(batches))
     np.testing.assert_array_equal(labels, np.full(BATCH_SIZE, -1))
     assert batches.element_spec[1].shape == (BATCH_SIZE,)

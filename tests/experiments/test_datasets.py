@@ -212,6 +212,22 @@ def test_some_labels_of_each_class_are_hidden(fraction, kept):
     np.testing.assert_array_equal(hidden.labels, datasets.hide_labels(images, fraction).labels)
 
 
+def test_images_without_a_label_are_left_out():
+    pixels = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1)
+    images = ArrayImages(pixels, [1, -1, 0, -1], "abc")
+    labeled = datasets.take_labeled(images)
+    np.testing.assert_array_equal(labeled.images, pixels[[0, 2]])
+    assert labeled.labels.tolist() == [1, 0]
+    assert list(labeled.class_names) == ["a", "b", "c"]
+    assert datasets.take_labeled(labeled) is labeled
+
+
+def test_no_image_with_a_label():
+    images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [-1, -1], "ab")
+    with pytest.raises(ValueError, match="`labeled_fraction` must leave the label.*Received: 2 im"):
+        datasets.take_labeled(images)
+
+
 @pytest.mark.parametrize("fraction", [-0.1, 1.01])
 def test_bad_fraction_of_labels(fraction):
     images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [0, 1], ["a", "b"])

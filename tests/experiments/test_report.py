@@ -5,16 +5,16 @@ import importlib
 import pytest
 
 from experiments import pictures
-from experiments.grids import epochs, losses, positives_per_anchor
+from experiments.grids import epochs, labels, losses, positives_per_anchor
 from experiments.lib import files, training_records
 
 
-def records_of(grid, outcomes):
-    """Creates records of the recipe `small` from accuracies by the name of a row, one per seed."""
+def records_of(grid, outcomes, recipe="small"):
+    """Creates records of a recipe from accuracies by the name of a row, one per seed."""
     records = {}
     for row in grid.ROWS:
         for seed, accuracy in enumerate(outcomes.get(row.name, [])):
-            record = training_records.identity("small", row, grid.ROWS, {}, seed)
+            record = training_records.identity(recipe, row, grid.ROWS, {}, seed)
             record |= {"row": row.name, "test": {"accuracy": accuracy}, "seconds": 120.0}
             record["finished"] = f"2026-11-2{5 + seed} 12:00:00"
             records[training_records.key(record)] = record
@@ -105,11 +105,13 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
     path = tmp_path / "results" / "small.jsonl"
     files.write_json_lines(path, RECORDS.values())
+    few_labels = records_of(labels, {row.name: [0.5, 0.6] for row in labels.ROWS}, "digits_small")
+    files.write_json_lines(tmp_path / "results" / "digits_small.jsonl", few_labels.values())
     output = tmp_path / "results.md"
     run_script("report", f"--records={path}", f"--output={output}")
     text = output.read_text()
     names = importlib.import_module("experiments.report").GRIDS
-    assert text.count("\n## ") == len(names) + 4
+    assert text.count("\n## ") == len(names) + 5
     # Seed 0 was trained before the change: 3 rows of `losses` and 1 more of `positives_per_anchor`.
     assert "4 of the 7 trainings of the grids clipped a crop" in text
     assert (
@@ -120,9 +122,19 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
         "positives_per_anchor.png": {
             "x_label": "maximum number of positives",
             "y_label": "test accuracy",
+            "title": "",  # One of its rows was trained with another number of seeds.
             "logarithmic": True,
-        }
+        },
+        "labels.png": {
+            "x_label": "labeled images of 1,437 training images",
+            "y_label": "test accuracy",
+            "title": "mean and standard deviation of 2 seeds",
+            "logarithmic": True,
+        },
     }
+    assert "\n## Accuracy with few labels\n\nOf each of the ten digits" in text
+    assert "| cross-entropy, all labels | 0.5500 ± 0.0707 | 2 | 2.0 |" in text
+    assert "(results/labels.png)" in text
 
 
 def test_the_note_on_crops_goes_with_the_last_earlier_training(report):

@@ -1,0 +1,62 @@
+"""Accuracy with few labels.
+
+Of each of the ten digits, 3, 10, about 30 or all training images have a label, the same ones for
+all methods and seeds. With "all images", the encoder also trains on the unlabeled images, whose
+only positives are their own views. The linear classifier and the other methods use the labeled
+images only. In every row, the encoder trains for 440 steps and the linear classifier for 220, with
+the same learning rates. A batch has 128 images, or all labeled images if these are fewer.
+"""
+
+from typing import Any
+
+from experiments.grids import Row
+
+IMAGES = 1437  # The training images of `digits_small`.
+CLASSES = 10
+
+
+def on_labeled_images(labeled: int, *, steps: int, learning_rate: float) -> dict[str, Any]:
+    """Returns the fields of a stage that trains for some steps on this many labeled images.
+
+    Args:
+        labeled: number of labeled images.
+        steps: number of steps of the stage.
+        learning_rate: the learning rate per 256 images of a recipe with 128 images in a batch.
+    """
+    batch_size = min(128, labeled)
+    return {
+        "labeled_fraction": labeled / IMAGES,
+        "batch_size": batch_size,
+        "epochs": steps // (labeled // batch_size),
+        "optimizer.learning_rate": learning_rate * 128 / batch_size,
+    }
+
+
+def rows_with(labeled: int) -> list[Row]:
+    """Returns the rows of all methods with this many labeled images."""
+    encoder = on_labeled_images(labeled, steps=440, learning_rate=0.2)
+    classifier = on_labeled_images(labeled, steps=220, learning_rate=0.02)
+    classifier = {f"linear.{name}": value for name, value in classifier.items()}
+    trainings = {
+        "SupCon, all images": ("", {"labeled_fraction": labeled / IMAGES, **classifier}),
+        "SupCon, labeled images": ("", {"unlabeled_images": False, **encoder, **classifier}),
+        "cross-entropy, labeled images": ("_cross_entropy", encoder),
+    }
+    return [
+        Row(f"{series}, {labeled} labels", recipe, changes, x=labeled, series=series)
+        for series, (recipe, changes) in trainings.items()
+    ]
+
+
+ROWS = [
+    *(row for per_class in (3, 10, 30) for row in rows_with(CLASSES * per_class)),
+    Row("SupCon, all labels", x=IMAGES, series="SupCon, all images"),
+    Row(
+        "cross-entropy, all labels",
+        "_cross_entropy",
+        x=IMAGES,
+        series="cross-entropy, labeled images",
+    ),
+]
+
+X_LABEL = "labeled images of 1,437 training images"
