@@ -4,8 +4,8 @@
 
 compares this library with the formula that keeps the whole similarity matrix: as a TensorFlow
 graph, compiled by XLA, and in PyTorch if it is installed (extra `bench`). The three matrix products
-of a dense gradient are the lower bound of the dense forms. Writes loss.json and a log-log plot,
-loss.png, for several numbers of rows and dimensions, and prints a table.
+of a dense gradient are the lower bound of the dense forms. Writes loss.json and a picture of it,
+loss.png and loss.svg, for several numbers of rows and dimensions, and prints a table.
 
 Expected: with 8192 rows of 128 numbers about 0.35 times the time of the dense graph, and 50 MB
 instead of gigabytes; with 65,536 rows only this library runs. Takes about 20 minutes on two cores,
@@ -52,7 +52,9 @@ _SECONDS = flags.DEFINE_float("seconds", 20, "Time for the repetitions of one si
 _MEMORY_LIMIT = flags.DEFINE_float(
     "memory_limit", 8e9, "Predicted bytes above which a method is not run."
 )
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The directory for loss.json and loss.png.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "The directory for loss.json and its picture."
+)
 _MEASURE_MEMORY = flags.DEFINE_string(
     "measure_memory", None, "Internal: METHOD;ROWS;DIM whose growth of memory is printed."
 )
@@ -274,38 +276,6 @@ def _describe(cell: dict) -> str:
     return f"{cell['rows']:6d} x {cell['dim']:4d}  {cell['method']:24s} {seconds}  {memory}"
 
 
-def plot(records: list[dict], path: pathlib.Path) -> None:
-    """Draws time and memory against the number of rows on logarithmic axes."""
-    from supcon_tf._requirements import require_extra
-
-    with require_extra("The picture", "matplotlib", "bench"):
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-
-    dims = sorted({r["dim"] for r in records})
-    figure, axes = plt.subplots(2, len(dims), squeeze=False, figsize=(5.5 * len(dims), 8))
-    for column, dim in enumerate(dims):
-        for row, (key, scale, label) in enumerate(
-            [("seconds", 1, "seconds, forward and backward"), ("bytes", 1e-6, "peak memory, MB")]
-        ):
-            ax = axes[row][column]
-            for name in dict.fromkeys(r["method"] for r in records):
-                points = [
-                    (r["rows"], scale * r[key])
-                    for r in records
-                    if (r["method"], r["dim"]) == (name, dim) and r.get(key)
-                ]
-                if points:
-                    ax.loglog(*zip(*points, strict=True), marker="o", label=name)
-            ax.set(xlabel="rows", ylabel=label, title=f"embeddings of {dim}")
-            ax.grid(which="both", alpha=0.3)
-    axes[0][0].legend()
-    figure.tight_layout()
-    files.write_atomically(path, lambda name: figure.savefig(name, dpi=120))
-
-
 def main(_) -> None:
     """Measures, prints and writes."""
     if _MEASURE_MEMORY.value:
@@ -330,7 +300,9 @@ def main(_) -> None:
             "measurements": records,
         }
         files.write_json(directory / "loss.json", report)
-        plot(records, directory / "loss.png")
+        from experiments import pictures
+
+        pictures.loss_costs(directory / "loss.png", records)
 
 
 if __name__ == "__main__":

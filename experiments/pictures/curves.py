@@ -45,11 +45,16 @@ def curves(
     axis = figure.subplots()
     styles = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), itertools.cycle(_LINE_STYLES))
     for (name, points), (color, marker, line) in zip(series.items(), styles, strict=False):
-        x, mean, deviation = np.array(
-            sorted(points), float
-        ).T  # None becomes NaN, which has no bar.
+        x, mean, deviation = np.array(sorted(points), float).T  # None becomes NaN.
         axis.errorbar(
-            x, mean, deviation, color=color, marker=marker, linestyle=line, capsize=3, label=name
+            x,
+            mean,
+            None if np.isnan(deviation).all() else deviation,  # The key shows no missing bar.
+            color=color,
+            marker=marker,
+            linestyle=line,
+            capsize=3,
+            label=name,
         )
     axis.set(title=title, xlabel=x_label, ylabel=y_label)
     axis.grid()

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import normalize
@@ -44,14 +45,14 @@ def embedding_maps(
         for method, vectors in representations.items()
     }
     with_legend = len(class_names) <= _MAX_LEGEND_ENTRIES
-    if len(maps) == 1:  # The legend is beside the map, whose frame fits the points.
+    if len(maps) == 1:  # The legend is beside the map.
         legend = {"loc": "outside right center"}
-        ((positions, _),) = maps.values()
-        height = _height_of_frame(positions, WIDTH - 0.4 - 1.6 * with_legend)
+        width, margin = WIDTH - 0.4 - 1.6 * with_legend, 0.6
     else:
         legend = {"loc": "outside lower center", "ncols": 5}
-        height = 4.4 if columns_for(len(maps)) < 3 else 3.2
-    figure, axes = panels(len(maps), height)
+        width, margin = WIDTH / columns_for(len(maps)) - 0.1, 0.6 + 0.4 * with_legend
+    ratio = _frame_ratio([positions for positions, _ in maps.values()])
+    figure, axes = panels(len(maps), margin + width * ratio)
     for axis, (method, (positions, (x_label, y_label))) in zip(axes, maps.items(), strict=True):
         for label, name in enumerate(class_names):
             axis.scatter(
@@ -65,7 +66,7 @@ def embedding_maps(
                 rasterized=True,
             )
         axis.set(title=method, xticks=[], yticks=[], xlabel=x_label, ylabel=y_label)
-        axis.set_aspect("equal", adjustable="datalim")
+        _fit_frame(axis, positions, ratio)
         axis.spines[:].set_visible(True)
     if with_legend:
         handles, names = axis.get_legend_handles_labels()
@@ -79,10 +80,18 @@ def embedding_maps(
     save(path, figure)
 
 
-def _height_of_frame(positions: np.ndarray, width: float) -> float:
-    """Returns the height of a figure with a frame of `width` inches around points, in inches."""
-    columns, rows = np.ptp(positions, axis=0)
-    return 0.6 + float(np.clip(width * rows / max(columns, 1e-9), 0.5 * width, width))
+def _frame_ratio(maps: Sequence[np.ndarray]) -> float:
+    """Returns the ratio of height to width of a frame that fits the points of maps, 0.5 to 1."""
+    widths, heights = np.array([np.ptp(positions, axis=0) for positions in maps]).T
+    return float(np.clip(np.mean(heights / np.maximum(widths, 1e-9)), 0.5, 1))
+
+
+def _fit_frame(axis: Axes, positions: np.ndarray, ratio: float) -> None:
+    """Puts a frame with this ratio around points, with the same scale in both directions."""
+    width, height = np.ptp(positions, axis=0)
+    x, y = (positions.min(axis=0) + positions.max(axis=0)) / 2
+    half = 0.54 * max(width, height / ratio, 1e-9)
+    axis.set(xlim=(x - half, x + half), ylim=(y - ratio * half, y + ratio * half), box_aspect=ratio)
 
 
 def _wrap(class_name: str) -> str:

@@ -72,6 +72,29 @@ def test_learning_curves(tmp_path, figures):
     assert second.lines[0].get_xydata().tolist() == [[1, 1]]
 
 
+def test_loss_costs(tmp_path, figures):
+    measurements = [
+        {"method": "tiles", "rows": 256, "dim": 8, "seconds": 0.5},
+        {"method": "tiles", "rows": 512, "dim": 8, "seconds": 1.0, "bytes": 2_000_000},
+        {"method": "dense", "rows": 256, "dim": 8, "seconds": 2.0},
+        {"method": "dense", "rows": 512, "dim": 8, "predicted_bytes": 9},
+        {"method": "tiles", "rows": 256, "dim": 16, "seconds": 4.0},
+    ]
+    pictures.loss_costs(tmp_path / "l.png", measurements)
+    assert_whole_and_alone(tmp_path, "l", "embeddings of 16 numbers")
+    (figure,) = figures
+    drawn = [
+        {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
+        for axis in figure.axes
+    ]
+    assert drawn == [
+        {"tiles": [[256, 0.5], [512, 1]], "dense": [[256, 2]]},
+        {"tiles": [[256, 4]]},
+        {"tiles": [[512, 2]]},
+        {},
+    ]
+
+
 @pytest.mark.parametrize("projection", ["PCA", "t-SNE"])
 def test_embedding_maps(tmp_path, figures, representations, labels, projection):
     labels = np.append(labels[:-1], 0)
@@ -114,6 +137,26 @@ def test_a_single_map_fits_its_frame(tmp_path, figures, representations, labels)
         np.ptp(points, axis=0), (axis.get_xlim(), axis.get_ylim()), strict=True
     ):
         assert extent < np.ptp(limits) < 1.25 * extent
+
+
+def test_maps_side_by_side_have_equal_frames_around_their_points(
+    tmp_path, figures, representations, labels
+):
+    pictures.embedding_maps(
+        tmp_path / "e.png", representations, labels, CLASS_NAMES, projection="PCA"
+    )
+    axes = figures[0].axes
+    (ratio,) = {axis.get_box_aspect() for axis in axes}
+    for axis in axes:
+        box = axis.get_window_extent()
+        assert box.height / box.width == pytest.approx(ratio, rel=0.01)
+        assert np.ptp(axis.get_ylim()) / np.ptp(axis.get_xlim()) == pytest.approx(ratio)
+        points = np.concatenate([part.get_offsets() for part in axis.collections])
+        margins = [
+            1 - np.ptp(column) / np.ptp(limits)
+            for column, limits in zip(points.T, (axis.get_xlim(), axis.get_ylim()), strict=True)
+        ]
+        assert min(margins) == pytest.approx(1 - 1 / 1.08)
 
 
 def test_embedding_maps_of_many_classes_have_no_legend(tmp_path, figures, representations):
@@ -253,6 +296,7 @@ def test_curves(tmp_path, figures, logarithmic):
     assert second.lines[0].get_xydata().tolist() == [[0.1, 60]]
     drawn = [bar for bar in first.lines[2][0].get_segments() if len(bar)]
     np.testing.assert_allclose(drawn, [[[0.5, 78], [0.5, 82]]])
+    assert not second.lines[2]  # A line without deviations has no bars, also in the legend.
     assert first.lines[0].get_marker() != second.lines[0].get_marker()
     assert first.lines[0].get_linestyle() != second.lines[0].get_linestyle()
     ticks = [label.get_text() for label in axis.get_xticklabels()]
