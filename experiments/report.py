@@ -174,6 +174,7 @@ def draw_figure(
     from experiments import pictures
 
     seeds = {len(training_records.select(records, recipe, row, grid.ROWS)) for row in grid.ROWS}
+    seeds.discard(0)  # rows that were not trained
     same = len(seeds) == 1 and seeds != {1}
     pictures.curves(
         path,

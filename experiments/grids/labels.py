@@ -4,7 +4,11 @@ Of each of the ten digits, 3, 10, about 30 or all training images have a label, 
 all methods and seeds. With "all images", the encoder also trains on the unlabeled images, whose
 only positives are their own views. The linear classifier and the other methods use the labeled
 images only. In every row, the encoder trains for 440 steps and the linear classifier for 220, with
-the same learning rates. A batch has 128 images, or all labeled images if these are fewer.
+the same learning rates. A batch has 128 images, or all labeled images if these are fewer. With all
+labels, SupCon is the same training on "all images" and on the labeled images.
+
+The seeds change the weights, the order and the views, but not the choice of the labeled images. One
+of the 360 test images is 0.0028 of the accuracy.
 """
 
 from typing import Any
@@ -59,4 +63,4 @@ ROWS = [
     ),
 ]
 
-X_LABEL = "labeled images of 1,437 training images"
+X_LABEL = "number of labeled images among 1,437"
