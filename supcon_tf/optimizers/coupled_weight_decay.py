@@ -89,6 +89,11 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
         self._undecayed_keys = tuple(variable_key(self, variable) for variable in var_list or ())
         self._undecayed_positions = ()
 
+    @property
+    def _excludes_variables(self) -> bool:
+        """Whether variables are excluded, which the configuration contains only after `build`."""
+        return bool(self._undecayed_keys)
+
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """Updates one variable by the gradient plus the weight decay."""
         super().update_step(self._add_weight_decay(gradient, variable), variable, learning_rate)

@@ -137,7 +137,8 @@ def scale_learning_rates(
             f"{[base.__name__ for base in _SCALED]}. Received: {optimizer}"
         )
     variables = model.trainable_variables
-    if not all(uses_weight_decay(optimizer, variable) for variable in variables):
+    decays = all(uses_weight_decay(optimizer, variable) for variable in variables)
+    if not decays or (isinstance(optimizer, CoupledWeightDecay) and optimizer._excludes_variables):
         raise ValueError(
             "`exclude_from_weight_decay` must be called on the optimizer that "
             f"`scale_learning_rates` returns. Received: {optimizer}, which excludes variables"

@@ -198,3 +198,8 @@ def test_a_used_optimizer_and_one_that_excludes_variables():
     excluding.exclude_from_weight_decay(var_names=["bias"])
     with pytest.raises(ValueError, match="must be called on the optimizer that.*Received"):
         scaled(excluding, model)
+    for kind in (SGDWithL2, RMSpropWithL2, LARS):
+        excluding = kind(0.1, weight_decay=0.1)
+        excluding.exclude_from_weight_decay(var_list=model.trainable_variables[:1])
+        with pytest.raises(ValueError, match="must be called on the optimizer that.*Received"):
+            scaled(excluding, model)
