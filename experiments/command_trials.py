@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
                 print(f"--- {directory.name}", flush=True)
                 records.append(key | _run_trial(folder, name, seed, directory))
                 write_json_lines(path, records)
-    print(_table(records))
+    print(trials_table(records))
 
 
 def _run_trial(
@@ -124,7 +124,7 @@ def _run_trial(
     }
 
 
-def _table(records: list[dict[str, Any]]) -> str:
+def trials_table(records: list[dict[str, Any]]) -> str:
     """Returns a Markdown table of mean accuracies: a row per trial, a column per folder."""
     folders = list(dict.fromkeys(record["data"] for record in records))
     lines = [f"| trial | {' | '.join(folders)} |", f"|---|{'---|' * len(folders)}"]

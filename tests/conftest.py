@@ -75,3 +75,8 @@ def two_replicas():
 def pytest_collection_modifyitems(items):
     """Puts the file that takes longest first, so that no process waits for it in the end."""
     items.sort(key=lambda item: item.path.parent.name != "replicas")
+
+
+def pytest_xdist_auto_num_workers():
+    """One process more than cores: some tests wait for processes that they start or kill."""
+    return (os.cpu_count() or 1) + 1

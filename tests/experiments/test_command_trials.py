@@ -1,8 +1,11 @@
 import json
+import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -47,3 +50,9 @@ def test_an_unknown_trial_is_an_error(run_script, folder, tmp_path):
             f"--output_dir={tmp_path / 'trials'}",
         )
     assert not (tmp_path / "trials").exists()
+
+
+def test_the_page_has_the_table_of_the_records(load_script):
+    lines = (DOCS / "results" / "command_trials.jsonl").read_text().splitlines()
+    table = load_script("command_trials").trials_table([json.loads(line) for line in lines])
+    assert table in (DOCS / "commands.md").read_text()
