@@ -77,6 +77,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.parent.name != "replicas")
 
 
+@pytest.hookimpl(optionalhook=True)  # There are runs without xdist.
 def pytest_xdist_auto_num_workers():
     """One process more than cores: some tests wait for processes that they start or kill."""
     return (os.cpu_count() or 1) + 1

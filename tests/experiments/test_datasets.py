@@ -214,7 +214,7 @@ def test_some_labels_of_each_class_are_hidden(fraction, kept):
 
 def test_images_without_a_label_are_left_out():
     pixels = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1)
-    images = ArrayImages(pixels, [1, -1, 0, -1], "abc")
+    images = ArrayImages(pixels, [1, -1, 0, -1], list("abc"))
     labeled = datasets.take_labeled(images)
     np.testing.assert_array_equal(labeled.images, pixels[[0, 2]])
     assert labeled.labels.tolist() == [1, 0]
@@ -223,7 +223,7 @@ def test_images_without_a_label_are_left_out():
 
 
 def test_no_image_with_a_label():
-    images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [-1, -1], "ab")
+    images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [-1, -1], list("ab"))
     with pytest.raises(ValueError, match="`labeled_fraction` must leave the label.*Received: 2 im"):
         datasets.take_labeled(images)
 
