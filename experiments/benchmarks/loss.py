@@ -26,15 +26,14 @@ import os
 import pathlib
 import platform
 import resource
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 from absl import app, flags
 
 from experiments.lib import files
+from experiments.lib.timing import median_times
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # Idle threads of PyTorch slow the others.
@@ -64,13 +63,10 @@ _MEASURE_MEMORY = flags.DEFINE_string(
 _WARM_UP_ROWS = 4096
 
 
-def _embeddings(rows: int, dim: int):
-    import numpy as np
+def _rows(rows: int, dim: int):
+    from experiments.lib.loss_forms import random_rows
 
-    rng = np.random.default_rng(0)
-    z = rng.standard_normal([rows, dim], dtype=np.float32)
-    z /= np.linalg.norm(z, axis=1, keepdims=True)
-    return z, rng.integers(0, _CLASSES.value, rows)
+    return random_rows(rows, dim, _CLASSES.value)
 
 
 def _tensorflow(losses: Callable, jit_compile: bool = False) -> Callable:
@@ -78,7 +74,7 @@ def _tensorflow(losses: Callable, jit_compile: bool = False) -> Callable:
     import tensorflow as tf
 
     def prepare(rows, dim):
-        z, ids = map(tf.constant, _embeddings(rows, dim))
+        z, ids = map(tf.constant, _rows(rows, dim))
 
         @tf.function(jit_compile=jit_compile)
         def step(z, ids):
@@ -113,20 +109,15 @@ def _generalized(z, ids):
 
 
 def _dense(z, ids):
-    import tensorflow as tf
+    from experiments.lib.loss_forms import dense_supcon
 
-    s = tf.matmul(z, z, transpose_b=True) / _TEMPERATURE.value
-    s -= tf.stop_gradient(tf.reduce_max(s, axis=1, keepdims=True))
-    eye = tf.eye(tf.shape(z)[0])
-    positives = tf.cast(ids[:, None] == ids[None, :], tf.float32) - eye
-    log_sum = tf.math.log(tf.reduce_sum(tf.exp(s) * (1 - eye), axis=1))
-    return log_sum - tf.reduce_sum(positives * s, axis=1) / tf.reduce_sum(positives, axis=1)
+    return dense_supcon(z, ids, _TEMPERATURE.value)
 
 
 def _products(rows, dim):
     import tensorflow as tf
 
-    z = tf.constant(_embeddings(rows, dim)[0])
+    z = tf.constant(_rows(rows, dim)[0])
 
     @tf.function
     def step(z):
@@ -139,18 +130,14 @@ def _products(rows, dim):
 def _pytorch(rows, dim):
     import torch
 
-    z, ids = map(torch.tensor, _embeddings(rows, dim))
+    from experiments.lib.loss_forms import dense_supcon_pytorch
+
+    z, ids = map(torch.tensor, _rows(rows, dim))
     z.requires_grad_()
 
     def step():
         z.grad = None
-        others = 1 - torch.eye(rows)
-        positives = (ids[:, None] == ids[None, :]).float() * others
-        s = z @ z.T / _TEMPERATURE.value
-        s = s - s.max(dim=1, keepdim=True).values.detach()
-        log_probability = s - torch.log((torch.exp(s) * others).sum(1, keepdim=True))
-        loss = -((positives * log_probability).sum(1) / positives.sum(1)).mean()
-        loss.backward()
+        dense_supcon_pytorch(z, ids, _TEMPERATURE.value).backward()
         return z.grad.numpy()
 
     return step
@@ -212,20 +199,6 @@ def _memory_growth(method: str, rows: int, dim: int) -> int:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def _times(steps: dict[str, Callable], seconds: float) -> dict[str, float]:
-    """Returns the median time of each step. The steps alternate, so that load affects all."""
-    times = collections.defaultdict(list)
-    for step in steps.values():
-        step()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, times.values())) < 3:
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def _memory(methods: list[str]) -> list[dict]:
     """Returns one record per method and size, with the measured or the predicted memory.
 
@@ -258,7 +231,7 @@ def measure(methods: list[str]) -> list[dict]:
     for (dim, rows), cells in by_size.items():
         run = [cell for cell in cells if "predicted_bytes" not in cell]
         steps = {cell["method"]: _ALL_METHODS[cell["method"]](rows, dim) for cell in run}
-        times = _times(steps, _SECONDS.value)
+        times = median_times(steps, _SECONDS.value)
         for cell in cells:
             if cell in run:
                 cell["seconds"] = times[cell["method"]]
