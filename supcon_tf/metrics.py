@@ -3,8 +3,9 @@
 Each metric takes labels and projections of unit length, as `SupConModel` returns them, and returns
 one value per sample, so that sample weights apply. `uniformity` and `nearest_neighbor_accuracy`
 compare samples only with the first 512 samples of the batch on the same replica. This is enough to
-detect a collapse, takes linear memory, and costs a small fraction of a training step. If
-projections are not finite, the metrics that read them are NaN.
+detect a collapse, takes linear memory, and costs a small fraction of a training step. The two use
+`tf.matmul`, which has less precision than float32 on TPUs and recent GPUs. If projections are not
+finite, the metrics that read them are NaN.
 
 Examples:
     >>> import supcon_tf

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from supcon_tf.similarity.dot import inner_products
 from supcon_tf.similarity.normalization import l2_normalize
 
 # Similarities are computed in tiles of this many rows and columns: 16 MB of float32.
@@ -19,7 +20,8 @@ def nearest_neighbors(
     """Finds the `k` references with the highest cosine similarity to each query.
 
     Only the best `k` of each tile are kept, so that memory does not grow with the number of queries
-    or references. The similarity of a row of zeros to any row is 0.
+    or references. The similarity of a row of zeros to any row is 0. On any device, the similarities
+    have the precision of float32.
 
     Args:
         queries: `[queries, dim]`.
@@ -39,7 +41,7 @@ def nearest_neighbors(
         for start in range(0, len(references), _TILE_COLUMNS):
             columns = _to_unit_length(references[start : start + _TILE_COLUMNS])
             indices = tf.range(start, start + columns.shape[0]) + tf.zeros_like(row_indices)
-            tile = tf.matmul(rows, columns, transpose_b=True)
+            tile = inner_products(rows, columns)
             if exclude_self:
                 tile = tf.where(indices == row_indices, -np.inf, tile)
             # With the best so far in front, `top_k` rejects most others at the first comparison.

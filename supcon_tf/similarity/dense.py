@@ -1,12 +1,13 @@
 """The SupCon losses as in the paper, with the whole similarity matrix in memory.
 
 A short reference to compare with the equations, and for tests to compare the streaming losses with.
-These losses are differentiable any number of times.
+No device rounds the factors of its products. These losses are differentiable any number of times.
 """
 
 import tensorflow as tf
 
 from supcon_tf.labels import UNLABELED
+from supcon_tf.similarity.dot import inner_products
 
 
 def positive_mask(class_ids: tf.Tensor, sample_ids: tf.Tensor) -> tf.Tensor:
@@ -60,7 +61,7 @@ def supcon_dense(
     """
     dtype = projections.dtype
     lowest = tf.constant(dtype.min, dtype)
-    similarity = tf.matmul(projections, projections, transpose_b=True) / temperature
+    similarity = inner_products(projections, projections) / temperature
     positives = positive_mask(class_ids, sample_ids)
     # A(i) does not include i itself. The mask must precede the maximum: at a temperature of 0.01,
     # relative to the similarity 1 / tau of a row with itself, all other exponentials underflow.

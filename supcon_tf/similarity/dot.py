@@ -28,8 +28,10 @@ def dot(
     dtype = left.dtype
     if product_dtype is not None:
         left, right = tf.cast(left, product_dtype), tf.cast(right, product_dtype)
-    if tf.executing_eagerly():  # outside XLA; the product of two bfloat16 is exact in float32
-        return tf.tensordot(tf.cast(left, dtype), tf.cast(right, dtype), axes)
+    if tf.executing_eagerly():  # Outside XLA, by tf.config.run_functions_eagerly.
+        # No device rounds the factors of float64.
+        left, right = tf.cast(left, tf.float64), tf.cast(right, tf.float64)
+        return tf.cast(tf.tensordot(left, right, axes), dtype)
     return xla_dot(left, right, axes, dtype)
 
 
