@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test test-fast test-newest test-lowest test-lowest-short lint format docs notebooks dist clean
+.PHONY: help quickstart test test-fast test-newest test-lowest test-lowest-short gpu-check gpu-tests lint format docs notebooks dist clean
 
 help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-newest        all tests with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
 	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
+	@echo "make gpu-check          run the tests that a GPU can change, if this machine has one"
 	@echo "make lint               check style, formatting, types and imports (make format fixes the first two)"
 	@echo "make docs               build the documentation in build/site"
 	@echo "make notebooks          write the Colab notebooks from their scripts"
@@ -20,6 +21,7 @@ help:
 REQUIREMENTS := --editable ".[experiments,test]"
 .venv-lowest/installed: REQUIREMENTS += --constraint tests/lowest.txt
 .venv-lowest/installed: tests/lowest.txt
+.venv-gpu/installed: REQUIREMENTS += "tensorflow[and-cuda]"
 .venv-dist/installed: REQUIREMENTS := build twine
 
 %/installed: pyproject.toml supcon_tf/_version.py
@@ -47,6 +49,17 @@ test-lowest: .venv-lowest/installed
 
 test-lowest-short: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -m versions
+
+# The environment contains CUDA, several gigabytes, so it is made only on a machine with a GPU.
+gpu-check:
+	@if nvidia-smi >/dev/null 2>&1; then $(MAKE) --no-print-directory gpu-tests; \
+		else echo "skipped: nvidia-smi finds no GPU"; fi
+
+# One process: TensorFlow takes nearly all of the memory of a GPU when it starts.
+gpu-tests: .venv-gpu/installed
+	@.venv-gpu/bin/python -c 'import sys, tensorflow as tf; \
+		tf.config.list_physical_devices("GPU") or sys.exit("TensorFlow finds no GPU; nvidia-smi does.")'
+	CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} .venv-gpu/bin/python -m pytest -m gpu --numprocesses=0
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
@@ -80,4 +93,4 @@ dist: .venv-dist/installed
 	.venv-wheel/bin/python -I tests/distributions/fit_once.py
 
 clean:
-	rm -rf .venv .venv-newest .venv-lowest .venv-dist .venv-wheel build dist *.egg-info
+	rm -rf .venv .venv-newest .venv-lowest .venv-gpu .venv-dist .venv-wheel build dist *.egg-info

@@ -2,7 +2,8 @@ import ctypes
 import gc
 import os
 
-# Before TensorFlow is imported: tests neither need nor may depend on a GPU.
+# Before TensorFlow is imported: tests neither need nor may depend on a GPU. `make gpu-check` sets
+# the variable to run those with the marker `gpu` on one.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # Before NumPy is imported: the threads of OpenBLAS and of scikit-learn wait for each other in busy
 # loops. When test processes share the cores, these take far longer than the small computations.

@@ -15,6 +15,7 @@ def unit_rows(*shape):
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("views", [None, 1, 2, 3])
 def test_alignment(views):
     z = unit_rows(6, 5) if views is None else unit_rows(6, views, 5)
@@ -41,6 +42,7 @@ def test_uniformity_of_one_point_and_of_one_sample():
     np.testing.assert_array_equal(metrics.uniformity(None, tf.ones([1, 1])), [0])
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["ids", "column", "one-hot", "bool", "per view", "bool per view"])
 def test_labels_of_every_form(kind):
     ids = np.array([4, 4, 7, 7, 7, 2, -1, -1])
@@ -100,6 +102,7 @@ def test_compiled_metrics_have_the_same_values_in_linear_memory():
     assert largest_array(4096) == 2 * largest_array(2048)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("compiled", [None, False, True])
 def test_nonfinite_projections_give_nan(compiled):
     z = tf.constant(np.full([4, 2, 3], np.nan), tf.float32)
@@ -109,6 +112,7 @@ def test_nonfinite_projections_give_nan(compiled):
         assert np.isnan(function(ids, z)).all()
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("samples", [0, 1])
 def test_batches_without_other_samples(samples):
     """A replica can get no sample of the last batch of an evaluation."""
@@ -122,6 +126,7 @@ def encoder():
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 def test_in_fit_with_an_augmentation_layer():
     """Metrics are built before the first step, from the shapes of views instead of images."""
 

@@ -219,10 +219,12 @@ def loss_time(settings: Settings) -> Iterator[Case]:
 
 def _time_and_memory(step: Callable, rows: int, settings: Settings) -> dict:
     z, ids = map(tf.constant, _two_views(rows))
-    memory = _PeakMemory()
+    before = _memory_in_use()
+    step(z, ids)  # XLA tries kernels when it compiles, which takes memory too.
+    _reset_peak_memory()
     # Reading a row waits for the gradient without copying it.
     seconds = median_times({"": lambda: step(z, ids)[1][0].numpy()}, settings.seconds)[""]
-    return {"milliseconds": 1e3 * seconds, **memory.megabytes()}
+    return {"milliseconds": 1e3 * seconds, **_peak_memory(before)}
 
 
 def loss_time_pytorch(settings: Settings) -> Iterator[Case]:
@@ -255,8 +257,9 @@ def _time_and_memory_pytorch(compiled: bool, rows: int, settings: Settings) -> d
     if device == "cpu":
         return {"milliseconds": 1e3 * median_times({"": step}, settings.seconds)[""]}
     torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
+    step()
+    torch.cuda.reset_peak_memory_stats()
     seconds = median_times({"": step}, settings.seconds)[""]
     peak = torch.cuda.max_memory_allocated() - before
     return {"milliseconds": 1e3 * seconds, "peak_megabytes": peak / 1e6}
@@ -272,23 +275,22 @@ def _if_it_fits(rows: int, settings: Settings, measure: Callable[[], dict]) -> C
     return lambda: {"skipped": reason}
 
 
-class _PeakMemory:
-    """The peak memory of a GPU since the creation of this object, above what was in use then."""
+def _memory_in_use() -> int:
+    """Returns the bytes in use on the GPU; 0 on a CPU, whose memory TensorFlow does not count."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return sum(tf.config.experimental.get_memory_info(gpu.name)["current"] for gpu in gpus)
 
-    def __init__(self):
-        self.devices = [device.name for device in tf.config.list_logical_devices("GPU")]
-        for name in self.devices:
-            tf.config.experimental.reset_memory_stats(name)
-        self.before = self._read("current")
 
-    def megabytes(self) -> dict[str, float]:
-        """Returns the memory in MB; nothing on a CPU, whose memory TensorFlow does not count."""
-        if not self.devices:
-            return {}
-        return {"peak_megabytes": (self._read("peak") - self.before) / 1e6}
+def _reset_peak_memory() -> None:
+    for gpu in tf.config.list_logical_devices("GPU"):
+        tf.config.experimental.reset_memory_stats(gpu.name)
 
-    def _read(self, name: str) -> int:
-        return sum(tf.config.experimental.get_memory_info(each)[name] for each in self.devices)
+
+def _peak_memory(before: int) -> dict[str, float]:
+    """Returns the peak memory in MB since the reset, above the bytes `before`; none on a CPU."""
+    gpus = tf.config.list_logical_devices("GPU")
+    peaks = [tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus]
+    return {"peak_megabytes": (sum(peaks) - before) / 1e6} if peaks else {}
 
 
 # Training
@@ -308,7 +310,7 @@ def _training_step(policy: str, jit_compile: bool, settings: Settings) -> dict:
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
-    memory = _PeakMemory()
+    before = _memory_in_use()
     encoder = supcon_tf.encoders.resnet(
         settings.depth, stem="cifar", width=settings.width, input_shape=(_SIZE, _SIZE, 3)
     )
@@ -327,6 +329,7 @@ def _training_step(policy: str, jit_compile: bool, settings: Settings) -> dict:
     model.fit(batches, steps_per_epoch=1, verbose=0)
     first = time.perf_counter() - start
     model.fit(batches, steps_per_epoch=1, verbose=0)  # Allocates what later steps use again.
+    _reset_peak_memory()
     start = time.perf_counter()
     history = model.fit(batches, steps_per_epoch=settings.steps, verbose=0).history
     seconds = (time.perf_counter() - start) / settings.steps
@@ -334,7 +337,7 @@ def _training_step(policy: str, jit_compile: bool, settings: Settings) -> dict:
         "milliseconds": 1e3 * seconds,
         "images_per_second": settings.batch_size / seconds,
         "seconds_of_first_step": first,
-        **memory.megabytes(),
+        **_peak_memory(before),
         "loss": history["loss"][0],
     }
     bad = [name for name, values in history.items() if not np.all(np.isfinite(values))]

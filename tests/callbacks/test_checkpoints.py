@@ -104,6 +104,7 @@ def test_training_resumes_at_the_exact_step(
     assert saved(directory) == [due[-1], STEPS * EPOCHS]
 
 
+@pytest.mark.gpu
 def test_a_checkpoint_due_at_the_end_of_an_epoch_is_saved_after_its_logs(tmp_path):
     order = []
 
@@ -237,6 +238,7 @@ def test_steps_are_counted_when_executions_do_not_divide_an_epoch(
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.versions
 def test_a_run_whose_executions_cross_epochs_resumes(tmp_path):
     """Keras runs 16 steps in an epoch of 14 if the dataset spans all epochs."""
@@ -295,6 +297,7 @@ def test_steps_on_replicas(tmp_path, two_replicas):
     assert saved(tmp_path) == [7]
 
 
+@pytest.mark.gpu
 @pytest.mark.versions
 def test_steps_that_loss_scaling_skips_are_counted(tmp_path):
     """The inner optimizer does not count them."""
@@ -311,6 +314,7 @@ def test_steps_that_loss_scaling_skips_are_counted(tmp_path):
         model.fit(*rows(5), batch_size=1, callbacks=[checkpoints], verbose=0)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(("save_freq", "kept"), [(1, [3, 4]), (100, [])])
 def test_weights_that_are_not_finite_are_not_saved(tmp_path, save_freq, kept):
     """Neither when a checkpoint is due nor when TerminateOnNaN ends the training."""

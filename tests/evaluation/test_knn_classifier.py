@@ -23,6 +23,7 @@ def tiles(request, monkeypatch):
         monkeypatch.setattr(nearest, "_TILE_COLUMNS", 37)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("k", [1, 20, 200, 300])
 @pytest.mark.parametrize("temperature", [0.07, 1.0, math.inf])
 def test_against_scikit_learn(tiles, k, temperature):
@@ -45,6 +46,7 @@ def test_weights_do_not_overflow():
     assert predictions.tolist() == [3]
 
 
+@pytest.mark.gpu
 def test_the_norm_of_rows_does_not_matter_and_rows_of_zeros_are_valid():
     scaled = TRAIN * RNG.uniform(0.1, 10, [300, 1])  # float64
     expected = evaluation.knn_predict(TRAIN, TRAIN_LABELS, FEATURES, k=9)

@@ -114,6 +114,30 @@ def test_a_case_that_fails_does_not_stop_the_others(monkeypatch):
     ]
 
 
+def test_peak_memory_is_that_of_the_gpu_above_what_was_in_use(monkeypatch):
+    gpu = tf.config.LogicalDevice("/device:GPU:0", "GPU")
+    memory = {"current": 2 * 10**6, "peak": 7 * 10**6}
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [gpu])
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: memory)
+    assert gpu_parts._peak_memory(gpu_parts._memory_in_use()) == {"peak_megabytes": 5.0}
+
+
+def test_a_gpu_is_described_by_its_name_and_its_driver(load_script, monkeypatch, tmp_path):
+    script = load_script("benchmarks.gpu")
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    details = {"device_name": "Card B", "compute_capability": (8, 9)}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [gpu])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: details)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    expected = {"name": "Card B", "kind": "GPU", "compute_capability": "8.9"}
+    assert script.describe_device() == {**expected, "memory_bytes": None}  # No nvidia-smi.
+    command = tmp_path / "nvidia-smi"
+    command.write_text("#!/bin/sh\necho 'Card A, 16384, 1.0'; echo 'Card B, 24576, 550.54'\n")
+    command.chmod(0o755)
+    found = script.describe_device()
+    assert found == {**expected, "memory_bytes": 24576 * 2**20, "driver": "550.54"}
+
+
 def test_all_parts_have_titles(load_script):
     assert list(load_script("benchmarks.gpu").TITLES) == list(gpu_parts.PARTS)
 

@@ -15,6 +15,7 @@ def embeddings(batch, views=2, dim=6):
     return np.random.default_rng(0).normal(size=[batch, views, dim]).astype("float32")
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("case", CASES)
 def test_equals_the_authors_code(case, uncompiled):
     features = tf.constant(GOLDEN[f"{case}/features"], tf.float32)
@@ -34,6 +35,7 @@ PLANE = np.stack([np.cos(PLANE), np.sin(PLANE)], axis=1)
 MIXED = [[1, 0, 0], [0.7, 0.3, 0], [0, 1, 0], [0, 0.4, 0.6], [0, 0, 1], [0.5, 0, 0.5]]
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("labels", "temperature", "expected"),
     [
@@ -56,6 +58,7 @@ def test_values_computed_by_hand(labels, temperature, expected):
     np.testing.assert_allclose(loss(np.array(labels), PLANE), expected, rtol=1e-6, atol=6e-7)
 
 
+@pytest.mark.gpu
 def test_labels_shared_by_views_or_one_per_view(uncompiled):
     features, labels = embeddings(7), np.random.default_rng(1).random([7, 4])
     shared = GeneralizedSupConLoss()(labels, features)
@@ -63,6 +66,7 @@ def test_labels_shared_by_views_or_one_per_view(uncompiled):
     assert float(shared) == float(repeated)
 
 
+@pytest.mark.gpu
 def test_unlabeled_samples(uncompiled):
     # Zero in all views is the same as class id -1.
     features, ids = embeddings(6), np.array([0, -1, 1, -1, 0, 2])
@@ -76,6 +80,7 @@ def test_unlabeled_samples(uncompiled):
     np.testing.assert_array_equal(alone, [0.0])
 
 
+@pytest.mark.gpu
 def test_first_view_and_contrast_count(uncompiled):
     features, labels = embeddings(7), np.eye(3)[[0, 0, 1, 1, 1, 2, 2]]
     ids = labels.argmax(1)

@@ -29,6 +29,7 @@ def value_and_gradient(loss, ids, embeddings):
     return value.numpy(), tape.gradient(value, embeddings).numpy()
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["npairs", "triplet_semihard", "triplet_hard"])
 def test_equals_tensorflow_addons(name):
     for case in CASES:
@@ -39,6 +40,7 @@ def test_equals_tensorflow_addons(name):
         np.testing.assert_allclose(gradient, expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.gpu
 def test_pairs_equal_tensorflow_addons():
     for case in CASES:
         distances, same = GOLDEN[f"{case}/pair_distances"], GOLDEN[f"{case}/pair_same"] == 1
@@ -84,6 +86,7 @@ def difference_quotients(function, x, step=1e-6):
     return gradient
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("name", "normalize"),
     [
@@ -267,6 +270,7 @@ def blobs(samples):
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("name", "samples", "jit_compile", "policy"),
     [
@@ -284,6 +288,7 @@ def test_fit_with_ids(name, samples, jit_compile, policy):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.gpu
 def test_half_precision_embeddings_use_float32_distances():
     embeddings = np.random.default_rng(0).normal(size=[8, 16])
     rounded = tf.cast(embeddings, "bfloat16")

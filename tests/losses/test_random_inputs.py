@@ -148,6 +148,7 @@ def test_equals_the_definition(name, uncompiled):
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["outside all", "contrast_count"])
 def test_equals_the_definition_in_a_graph(name):
     # Every dtype and every shape is compiled.

@@ -14,6 +14,7 @@ CASES = sorted({key.split("/")[0] for key in GOLDEN.files})
 
 # Within XLA, a case with all views as anchors and the case with the first view.
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("how", "case"),
     [*(("eager", case) for case in CASES), ("graph", "1"), ("jit", "2"), ("jit", "3")],
@@ -43,6 +44,7 @@ def test_equals_the_reference_implementation(case, how, request):
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.gpu
 @pytest.mark.versions
 def test_published_values_of_the_official_code():
     # From google-research/supcon, losses_test.py: the features are not normalized.
@@ -60,6 +62,7 @@ def test_published_values_of_the_official_code():
     np.testing.assert_allclose(loss(one_hot, features), expected, rtol=1e-6)
 
 
+@pytest.mark.gpu
 def test_the_value_of_a_regular_tetrahedron_without_labels():
     corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / math.sqrt(3)
     features, unlabeled = corners.reshape(2, 2, 3), np.array([-1, -1])
@@ -68,6 +71,7 @@ def test_the_value_of_a_regular_tetrahedron_without_labels():
     assert float(scaled(unlabeled, features)) == pytest.approx(0.1 * math.log(3), rel=1e-6)
 
 
+@pytest.mark.gpu
 def test_normalize_ignores_the_length(uncompiled):
     features = np.random.default_rng(0).normal(size=[6, 2, 5])
     labels = np.array([0, 0, 1, 1, 2, 3])
@@ -77,6 +81,7 @@ def test_normalize_ignores_the_length(uncompiled):
     np.testing.assert_allclose(SupConLoss()(labels, features * lengths), expected, rtol=1e-5)
 
 
+@pytest.mark.gpu
 def test_class_ids_that_collide_in_float32():
     features = np.random.default_rng(0).normal(size=[4, 3])
     near, far = np.array([2**24, 2**24 + 1, 0, 1]), np.array([7, 8, 0, 1])
@@ -105,6 +110,7 @@ def test_reductions(reduction, expected, uncompiled):
     np.testing.assert_allclose(value, expected * math.log(11) / 2, rtol=1e-6)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("ids", [[1, 2, 3], [-1, -1, -1]])
 def test_anchors_without_positives_have_loss_and_gradient_0(ids, uncompiled):
     features = tf.Variable(np.random.default_rng(0).normal(size=[3, 4]), dtype=tf.float32)
@@ -117,6 +123,7 @@ def test_anchors_without_positives_have_loss_and_gradient_0(ids, uncompiled):
     np.testing.assert_array_equal(tape.gradient(value, features), np.zeros([3, 4]))
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("shape", [(1, 4), (1, 1, 4)])
 def test_one_row(shape, uncompiled):
     features = tf.Variable(tf.ones(shape))
@@ -185,6 +192,7 @@ def blobs(samples):
 
 # Every pair of two of the three parameters.
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("policy", "views", "how"),
     [
@@ -213,6 +221,7 @@ def test_fit_a_plain_model(how, views, policy, request):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.gpu
 @pytest.mark.versions
 def test_fit_keeps_the_dtype_of_integer_labels():
     # In float32 both ids would be equal, and both samples would have positives.

@@ -24,6 +24,7 @@ def uncompiled():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("summation", "denominator", "cap", "ids", "expected"),
     [
@@ -50,6 +51,7 @@ def test_published_values_of_the_official_code(summation, denominator, cap, ids,
         np.testing.assert_allclose(loss(np.array(ids), FEATURES), expected, rtol=1e-6)
 
 
+@pytest.mark.gpu
 def test_published_values_of_the_official_code_for_orthogonal_features():
     features = np.eye(3)[[2, 1, 0]][:, None].repeat(2, axis=1)
     loss = SupConLoss(1.0, reduction=None)
@@ -70,6 +72,7 @@ CONTRASTS = [
 ]
 
 
+@pytest.mark.gpu
 def test_contrast_with_keys_and_a_queue():
     rng = np.random.default_rng(0)
     keys = rng.normal(size=[5, 4]).astype("float32")
@@ -138,6 +141,7 @@ def test_masked_references_have_no_effect(arguments, temperature):
     assert not np.any(actual[2][~mask])
 
 
+@pytest.mark.gpu
 def test_masked_references_and_opposite_rows_at_a_low_temperature():
     # exp((0 - -1) / 0.005) overflows float32.
     queries = tf.constant([[1.0, 0.0], [1.0, 0.001]])
@@ -166,6 +170,7 @@ def test_references_without_a_gradient():
     assert np.abs(gradients[0]).max() > 0
 
 
+@pytest.mark.gpu
 def test_bfloat16_products_and_half_precision_embeddings():
     features = np.random.default_rng(0).normal(size=[20, 2, 8]).astype("float32")
     ids = np.arange(20) % 3

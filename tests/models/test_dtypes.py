@@ -63,6 +63,7 @@ def floatx():
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("floats", "policy"),
     [
@@ -92,6 +93,7 @@ def test_fit_and_evaluate(make, floats, policy, floatx, request):
     assert any((a != b).any() for a, b in zip(model.get_weights(), before, strict=True))
 
 
+@pytest.mark.gpu
 def test_an_average_in_half_precision():
     weight, copy = (keras.Variable(np.full(3, value), dtype="bfloat16") for value in (100.0, 1.0))
     update_ema([(weight, copy)], momentum=0.999)

@@ -97,12 +97,14 @@ def test_in_a_graph(name):
     assert_detected(*make(name))
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["supcon", "averaged"])
 def test_eagerly(name):
     assert_detected(*make(name, run_eagerly=True))
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["supcon", "averaged"])
 def test_compiled_by_xla(name):
     assert_detected(*make(name, jit_compile=True))
@@ -130,6 +132,7 @@ def test_on_single_batches_and_terminate_on_nan_stops():
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 def test_updates_that_loss_scaling_skips_are_finite():
     keras.config.set_dtype_policy("mixed_float16")
     model, images, labels = make("supcon")

@@ -34,6 +34,7 @@ def striped_images(samples, views=2):
     return images.astype("float32"), labels
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_projections_are_float32_unit_vectors(policy):
     keras.config.set_dtype_policy(policy)
@@ -61,6 +62,7 @@ def test_encode_returns_the_output_of_the_encoder():
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.versions
 @pytest.mark.parametrize(
     ("how", "policy"),

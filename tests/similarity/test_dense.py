@@ -28,6 +28,7 @@ def naive_supcon(z, class_ids, sample_ids, temperature):
     return np.array(losses)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("temperature", [1.0, 0.1, 0.07, 0.01])
 @pytest.mark.parametrize("views", [1, 2, 3])
 def test_equals_loops_over_anchors_and_positives(views, temperature):
@@ -51,6 +52,7 @@ def test_positives_share_a_class_or_a_sample():
     np.testing.assert_array_equal(positive_mask(class_ids, sample_ids), expected)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
 def test_collapsed_rows_have_the_loss_log_n_minus_1(temperature):
     z = tf.tile([[0.6, 0.8]], [12, 1])
@@ -59,6 +61,7 @@ def test_collapsed_rows_have_the_loss_log_n_minus_1(temperature):
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 def test_opposite_rows_at_a_low_temperature_do_not_underflow():
     z = tf.constant([[1.0, 0.0], [-1.0, 0.0]])
     losses = supcon_dense(z, tf.zeros([2], tf.int64), tf.range(2), 0.01)

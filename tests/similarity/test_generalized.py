@@ -43,6 +43,7 @@ def distributions(kind):
 KINDS = ["peaky", "flat", "mixed", "multi-hot", "teacher", "disjoint", "scaled", "some zero"]
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("kind", KINDS)
 def test_target_term_in_logits(kind):
@@ -98,6 +99,7 @@ def test_gradient_is_as_exact_as_the_dense_gradient(kind, embeddings, temperatur
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("kind", "weighting"),
@@ -125,6 +127,7 @@ def test_equals_the_definition(kind, weighting):
         assert relative(gradient, expected_gradient) <= 5e-6
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 def test_other_contrasts_equal_the_definition():
     z, _, samples, upstream = rows("random", BATCH, 1)
@@ -153,6 +156,7 @@ def test_other_contrasts_equal_the_definition():
     assert relative(gradients[1], dc) <= 5e-6
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("temperature", [0.1, 0.01])
 def test_one_hot_rows_are_classes(temperature):
@@ -172,6 +176,7 @@ def test_one_hot_rows_are_classes(temperature):
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize("compile_all", [False, True])
 def test_compiled_for_any_number_of_rows(compile_all):
     @tf.function(

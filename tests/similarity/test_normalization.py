@@ -19,6 +19,7 @@ def value_and_gradient(function, x, upstream):
     return value, tape.gradient(value, x, upstream)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("function", [l2_normalize, L2Normalization(dtype="float64")])
@@ -45,6 +46,7 @@ def test_equals_the_definition(function, compiled, dtype):
     )
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("compiled", [False, True])
 def test_rows_that_are_not_finite_stay_so(compiled):
     x = tf.constant([[1.0, np.nan, 0.0], [1.0, np.inf, 0.0], [0.0, np.nan, 0.0], [1.0, 0.0, 0.0]])

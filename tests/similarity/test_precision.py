@@ -34,6 +34,7 @@ def differentiate(loss):
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     "loss",
     [
@@ -60,6 +61,7 @@ def test_products_of_losses_are_not_rounded(loss):
         assert "operand_precision={highest,highest}" in product, product
 
 
+@pytest.mark.gpu
 def test_products_of_the_dense_reference_are_not_rounded():
     loss = lambda ids, z: supcon_dense(z, ids, tf.range(ROWS), 0.1)  # noqa: E731
     embeddings, ids = tf.random.normal([ROWS, DIM], seed=0), tf.range(ROWS) % CLASSES
@@ -69,6 +71,7 @@ def test_products_of_the_dense_reference_are_not_rounded():
         assert "operand_precision={highest,highest}" in product, product
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("product_dtype", [None, "bfloat16"])
 def test_without_compilation_only_the_result_is_rounded(uncompiled, product_dtype):
     z = tf.random.normal([ROWS, 64], seed=0)

@@ -32,6 +32,7 @@ def streamed(ids, samples, temperature, **options):
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
@@ -77,6 +78,7 @@ def test_a_cap_needs_ranked_rows():
         supcon(make_rows(z, ids, samples), None, 0.1, positives_cap=1)
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(("temperature", "cap"), [(0.1, None), (0.01, 1)])
 @pytest.mark.parametrize("denominator", DENOMINATORS)
@@ -109,6 +111,7 @@ def test_other_contrasts_equal_the_definition(summation, denominator, temperatur
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("compile_all", "summation", "denominator", "cap"),
     [(False, "outside", "all", None), (True, "inside", "one_positive", 1)],
@@ -144,6 +147,7 @@ def test_compiled_for_any_number_of_rows(compile_all, summation, denominator, ca
         assert relative(gradient, expected_gradient) <= 5e-6
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("rows_per_tile", [5, 23, 25, None])
 def test_losses_do_not_depend_on_the_size_of_tiles(rows_per_tile):
@@ -154,6 +158,7 @@ def test_losses_do_not_depend_on_the_size_of_tiles(rows_per_tile):
         assert relative(actual, expected) <= 1e-6
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("length", [0.5, 2.0, 6.0])
 def test_rows_of_any_length(length):
@@ -168,6 +173,7 @@ def test_rows_of_any_length(length):
         assert relative(gradient, naive.gradients(slopes, upstream, z, c, 0.25, True)) <= 5e-6
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
 def test_collapsed_rows_have_the_loss_log_n_minus_1_and_no_gradient(temperature):
@@ -179,6 +185,7 @@ def test_collapsed_rows_have_the_loss_log_n_minus_1_and_no_gradient(temperature)
     assert np.abs(gradient).max() <= 1e-6 / temperature
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 @pytest.mark.parametrize("summation", SUMMATIONS)
@@ -196,6 +203,7 @@ def test_equal_orthogonal_and_opposite_rows_at_a_low_temperature(summation, deno
         np.testing.assert_allclose(gradient, expected_gradient, atol=1e-6 / 0.01)
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 def test_padding_does_not_overflow_if_all_negatives_are_opposite(denominator):
@@ -294,6 +302,7 @@ def test_no_tensor_grows_with_the_square_of_the_rows():
         assert largest == 4096 * 8  # the rows; a tile has 64 * 64
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 def test_bfloat16_products_are_close_but_not_equal():
     z, ids, samples, upstream = rows("random", 12, 2)
@@ -305,6 +314,7 @@ def test_bfloat16_products_are_close_but_not_equal():
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("uncompiled")
 def test_float64_rows():
     z, ids, samples, upstream = rows("random", 10, 2)
@@ -315,6 +325,7 @@ def test_float64_rows():
     assert relative(gradient, naive.gradients(slopes, upstream, z, c, 0.1, True)) <= 1e-12
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     ("temperature", "mode"),  # a fixed shift, then running maxima
     [(0.1, {}), (0.01, {}), (0.01, {"summation": "inside", "denominator": "only_negatives"})],
