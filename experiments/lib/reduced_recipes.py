@@ -9,8 +9,6 @@ from ml_collections import ConfigDict
 
 from supcon_tf.data import ArrayImages
 
-# The last part of the names of recipes that train a classifier in one stage.
-CLASSIFIER_SUFFIXES = ("cross_entropy", "teacher")
 BATCH_SIZE = 8
 
 
@@ -36,16 +34,20 @@ def reduced_recipe(name: str, width: float = 1 / 16, depth: int | None = 10) -> 
     return config
 
 
-def random_images(config: ConfigDict, number: int = BATCH_SIZE) -> ArrayImages:
-    """Creates random images of 10 classes, of which 6 occur; the top-5 accuracy needs 5 classes.
+def random_images(
+    config: ConfigDict, number: int = BATCH_SIZE, side: int = 40, num_classes: int = 10
+) -> ArrayImages:
+    """Creates random images of classes of which 6 occur; the top-5 accuracy needs 5 classes.
 
     Args:
         config: the recipe, whose encoder determines the number of channels.
         number: number of images.
+        side: side of an image in pixels.
+        num_classes: number of classes.
     """
     channels = len(config.encoder.mean)
-    pixels = np.random.default_rng(0).integers(0, 256, [number, 40, 40, channels], np.uint8)
-    return ArrayImages(pixels, np.arange(number) % 6, [str(k) for k in range(10)])
+    pixels = np.random.default_rng(0).integers(0, 256, [number, side, side, channels], np.uint8)
+    return ArrayImages(pixels, np.arange(number) % 6, [str(k) for k in range(num_classes)])
 
 
 def write_teacher(directory: pathlib.Path, channels: int) -> str:

@@ -10,11 +10,11 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 import supcon_tf
-from experiments.configs import NAMES, digits_small
+from experiments.configs import CLASSIFIER_SUFFIXES, NAMES, digits_small
 from experiments.lib import builders, classifiers, pretraining
+from experiments.lib.recipe_stages import prepare_first_stage
 from experiments.lib.reduced_recipes import (
     BATCH_SIZE,
-    CLASSIFIER_SUFFIXES,
     random_images,
     reduced_recipe,
     write_teacher,
@@ -123,13 +123,7 @@ def test_second_stage(name):
 @pytest.mark.parametrize("name", [name for name in DIFFERENT if name.endswith(CLASSIFIER_SUFFIXES)])
 def test_cross_entropy(name):
     config = reduced_recipe(name)
-    build = (
-        classifiers.build_teacher
-        if name.endswith("teacher")
-        else classifiers.build_cross_entropy_model
-    )
-    build = functools.partial(build, config)
-    prepared = classifiers.prepare(build, config, config, random_images(config), ONE_DEVICE)
+    prepared = prepare_first_stage(name, config, random_images(config))
     if name in STEP:
         assert_steps(prepared, 1)
     else:

@@ -48,14 +48,6 @@ def test_corrupting_images_names_the_extra(monkeypatch):
         corruptions.corrupt(np.zeros([4, 4, 3], np.uint8), "contrast", 1, [0])
 
 
-def test_compiling_for_a_tpu_names_the_extra(monkeypatch, load_script):
-    script = load_script("benchmarks.tpu_compile")
-    monkeypatch.setitem(sys.modules, "jax", None)
-    message = 'needs jax: pip install "supcon-tf[tpu-check]"'
-    with pytest.raises(ImportError, match=re.escape(message)):
-        script.compile_for_tpu("module")
-
-
 def test_ablations_name_the_extra(monkeypatch, run_script):
     monkeypatch.delattr(experiments.lib, "ablation", raising=False)
     monkeypatch.delitem(sys.modules, "experiments.lib.ablation", raising=False)
