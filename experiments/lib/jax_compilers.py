@@ -7,7 +7,6 @@ import dataclasses
 import importlib.util
 import os
 import re
-from typing import Any
 
 import numpy as np
 
@@ -124,7 +123,6 @@ def compile_hlo(hlo: bytes, compiler: Compiler) -> Memory:
         from jax._src.lib import _jax, xla_client
         from jax._src.lib.mlir import ir
         from jax.experimental import topologies
-        from jaxlib import _hlo
 
     jax.config.update("jax_platforms", "cpu")  # Else the plugin for GPUs demands CUDA.
     device = topologies.get_topology_desc(**compiler.topology).devices[0]
@@ -133,7 +131,7 @@ def compile_hlo(hlo: bytes, compiler: Compiler) -> Memory:
     devices = xla_client.DeviceList((device,))
     try:
         with mlir.make_ir_context():
-            module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(_without_copies(hlo, _hlo)))
+            module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(_without_copies(hlo)))
             executable = device.client.compile(module, devices, options)
     except jax.errors.JaxRuntimeError as error:
         raise RejectedProgramError(str(error)) from error
@@ -145,10 +143,12 @@ def compile_hlo(hlo: bytes, compiler: Compiler) -> Memory:
     )
 
 
-def _without_copies(hlo: bytes, hlo_library: Any) -> bytes:
+def _without_copies(hlo: bytes) -> bytes:
     """Replaces the copies that TensorFlow makes of outputs, which StableHLO does not have."""
-    options = hlo_library.HloPrintOptions()
+    from jaxlib import _hlo
+
+    options = _hlo.HloPrintOptions()
     options.print_large_constants = True
-    text = hlo_library.HloModule.from_serialized_hlo_module_proto(hlo).to_string(options)
+    text = _hlo.HloModule.from_serialized_hlo_module_proto(hlo).to_string(options)
     text = re.sub(r"(=\s*\S+\s+)copy\(", r"\1reshape(", text)
-    return hlo_library.hlo_module_from_text(text).as_serialized_hlo_module_proto()
+    return _hlo.hlo_module_from_text(text).as_serialized_hlo_module_proto()

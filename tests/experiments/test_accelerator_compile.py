@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import pathlib
 import re
 import sys
 
@@ -171,3 +172,10 @@ def test_the_forms_of_supcon_have_the_same_gradient():
     )
     for ours, expected in zip(streaming, dense, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_page_shows_the_committed_results(load_script):
+    script = load_script("benchmarks.accelerator_compile")
+    root = pathlib.Path(__file__).parents[2] / "docs"
+    rows = json.loads((root / "benchmarks" / "accelerators.json").read_text())
+    assert script.table(rows) in (root / "scaling.md").read_text()
