@@ -261,6 +261,7 @@ def test_a_run_whose_executions_cross_epochs_resumes(tmp_path):
         np.testing.assert_array_equal(weight, other)
 
 
+@pytest.mark.slow
 def test_the_queue_of_keys_is_restored(tmp_path):
     """The queue, the momentum encoder and the order of the data determine the weights."""
     images = supcon_tf.data.load_digits("train").take(np.arange(24))
@@ -351,6 +352,7 @@ def test_a_second_fit_saves_its_own_model(tmp_path):
         np.testing.assert_array_equal(end, loaded)
 
 
+@pytest.mark.slow
 def test_another_model_after_a_killed_fit_starts_at_the_saved_step(tmp_path):
     def kill(batch, logs):
         if checkpoints.step == 3:

@@ -82,6 +82,7 @@ def test_contrasts_after_another_fit_and_evaluation(uncompiled):
     assert fit(model, *equal_views(6), callback=callback, epochs=2).num_contrasts == 11
 
 
+@pytest.mark.slow
 def test_a_resumed_epoch_has_a_count_of_samples_already():
     """`Checkpoints` restores the running means at the beginning of the epoch."""
 

@@ -151,6 +151,7 @@ def test_a_dataset_trains_without_a_warning(recwarn):
     assert not [str(warning.message) for warning in recwarn if "shuffle" in str(warning.message)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_call", ["fit", "train_on_batch"])
 @pytest.mark.parametrize("labels", [np.arange(8) % 3, None])
 def test_a_step_on_arrays_is_traced_once(first_call, labels):

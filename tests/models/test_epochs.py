@@ -63,6 +63,7 @@ def assert_seen(model, expected):
     model.seen.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [make_views, mixed_images])
 @pytest.mark.parametrize("execution", [1, 2])
 def test_every_epoch_has_new_views_in_a_new_order(make, execution):
@@ -111,6 +112,7 @@ def test_callbacks_run_once_an_epoch():
     assert len(model.seen) == 4 * STEPS
 
 
+@pytest.mark.slow
 def test_other_keras_models_see_new_views_in_every_epoch():
     model = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)]
@@ -125,6 +127,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("save_freq", "step"), [(STEPS, STEPS), (1, STEPS + 1)])
 def test_fit_resumes_at_the_step_of_the_newest_checkpoint(tmp_path, save_freq, step):
     def kill(batch, logs):
