@@ -10,6 +10,7 @@ and to skip those with a result.
 """
 
 import pathlib
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from absl import flags
 
 from experiments.lib.command_line import check_arguments, run
+from experiments.lib.tables import markdown_table
 
 _FOLDERS = flags.DEFINE_multi_string("folder", None, "A folder of images; repeatable.")
 _EPOCHS = flags.DEFINE_integer("epochs", 20, "Epochs of the first stage.", lower_bound=1)
@@ -24,7 +26,7 @@ _HOLD_OUT = flags.DEFINE_float(
     "hold_out", 0.4, "The fraction of the images that test.", lower_bound=0.0, upper_bound=1.0
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "Seeds, separated by commas.")
-_TRIALS = flags.DEFINE_list("trials", None, "Names of trials; all of them by default.")
+_TRIALS = flags.DEFINE_list("trials", None, "Names of trials, separated by commas; all by default.")
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "runs/command_trials", "The directory for records and runs."
 )
@@ -76,7 +78,7 @@ def main(argv: list[str]) -> None:
                 print(f"--- {directory.name}", flush=True)
                 records.append(key | _run_trial(folder, name, seed, directory))
                 write_json_lines(path, records)
-    print(trials_table(records))
+    print(trials_table(records), end="")
 
 
 def _run_trial(
@@ -126,19 +128,17 @@ def _run_trial(
 
 def trials_table(records: list[dict[str, Any]]) -> str:
     """Returns a Markdown table of mean accuracies: a row per trial, a column per folder."""
-    folders = list(dict.fromkeys(record["data"] for record in records))
-    lines = [f"| trial | {' | '.join(folders)} |", f"|---|{'---|' * len(folders)}"]
-    for name in dict.fromkeys(record["trial"] for record in records):
-        cells = []
-        for folder in folders:
-            found = [
-                record["accuracy"]
-                for record in records
-                if record["trial"] == name and record["data"] == folder
-            ]
-            cells.append(f"{sum(found) / len(found):.4f}" if found else "")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    accuracies: dict[tuple[str, str], list[float]] = {}
+    for record in records:
+        accuracies.setdefault((record["trial"], record["data"]), []).append(record["accuracy"])
+    trials, folders = (list(dict.fromkeys(names)) for names in zip(*accuracies, strict=True))
+
+    def cell(trial: str, folder: str) -> str:
+        found = accuracies.get((trial, folder))
+        return f"{statistics.mean(found):.4f}" if found else ""
+
+    rows = ([trial, *(cell(trial, folder) for folder in folders)] for trial in trials)
+    return markdown_table(["trial", *folders], rows)
 
 
 if __name__ == "__main__":

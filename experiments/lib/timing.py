@@ -7,7 +7,7 @@ from typing import Any
 
 
 def median_times(steps: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-    """Measures functions that alternate, so that other load on the machine affects all of them.
+    """Runs functions in turn, so that other load affects all of them, and measures their times.
 
     Every function runs once before, and then at least three times.
 
