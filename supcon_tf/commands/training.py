@@ -13,6 +13,7 @@ from supcon_tf.callbacks._checkpoint_files import remove_oldest
 from supcon_tf.commands.dispensable import Dispensable
 from supcon_tf.commands.divergence import StopOnDivergence, convert_floating_point_error
 from supcon_tf.commands.epoch_log import EpochLog
+from supcon_tf.commands.fixed_order import sums_in_fixed_order
 from supcon_tf.commands.remaining_time import RemainingTime
 
 
@@ -59,7 +60,11 @@ def fit(
             Dispensable(EpochLog(directory / "log.csv", finished_epochs)),
             RemainingTime(total_steps, checkpoints.step),
         ]
-    with convert_floating_point_error(model), _convert_keyboard_interrupt(checkpoints):
+    with (
+        convert_floating_point_error(model),
+        _convert_keyboard_interrupt(checkpoints),
+        sums_in_fixed_order(),
+    ):
         model.fit(
             batches,
             epochs=epochs,
