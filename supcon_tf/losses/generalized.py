@@ -60,7 +60,8 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             replicas, which gives the loss and the gradient of the global batch, or only with the
             rows of their own replica. The batch size must be static and equal on all replicas.
         block_size: the largest number of rows and of columns of the similarity matrix in memory at
-            the same time, 1024 by default. It affects speed and memory only.
+            the same time; by default 1024 on a CPU or TPU, and 4096 on a GPU. It affects speed and
+            memory only.
         product_dtype: `"bfloat16"` to round embeddings to bfloat16 before they are multiplied,
             which is faster on accelerators; SupConLoss lists the measured errors. `None` multiplies
             in the dtype of the loss.

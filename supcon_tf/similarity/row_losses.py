@@ -25,7 +25,7 @@ from supcon_tf.similarity.streaming import (
     Settings,
     reduce_rows,
 )
-from supcon_tf.similarity.tiles import DEFAULT_BLOCK_SIZE
+from supcon_tf.similarity.tiles import default_block_size
 
 SUMMATIONS = ("outside", "inside")
 DENOMINATORS = ("all", "one_positive", "only_negatives")
@@ -73,7 +73,8 @@ def supcon(
             positives (see `masks.set_mask`); `None` keeps all. It requires ranked rows.
         unit_length: whether all rows have length 1. If the temperature is also a number, the shift
             of the log-sum-exps is chosen without reading the rows.
-        block_size: the largest number of rows and of columns of a tile.
+        block_size: the largest number of rows and of columns of a tile; `None` for the size that
+            suits the device.
         product_dtype: `"bfloat16"` to round the factors of products; `None` does not round.
         replica: `None`, or the replica that the anchors belong to. The contrasts are then the
             global rows (see `losses.gathered_rows.gather_rows`).
@@ -163,7 +164,8 @@ def generalized_supcon(
         temperature: tau, above 0: a number, or a scalar tensor, which receives no gradient.
         weighting: `"similarity_sum"` or `"contrast_count"`.
         unit_length: as in `supcon`.
-        block_size: the largest number of rows and of columns of a tile.
+        block_size: the largest number of rows and of columns of a tile; `None` for the size that
+            suits the device.
         product_dtype: `"bfloat16"` to round the factors of products; `None` does not round.
         replica: `None`, or the replica that the anchors belong to. The contrasts are then the
             global rows (see `losses.gathered_rows.gather_rows`).
@@ -232,7 +234,7 @@ def _reducer(
             reductions,
             shift,
             positives_cap,
-            block_size or DEFAULT_BLOCK_SIZE,
+            block_size or default_block_size(anchors.z),
             product_dtype,
         )
         return reduce_rows(anchors, contrasts, settings, log_negatives, replica)

@@ -46,7 +46,7 @@ from supcon_tf.similarity.reductions import (
     terms_and_slopes,
 )
 from supcon_tf.similarity.tiles import (
-    DEFAULT_BLOCK_SIZE,
+    BLOCK_SIZE,
     Block,
     accumulate_tiles,
     join_blocks,
@@ -81,7 +81,7 @@ class Settings(NamedTuple):
     reductions: tuple[Reduction, ...]
     shift: str = BY_LENGTH
     positives_cap: int | None = None
-    block_size: int = DEFAULT_BLOCK_SIZE
+    block_size: int = BLOCK_SIZE
     product_dtype: str | None = None
 
 
@@ -199,7 +199,7 @@ def _similarity_tile(settings: Settings, i: Block, j: Block) -> _Tile:
     """Computes the similarities and the masks of a tile."""
     # Scaled after the product, so that s_ij and s_ji are bitwise equal: the backward pass computes
     # exponentials of one of them relative to a maximum that can come from the other.
-    products = dot(i.rows.z, j.rows.z, (0, 0), settings.product_dtype)
+    products = dot(i.z_by_row, j.rows.z, (1, 0), settings.product_dtype)
     similarities = products * (1 / settings.temperature) + (i.bias + j.bias)
     return _Tile(i, j, similarities, pair_masks(i.rows, j.rows))
 

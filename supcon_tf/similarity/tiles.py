@@ -15,29 +15,49 @@ from supcon_tf.similarity.masks import Rows
 # Added to masked similarities: far below any similarity.
 MASK_BIAS = -1e30
 
+# The number of rows and columns of a tile. On a CPU, larger tiles do not fit into the cache, and
+# smaller ones multiply slowly. A GPU computes a tile of 1024 in less time than it takes to launch
+# the kernels.
+BLOCK_SIZE = 1024
+GPU_BLOCK_SIZE = 4096
+
+# If the positions in a block identify its rows, XLA compares constants, which takes a CPU less time
+# than ids. It stores the result, one byte per pair, in the program.
+_LARGEST_CONSTANT_MASK = 1024
+
 # Nested tuples and lists of tensors and `None`.
 _Tree = TypeVar("_Tree")
 _Tile = TypeVar("_Tile")
-
-# The number of rows and columns of a tile. Larger tiles do not fit into the cache, smaller ones
-# multiply slowly.
-DEFAULT_BLOCK_SIZE = 1024
 
 
 class Block(NamedTuple):
     """A block of rows, or all blocks of one side, stacked.
 
     Attributes:
-        rows: the rows. `z` is `[dim, rows]`, which makes the products of tiles fastest; the other
-            tensors are vectors.
+        rows: the rows. `z` is `[dim, rows]`; the other tensors are vectors.
+        z_by_row: `[rows, dim]`, the same embeddings. A CPU multiplies `[rows, dim]` by
+            `[dim, columns]` fastest.
         anchor_data: a structure of vectors that a pass needs if the rows are anchors, or `None`.
         bias: what to add to the similarities of the rows: 0, or `MASK_BIAS` for absent rows and
             padding.
     """
 
     rows: Rows
+    z_by_row: tf.Tensor
     anchor_data: Any
     bias: tf.Tensor
+
+
+def default_block_size(z: tf.Tensor) -> int:
+    """Returns the number of rows and columns of a tile that suits the device of a tensor.
+
+    In a graph, the device of a tensor is often unknown. The function then expects a GPU if this
+    process has one.
+    """
+    device_type = tf.DeviceSpec.from_string(z.device).device_type
+    if device_type is None and tf.config.list_logical_devices("GPU"):
+        device_type = "GPU"
+    return GPU_BLOCK_SIZE if device_type == "GPU" else BLOCK_SIZE
 
 
 def split_blocks(rows: Rows, anchor_data: Any, block_size: int) -> Block:
@@ -53,24 +73,28 @@ def split_blocks(rows: Rows, anchor_data: Any, block_size: int) -> Block:
     Returns:
         Tensors of shape `[blocks, ..., rows of a block]`.
     """
-    size = rows.z.shape[0] or tf.shape(rows.z)[0]
-    count = tf.maximum(1, -(-size // block_size))
-    length = tf.maximum(1, -(-size // count))
+    size = _shape(rows.z)[0]
+    largest = max if isinstance(size, int) else tf.maximum
+    count = largest(1, -(-size // block_size))
+    length = largest(1, -(-size // count))
+    padded = count * length - size
 
     def split(x: tf.Tensor, padding: float | None = None) -> tf.Tensor:
         if padding is None:
             padding = -1 if x.dtype.is_integer else 0
-        paddings = [[0, count * length - size]] + [[0, 0]] * (x.shape.rank - 1)
-        x = tf.pad(x, paddings, constant_values=padding)
-        x = tf.reshape(x, tf.concat([[count, length], tf.shape(x)[1:]], 0))
-        return x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
+        paddings = [[0, padded]] + [[0, 0]] * (x.shape.rank - 1)
+        if not isinstance(padded, int) or padded > 0:
+            x = tf.pad(x, paddings, constant_values=padding)
+        return tf.reshape(x, [count, length, *_shape(x)[1:]])
 
     # Without absent rows and padding, the bias is a constant 0, which XLA removes.
     bias = tf.zeros_like(rows.z[:, 0])
     if rows.present is not None:
         bias = tf.where(rows.present, bias, MASK_BIAS)
-    blocks = _map(split, Block(rows._replace(present=None), anchor_data, bias=None))
-    return blocks._replace(bias=split(bias, MASK_BIAS))
+    z_by_row = split(rows.z)
+    vectors = _map(split, rows._replace(z=None, present=None))
+    blocks = vectors._replace(z=tf.linalg.matrix_transpose(z_by_row))
+    return Block(blocks, z_by_row, _map(split, anchor_data), split(bias, MASK_BIAS))
 
 
 def join_blocks(x: tf.Tensor, rows: Rows) -> tf.Tensor:
@@ -84,7 +108,8 @@ def join_blocks(x: tf.Tensor, rows: Rows) -> tf.Tensor:
         `[rows, ...]`.
     """
     x = x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
-    return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))[: tf.shape(rows.z)[0]]
+    count, length, *others = _shape(x)
+    return tf.reshape(x, [count * length, *others])[: _shape(rows.z)[0]]
 
 
 def accumulate_tiles(
@@ -124,17 +149,14 @@ def _accumulate_rectangle(
     column_blocks: Block,
 ) -> _Tree:
     """Loops over all tiles."""
+    columns = _count(column_blocks)
 
-    def all_columns(a: tf.Tensor, states: _Tree) -> _Tree:
-        i = along_rows(_get(row_blocks, a))
+    def one_tile(k: tf.Tensor, states: _Tree) -> _Tree:
+        a, b = k // columns, k % columns
+        tile = compute(along_rows(_get(row_blocks, a)), along_columns(_get(column_blocks, b)))
+        return _put(states, a, add(_get(states, a), tile, 1))
 
-        def one_tile(b: tf.Tensor, state: _Tree) -> _Tree:
-            j = along_columns(_get(column_blocks, b))
-            return add(state, compute(i, j), 1)
-
-        return _put(states, a, _loop(0, _count(column_blocks), one_tile, _get(states, a)))
-
-    return _loop(0, _count(row_blocks), all_columns, states)
+    return _loop(_count(row_blocks) * columns, one_tile, states)
 
 
 def _accumulate_triangle(
@@ -143,29 +165,33 @@ def _accumulate_triangle(
     states: _Tree,
     blocks: Block,
 ) -> _Tree:
-    """Loops over the tiles on and above the diagonal."""
+    """Loops over the tiles on the diagonal, and then over the tiles above it."""
+    count, length = _shape(blocks.rows.group)
 
-    def columns_from_diagonal(a: tf.Tensor, states: _Tree) -> _Tree:
-        # In the tile on the diagonal, the position in the block identifies a row. XLA compares
-        # constants faster than the given ids.
-        block = _with_row_id(_get(blocks, a), tf.range(tf.shape(blocks.rows.group)[1]))
-        i = along_rows(block)
-        diagonal = compute(i, along_columns(block))
-        # The state of the rows stays outside of `states` until the loop ends, so that XLA can
-        # update the states of the columns in place.
-        state = add(_get(states, a), diagonal, 1)
-        # The other tiles compare two blocks that have no row in common.
-        i = _with_row_id(i, None)
+    def diagonal_tile(a: tf.Tensor, states: _Tree) -> _Tree:
+        block = _get(blocks, a)
+        if isinstance(length, int) and length <= _LARGEST_CONSTANT_MASK:
+            block = _with_row_id(block, tf.range(length))
+        tile = compute(along_rows(block), along_columns(block))
+        return _put(states, a, add(_get(states, a), tile, 1))
 
-        def one_tile(b: tf.Tensor, both: tuple[_Tree, _Tree]) -> tuple[_Tree, _Tree]:
-            state, states = both
-            tile = compute(i, along_columns(_get(blocks, b)))
-            return add(state, tile, 1), _put(states, b, add(_get(states, b), tile, 0))
+    # Two different blocks have no row in common.
+    blocks_without_id = _with_row_id(blocks, None)
 
-        state, states = _loop(a + 1, _count(blocks), one_tile, (state, states))
-        return _put(states, a, state)
+    def tile_above(
+        _: tf.Tensor, loop_state: tuple[tf.Tensor, tf.Tensor, _Tree]
+    ) -> tuple[tf.Tensor, tf.Tensor, _Tree]:
+        a, b, states = loop_state
+        tile = compute(
+            along_rows(_get(blocks_without_id, a)), along_columns(_get(blocks_without_id, b))
+        )
+        states = _put(states, a, add(_get(states, a), tile, 1))
+        states = _put(states, b, add(_get(states, b), tile, 0))
+        last = b == count - 1
+        return tf.where(last, a + 1, a), tf.where(last, a + 2, b + 1), states
 
-    return _loop(0, _count(blocks), columns_from_diagonal, states)
+    states = _loop(count, diagonal_tile, states)
+    return _loop(count * (count - 1) // 2, tile_above, (0, 1, states))[2]
 
 
 def along_rows(tree: _Tree) -> _Tree:
@@ -178,14 +204,16 @@ def along_columns(tree: _Tree) -> _Tree:
     return _map(lambda x: x[None, :] if x.shape.rank == 1 else x, tree)
 
 
-def _loop(
-    first: int | tf.Tensor,
-    stop: tf.Tensor,
-    body: Callable[[tf.Tensor, Any], Any],
-    state: Any,
-) -> Any:
+def _loop(steps: int | tf.Tensor, body: Callable[[Any, Any], Any], state: Any) -> Any:
+    """Calls `state = body(k, state)` for every k below `steps`.
+
+    XLA sees the number of steps before the loop starts. A GPU then runs the loop without a message
+    to the host per step. Most batches fit into one tile, which needs no loop.
+    """
+    if isinstance(steps, int) and steps <= 1:
+        return body(0, state) if steps else state
     return tf.while_loop(
-        lambda k, _: k < stop, lambda k, state: (k + 1, body(k, state)), (first, state)
+        lambda k, _: k < steps, lambda k, state: (k + 1, body(k, state)), (0, state)
     )[1]
 
 
@@ -193,8 +221,13 @@ def _with_row_id(block: Block, row_id: tf.Tensor | None) -> Block:
     return block._replace(rows=block.rows._replace(row_id=row_id))
 
 
-def _count(blocks: Block) -> tf.Tensor:
-    return tf.shape(blocks.rows.z)[0]
+def _count(blocks: Block) -> int | tf.Tensor:
+    return _shape(blocks.rows.z)[0]
+
+
+def _shape(x: tf.Tensor) -> list[Any]:
+    """Returns the size of every axis: an integer if the trace knows it, otherwise a tensor."""
+    return [tf.shape(x)[axis] if size is None else size for axis, size in enumerate(x.shape)]
 
 
 def _get(tree: _Tree, k: tf.Tensor) -> _Tree:

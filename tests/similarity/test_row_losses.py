@@ -12,6 +12,7 @@ from naive import relative, rows, value_and_gradient
 from supcon_tf.similarity import make_anchor_and_contrast_rows, make_rows, streaming, supcon
 from supcon_tf.similarity.dense import supcon_dense
 from supcon_tf.similarity.reductions import Reduction
+from supcon_tf.similarity.tiles import default_block_size
 
 SUMMATIONS = ["outside", "inside"]
 DENOMINATORS = ["all", "one_positive", "only_negatives"]
@@ -282,6 +283,37 @@ def test_rows_contrasted_with_each_other_need_half_of_the_tiles(monkeypatch):
     value_and_gradient(streamed(ids, samples, 0.1), z, upstream)
     tiles = 5 * 6 // 2  # on and above the diagonal of 5 x 5
     assert len(products) == 2 * tiles + 5 * 5  # similarities twice, and 5 x 5 gradients
+
+
+def test_the_number_of_tiles_is_known_before_they_are_computed():
+    """A GPU asks the host after every step of a loop whose length it does not know."""
+    z = tf.zeros([40, 8])
+    anchors = make_rows(z, tf.zeros([40], tf.int64), tf.range(40))
+    contrasts = anchors._replace(present=tf.ones([40], tf.bool))
+    settings = streaming.Settings(0.1, (Reduction("logsumexp", "others"),), block_size=8)
+    for columns, lengths in ((None, ["5", "10"]), (contrasts, ["25"])):
+        arguments = (anchors, columns, None, settings._replace(shift=streaming.FIXED_SHIFT), True)
+        hlo = streaming._forward.experimental_get_compiler_ir(*arguments)(stage="optimized_hlo")
+        assert hlo.count(" while(") == len(lengths)
+        assert re.findall(r'known_trip_count":{"n":"(\d+)"', hlo) == lengths
+
+
+def test_a_large_tile_is_no_part_of_the_program():
+    z = tf.zeros([2048, 8])
+    rows = make_rows(z, tf.zeros([2048], tf.int64), tf.range(2048))
+    settings = streaming.Settings(0.1, (Reduction("logsumexp", "others"),), block_size=2048)
+    compiled = streaming._forward.experimental_get_compiler_ir(rows, None, None, settings, True)
+    assert len(compiled(stage="hlo_serialized")) < 100_000  # A mask of its pairs has 4 MB.
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "size"),
+    [("/CPU:0", ["GPU:0"], 1024), ("/GPU:0", [], 4096), (None, ["GPU:0"], 4096), (None, [], 1024)],
+)
+def test_the_size_of_tiles_follows_the_device(device, gpus, size, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
+    with tf.Graph().as_default(), tf.device(device):
+        assert default_block_size(tf.zeros([8, 2])) == size
 
 
 @pytest.mark.slow
