@@ -22,8 +22,10 @@ tf.config.set_logical_device_configuration(
 libc = ctypes.CDLL(None)
 
 # What is imported stays: clearing the session after every test then looks through what is new.
+# Graphs are many objects of which few are garbage: automatic collections find little in them.
 gc.collect()
 gc.freeze()
+gc.set_threshold(100_000, 50, 1000)
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ def translate(step: Callable[[Any], Any], *specs: tf.TensorSpec) -> bytes:
     Raises:
         MissingKernelError: if XLA has no kernel for an operation.
     """
-    compiled = tf.function(lambda *batch: step(batch), jit_compile=True)
+    compiled = tf.function(lambda *batch: step(batch), jit_compile=True, autograph=False)
     try:
         return compiled.experimental_get_compiler_ir(*specs)(stage="hlo_serialized")
     except ValueError as error:

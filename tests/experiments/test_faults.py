@@ -27,14 +27,11 @@ def test_kills_are_spread(load_script):
     ]  # fmt: skip
 
 
-@pytest.mark.slow
-def test_an_error_of_a_script_is_its_message(tmp_path):
+def test_an_error_of_a_script_is_its_message():
     """Without a traceback, which a flag shows."""
-    (tmp_path / "out").write_text("")
-    command = [sys.executable, "-m", "experiments.pretrain", f"--output_dir={tmp_path / 'out'}"]
-    command += ["--config=experiments/configs/digits_small.py"]
+    command = [sys.executable, "-m", "experiments.command_trials", "--folder=x", "--trials=none"]
     for flag in ("--notraceback", "--traceback"):
         process = subprocess.run([*command, flag], capture_output=True, text=True)
         assert process.returncode == 1
-        assert f"{tmp_path}/out must be a directory. Remove the file" in process.stderr
+        assert "ValueError: `--trials` must be some of" in process.stderr
         assert ("Traceback" in process.stderr) == (flag == "--traceback")

@@ -116,7 +116,7 @@ def check(make_loss, seed, batch, views, graph=False, dtypes=tuple(PRECISIONS)):
         loss = make_loss(temperature, reduction=None, dtype=dtype)
         function = functools.partial(value_and_gradient, loss)
         if graph:
-            function = tf.function(function)
+            function = tf.function(function, autograph=False)
         actual, gradient = function(
             tf.constant(labels), tf.constant(x, dtype), tf.constant(upstream, dtype)
         )
