@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.normalization import l2_normalize
+from supcon_tf.similarity.shapes import known_shape
 
 # The number of label rows that are converted to float64 at a time.
 _BLOCK_SIZE = 1024
@@ -94,17 +95,26 @@ class Distributions(NamedTuple):
         Returns:
             `[classes, columns]` float64, the sum of y_j values_j^T.
         """
-        return tf.foldl(
-            lambda total, block: total + tf.matmul(_unit(block[0]), block[1], transpose_a=True),
-            (_split(self.y), _split(values)),
-            tf.zeros([tf.shape(self.y)[1], tf.shape(values)[1]], tf.float64),
-        )
+
+        def sum_of(block: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            return tf.matmul(_unit(block[0]), block[1], transpose_a=True)
+
+        y, values = _split(self.y), _split(values)
+        if y.shape[0] == 1:
+            return sum_of((y[0], values[0]))
+        zeros = tf.zeros([tf.shape(y)[2], tf.shape(values)[2]], tf.float64)
+        return tf.foldl(lambda total, block: total + sum_of(block), (y, values), zeros)
 
     def look_up(self, sums: tf.Tensor) -> tf.Tensor:
         """Returns y_i . sums of every row: `[rows, columns]` float64."""
-        blocks = tf.map_fn(
-            lambda y: tf.matmul(_unit(y), sums), _split(self.y), fn_output_signature=tf.float64
-        )
+
+        def look_up_block(y: tf.Tensor) -> tf.Tensor:
+            return tf.matmul(_unit(y), sums)
+
+        y = _split(self.y)
+        if y.shape[0] == 1:
+            return look_up_block(y[0])[: self.num_rows]
+        blocks = tf.map_fn(look_up_block, y, fn_output_signature=tf.float64)
         return tf.reshape(blocks, [-1, tf.shape(sums)[1]])[: self.num_rows]
 
     def squared_lengths(self) -> tf.Tensor:
@@ -311,8 +321,8 @@ def _unit(y: tf.Tensor) -> tf.Tensor:
 
 def _split(x: tf.Tensor) -> tf.Tensor:
     """Splits `[rows, columns]` into `[blocks, rows of a block, columns]`, padded with zeros."""
-    rows = tf.shape(x)[0]
-    size = tf.maximum(1, tf.minimum(rows, _BLOCK_SIZE))
-    blocks = tf.maximum(1, -(-rows // size))
-    x = tf.pad(x, [[0, blocks * size - rows], [0, 0]])
-    return tf.reshape(x, [blocks, size, tf.shape(x)[1]])
+    rows, columns = known_shape(x)
+    largest, least = (max, min) if isinstance(rows, int) else (tf.maximum, tf.minimum)
+    size = largest(1, least(rows, _BLOCK_SIZE))
+    blocks = largest(1, -(-rows // size))
+    return tf.reshape(tf.pad(x, [[0, blocks * size - rows], [0, 0]]), [blocks, size, columns])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import tensorflow as tf
 
 from supcon_tf.similarity.masks import Rows
+from supcon_tf.similarity.shapes import known_shape
 
 # Added to masked similarities: far below any similarity.
 MASK_BIAS = -1e30
@@ -73,7 +74,7 @@ def split_blocks(rows: Rows, anchor_data: Any, block_size: int) -> Block:
     Returns:
         Tensors of shape `[blocks, ..., rows of a block]`.
     """
-    size = _shape(rows.z)[0]
+    size = known_shape(rows.z)[0]
     largest = max if isinstance(size, int) else tf.maximum
     count = largest(1, -(-size // block_size))
     length = largest(1, -(-size // count))
@@ -85,7 +86,7 @@ def split_blocks(rows: Rows, anchor_data: Any, block_size: int) -> Block:
         paddings = [[0, padded]] + [[0, 0]] * (x.shape.rank - 1)
         if not isinstance(padded, int) or padded > 0:
             x = tf.pad(x, paddings, constant_values=padding)
-        return tf.reshape(x, [count, length, *_shape(x)[1:]])
+        return tf.reshape(x, [count, length, *known_shape(x)[1:]])
 
     # Without absent rows and padding, the bias is a constant 0, which XLA removes.
     bias = tf.zeros_like(rows.z[:, 0])
@@ -108,8 +109,8 @@ def join_blocks(x: tf.Tensor, rows: Rows) -> tf.Tensor:
         `[rows, ...]`.
     """
     x = x if x.shape.rank == 2 else tf.linalg.matrix_transpose(x)
-    count, length, *others = _shape(x)
-    return tf.reshape(x, [count * length, *others])[: _shape(rows.z)[0]]
+    count, length, *others = known_shape(x)
+    return tf.reshape(x, [count * length, *others])[: known_shape(rows.z)[0]]
 
 
 def accumulate_tiles(
@@ -166,7 +167,7 @@ def _accumulate_triangle(
     blocks: Block,
 ) -> _Tree:
     """Loops over the tiles on the diagonal, and then over the tiles above it."""
-    count, length = _shape(blocks.rows.group)
+    count, length = known_shape(blocks.rows.group)
 
     def diagonal_tile(a: tf.Tensor, states: _Tree) -> _Tree:
         block = _get(blocks, a)
@@ -222,12 +223,7 @@ def _with_row_id(block: Block, row_id: tf.Tensor | None) -> Block:
 
 
 def _count(blocks: Block) -> int | tf.Tensor:
-    return _shape(blocks.rows.z)[0]
-
-
-def _shape(x: tf.Tensor) -> list[Any]:
-    """Returns the size of every axis: an integer if the trace knows it, otherwise a tensor."""
-    return [tf.shape(x)[axis] if size is None else size for axis, size in enumerate(x.shape)]
+    return known_shape(blocks.rows.z)[0]
 
 
 def _get(tree: _Tree, k: tf.Tensor) -> _Tree:
