@@ -16,7 +16,7 @@ are:
 
 - the training step of every recipe, such as `digits_small`, and of its second stage,
   `digits_small.linear`, as the scripts train them. If the docstring of a recipe names several
-  devices, the batch is the share of one of them, without communication;
+  devices, the batch is the share of one device, without communication;
 - `cifar_step`: a step of `SupConModel` with a ResNet-50 for CIFAR-10, 1024 images of 2 views and
   mixed_bfloat16. `imagenet_step`: the same with 224 pixels and one core's share of the batch in the
   paper, 6144 images on 128 cores;

@@ -22,6 +22,7 @@ from experiments.lib.loss_forms import (
     dense_supcon_pytorch,
     dense_weighted,
     random_rows,
+    value_and_gradient,
 )
 from experiments.lib.timing import median_times
 from supcon_tf.similarity.dot import dot, inner_products
@@ -151,7 +152,7 @@ def losses(settings: Settings) -> Iterator[Case]:
             loss = getattr(supcon_tf, name)(temperature)
             truth = _loss_in_float64(z, weights, temperature)
             for mode, jit_compile in (("graph", False), ("XLA", True)):
-                step = tf.function(_value_and_gradient(loss), jit_compile=jit_compile)
+                step = tf.function(value_and_gradient(loss), jit_compile=jit_compile)
                 yield Case(
                     {"loss": name, "temperature": temperature, "mode": mode},
                     functools.partial(_loss_errors, step, z, labels, truth),
@@ -195,19 +196,17 @@ def loss_time(settings: Settings) -> Iterator[Case]:
     """Measures time and memory of the loss and its gradient, in blocks and dense."""
 
     def ours(block_size=None):
-        return _value_and_gradient(supcon_tf.SupConLoss(block_size=block_size))
+        return value_and_gradient(supcon_tf.SupConLoss(block_size=block_size))
 
-    def dense(z, ids):
+    def dense(ids, z):
         return tf.reduce_mean(dense_supcon(tf.reshape(z, [-1, _DIM]), tf.repeat(ids, 2), 0.1))
 
     forms = {
         "SupConLoss": tf.function(ours()),
         "SupConLoss, XLA": tf.function(ours(), jit_compile=True),
         **{f"SupConLoss, block_size={n}": tf.function(ours(n)) for n in (1024, 2048, 4096)},
-        "dense TensorFlow": tf.function(_value_and_gradient(lambda ids, z: dense(z, ids))),
-        "dense XLA": tf.function(
-            _value_and_gradient(lambda ids, z: dense(z, ids)), jit_compile=True
-        ),
+        "dense TensorFlow": tf.function(value_and_gradient(dense)),
+        "dense XLA": tf.function(value_and_gradient(dense), jit_compile=True),
     }
     for rows in settings.rows:
         for form, step in forms.items():
@@ -448,16 +447,6 @@ def _train_replicas(steps: int, start: list[np.ndarray] | None = None) -> tuple:
 def _two_views(rows: int) -> tuple[np.ndarray, np.ndarray]:
     z, ids = random_rows(rows, _DIM, _CLASSES)
     return z.reshape([rows // 2, 2, _DIM]), ids[: rows // 2]
-
-
-def _value_and_gradient(loss: Callable) -> Callable:
-    def step(z, labels):
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            value = loss(labels, z)
-        return value, tape.gradient(value, z)
-
-    return step
 
 
 def _relative_error(value: Any, truth: Any) -> float:

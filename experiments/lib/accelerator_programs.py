@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 import supcon_tf
 from experiments.lib import recipe_stages
+from experiments.lib.loss_forms import value_and_gradient
 from experiments.lib.reduced_recipes import random_images
 from supcon_tf.similarity import make_rows, pair_losses, supcon
 from supcon_tf.similarity.dense import supcon_dense
@@ -101,7 +102,7 @@ def loss_and_gradient(form: str, number: int) -> Program:
         number: number of rows.
     """
 
-    def losses(z: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    def losses(ids: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         samples = tf.range(number)
         if form == "dense":
             return supcon_dense(z, ids, samples, _TEMPERATURE)
@@ -111,15 +112,13 @@ def loss_and_gradient(form: str, number: int) -> Program:
         margins = [] if form == "n_pairs" else [1.0]
         return getattr(pair_losses, form)(rows, rows, *margins)
 
-    def step(batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        z, ids = batch
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            loss = tf.reduce_mean(losses(z, ids))
-        return loss, tape.gradient(loss, z)
+    differentiate = value_and_gradient(lambda ids, z: tf.reduce_mean(losses(ids, z)))
 
-    z = tf.TensorSpec([number, _DIM], tf.float32)
-    return Program("float32", number, step, (z, tf.TensorSpec([number], tf.int32)))
+    def step(batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return differentiate(*batch)
+
+    specs = (tf.TensorSpec([number, _DIM], tf.float32), tf.TensorSpec([number], tf.int32))
+    return Program("float32", number, step, specs)
 
 
 def _load_recipe(name: str) -> ConfigDict:

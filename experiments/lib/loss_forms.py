@@ -1,5 +1,6 @@
 """Forms of the SupCon loss that benchmarks compare, and random rows to compute them for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,22 @@ def random_rows(rows: int, dim: int, classes: int) -> tuple[np.ndarray, np.ndarr
     z = rng.standard_normal([rows, dim], dtype=np.float32)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     return z, rng.integers(0, classes, rows)
+
+
+def value_and_gradient(loss: Callable[[Any, Any], tf.Tensor]) -> Callable[[Any, Any], tuple]:
+    """Returns a function of embeddings and labels: the loss, and its gradient by the embeddings.
+
+    Args:
+        loss: function of labels and embeddings, as losses of Keras are.
+    """
+
+    def step(z: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            value = loss(labels, z)
+        return value, tape.gradient(value, z)
+
+    return step
 
 
 def dense_supcon(z: tf.Tensor, ids: tf.Tensor, temperature: float) -> tf.Tensor:

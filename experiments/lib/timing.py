@@ -7,7 +7,7 @@ from typing import Any
 
 
 def median_times(steps: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-    """Runs functions in turn, so that other load affects all of them, and measures their times.
+    """Runs functions in turn, so that other load affects all alike, and measures their times.
 
     Every function runs once before, and then at least three times.
 

@@ -24,9 +24,9 @@ import tensorflow as tf
 
 from supcon_tf.similarity.gradients import differentiable_once
 from supcon_tf.similarity.normalization import l2_normalize
-from supcon_tf.similarity.shapes import known_shape
+from supcon_tf.similarity.shapes import block_shape, known_shape
 
-# The number of label rows that are converted to float64 at a time.
+# The largest number of label rows that are converted to float64 at a time.
 _BLOCK_SIZE = 1024
 
 
@@ -322,7 +322,5 @@ def _unit(y: tf.Tensor) -> tf.Tensor:
 def _split(x: tf.Tensor) -> tf.Tensor:
     """Splits `[rows, columns]` into `[blocks, rows of a block, columns]`, padded with zeros."""
     rows, columns = known_shape(x)
-    largest, least = (max, min) if isinstance(rows, int) else (tf.maximum, tf.minimum)
-    size = largest(1, least(rows, _BLOCK_SIZE))
-    blocks = largest(1, -(-rows // size))
-    return tf.reshape(tf.pad(x, [[0, blocks * size - rows], [0, 0]]), [blocks, size, columns])
+    count, length = block_shape(rows, _BLOCK_SIZE)
+    return tf.reshape(tf.pad(x, [[0, count * length - rows], [0, 0]]), [count, length, columns])

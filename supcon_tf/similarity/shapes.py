@@ -1,4 +1,4 @@
-"""Shapes of tensors while a function is traced."""
+"""Shapes while a function is traced: integers where the trace knows them, otherwise tensors."""
 
 from typing import Any
 
@@ -11,3 +11,18 @@ def known_shape(x: tf.Tensor) -> list[Any]:
     Arithmetic of integers takes no operations, and shows the trace which loops have one step.
     """
     return [tf.shape(x)[axis] if size is None else size for axis, size in enumerate(x.shape)]
+
+
+def block_shape(size: Any, block_size: int) -> tuple[Any, Any]:
+    """Returns how many blocks of how many rows hold all rows, with as little padding as possible.
+
+    Args:
+        size: number of rows.
+        block_size: the largest number of rows of a block.
+
+    Returns:
+        The number of blocks and the number of rows of a block, at least 1: integers if `size` is.
+    """
+    largest = max if isinstance(size, int) else tf.maximum
+    count = largest(1, -(-size // block_size))
+    return count, largest(1, -(-size // count))

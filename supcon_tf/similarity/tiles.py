@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import tensorflow as tf
 
 from supcon_tf.similarity.masks import Rows
-from supcon_tf.similarity.shapes import known_shape
+from supcon_tf.similarity.shapes import block_shape, known_shape
 
 # Added to masked similarities: far below any similarity.
 MASK_BIAS = -1e30
@@ -75,9 +75,7 @@ def split_blocks(rows: Rows, anchor_data: Any, block_size: int) -> Block:
         Tensors of shape `[blocks, ..., rows of a block]`.
     """
     size = known_shape(rows.z)[0]
-    largest = max if isinstance(size, int) else tf.maximum
-    count = largest(1, -(-size // block_size))
-    length = largest(1, -(-size // count))
+    count, length = block_shape(size, block_size)
     padded = count * length - size
 
     def split(x: tf.Tensor, padding: float | None = None) -> tf.Tensor:

@@ -9,7 +9,7 @@ from supcon_tf.callbacks import Checkpoints
 from supcon_tf.commands.training import fit
 from supcon_tf.models.distributed_model import DistributedModel
 
-TERM = tf.TensorSpec([60 * 2**18])  # 60 MB: three of them are more than TensorFlow's limit.
+TERM = tf.TensorSpec([60 * 2**18])  # 60 MB; three such tensors exceed TensorFlow's limit.
 VALUES = (1e8, -1e8, 1.0)
 
 

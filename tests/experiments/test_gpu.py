@@ -58,12 +58,12 @@ def test_losses_equal_float64(uncompiled):
 
 @pytest.mark.slow
 def test_a_wrong_gradient_fails(uncompiled, monkeypatch):
-    value_and_gradient = gpu_parts._value_and_gradient
+    value_and_gradient = gpu_parts.value_and_gradient
 
     def doubled(loss):
         return lambda *batch: (lambda value, g: (value, 2 * g))(*value_and_gradient(loss)(*batch))
 
-    monkeypatch.setattr(gpu_parts, "_value_and_gradient", doubled)
+    monkeypatch.setattr(gpu_parts, "value_and_gradient", doubled)
     record = measure("losses")[0]
     assert record["gradient_error"] == pytest.approx(1, abs=1e-3)
     assert record["failed"] == "the error is above 0.0001"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from experiments.lib.loss_forms import value_and_gradient
 from supcon_tf import losses
 from supcon_tf.evaluation.nearest import nearest_neighbors
 from supcon_tf.similarity.dense import supcon_dense
@@ -21,16 +22,6 @@ def products(function, *arguments):
     found = re.findall(r"= f32\[.* (?:dot|convolution)\(.*", program)
     assert found
     return found
-
-
-def differentiate(loss):
-    def loss_and_gradient(embeddings, labels):
-        with tf.GradientTape() as tape:
-            tape.watch(embeddings)
-            value = loss(labels, embeddings)
-        return value, tape.gradient(value, embeddings)
-
-    return loss_and_gradient
 
 
 @pytest.mark.slow
@@ -57,7 +48,7 @@ def test_products_of_losses_are_not_rounded(loss):
         labels = tf.one_hot(labels, CLASSES)
     if not isinstance(loss, (losses.SupConLoss, losses.GeneralizedSupConLoss)):
         embeddings = embeddings[:, 0]
-    for product in products(differentiate(loss), embeddings, labels):
+    for product in products(value_and_gradient(loss), embeddings, labels):
         assert "operand_precision={highest,highest}" in product, product
 
 
@@ -65,7 +56,7 @@ def test_products_of_losses_are_not_rounded(loss):
 def test_products_of_the_dense_reference_are_not_rounded():
     loss = lambda ids, z: supcon_dense(z, ids, tf.range(ROWS), 0.1)  # noqa: E731
     embeddings, ids = tf.random.normal([ROWS, DIM], seed=0), tf.range(ROWS) % CLASSES
-    found = products(differentiate(loss), embeddings, ids)
+    found = products(value_and_gradient(loss), embeddings, ids)
     assert len(found) >= 2
     for product in found:
         assert "operand_precision={highest,highest}" in product, product
