@@ -4,7 +4,7 @@
     python -m experiments.linear_eval --config=experiments/configs/digits_small.py
 
 Published: nothing.
-Measured: 0.9944 test accuracy.
+Measured: 0.9889 test accuracy, with each of five seeds.
 """
 
 from ml_collections import ConfigDict

@@ -6,7 +6,7 @@ r"""Cross-entropy on the digits of scikit-learn: the baseline of digits_small.
 It trains on one view of each image; digits_small trains on two.
 
 Published: nothing.
-Measured: 0.9889 test accuracy.
+Measured: 0.9917 test accuracy; 0.9922 as the mean of five seeds.
 """
 
 from ml_collections import ConfigDict
