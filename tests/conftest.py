@@ -9,6 +9,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # loops. When test processes share the cores, these take far longer than the small computations.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Imports and graphs are many objects of which few are garbage: automatic collections find little.
+gc.set_threshold(100_000, 50, 1000)
 
 import keras
 import pytest
@@ -22,10 +24,8 @@ tf.config.set_logical_device_configuration(
 libc = ctypes.CDLL(None)
 
 # What is imported stays: clearing the session after every test then looks through what is new.
-# Graphs are many objects of which few are garbage: automatic collections find little in them.
 gc.collect()
 gc.freeze()
-gc.set_threshold(100_000, 50, 1000)
 
 
 @pytest.fixture(autouse=True)
