@@ -41,7 +41,7 @@ TRIALS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "temperature 0.4": lambda chosen: {"temperature": 0.4},
     "crops from 0.25": lambda chosen: {"crop_scale": 0.25},
     "color strength 0.25": lambda chosen: {"color_strength": 0.25},
-    "weight decay 5e-4": lambda chosen: {"weight_decay": 5e-4},
+    "weight decay 1e-4": lambda chosen: {"weight_decay": 1e-4},
     "batch x 0.5": lambda chosen: {
         "batch_size": chosen.batch_size // 2,
         "learning_rate": chosen.learning_rate / 2,

@@ -50,6 +50,21 @@ def test_gray_images_are_not_mirrored():
     assert choose().flip
 
 
+def test_training_of_a_small_encoder_on_a_cpu():
+    settings = choose()
+    assert (settings.encoder, settings.width, settings.epochs) == ("resnet10", 0.1875, 100)
+    assert settings.batch_size == 128
+    assert settings.learning_rate == pytest.approx(0.25)
+    assert settings.weight_decay == 5e-4
+
+
+def test_training_of_a_resnet_on_a_gpu():
+    settings = choose(gpu=True)
+    assert (settings.encoder, settings.width, settings.epochs) == ("resnet18", 1.0, 200)
+    assert settings.learning_rate == pytest.approx(0.2 * settings.batch_size / 256)
+    assert settings.weight_decay == 1e-4
+
+
 def test_choices_of_the_user():
     settings = choose_settings(DATA, encoder="resnet34x0.5", epochs=3)
     assert (settings.encoder, settings.width, settings.epochs) == ("resnet34", 0.5, 3)
