@@ -36,8 +36,9 @@ _OUTPUT = flags.DEFINE_string(
 # Since this day, a random crop whose side exceeds the image is sampled again.
 CROPS_CHANGED = "2026-11-26"
 EARLIER_CROPS = """
-**Earlier crops:** {earlier} of the {all} trainings of the grids clipped a crop that exceeds the
-image. The recipe now samples it again, so that crops show less of the image.
+**Earlier code:** {earlier} of the {all} trainings of the grids clipped a crop that exceeds the
+image. The recipe now samples it again, so that crops show less of the image. Some of their sums had
+no fixed order on a CPU, which changes an accuracy about as much as another seed.
 """
 
 # The grids in the order of the page, and their recipe at full size.
