@@ -35,7 +35,7 @@ _OUTPUT = flags.DEFINE_string(
 
 # Since this day, a random crop whose side exceeds the image is sampled again.
 CROPS_CHANGED = "2026-11-26"
-EARLIER_CROPS = """
+EARLIER_CODE = """
 **Earlier code:** {earlier} of the {all} trainings of the grids clipped a crop that exceeds the
 image. The recipe now samples it again, so that crops show less of the image. Some of their sums had
 no fixed order on a CPU, which changes an accuracy about as much as another seed.
@@ -82,10 +82,10 @@ another seed can reverse its sign. A row with a single seed shows only the order
 """
 
 
-def note_on_crops(records: Mapping[str, Record]) -> str:
+def note_on_earlier_code(records: Mapping[str, Record]) -> str:
     """Returns a note on the trainings before `CROPS_CHANGED`, or an empty string without any."""
     earlier = sum(record["finished"] < CROPS_CHANGED for record in records.values())
-    return EARLIER_CROPS.format(earlier=earlier, all=len(records)) if earlier else ""
+    return EARLIER_CODE.format(earlier=earlier, all=len(records)) if earlier else ""
 
 
 def grid_section(
@@ -227,7 +227,7 @@ def main(argv: list[str]) -> None:
     records, recipe = training_records.read(path), path.stem
     relative = path.relative_to(output.parent)
     text = BEGIN.format(recipe=recipe, records=relative, noise=NOISE)
-    text += note_on_crops(records)
+    text += note_on_earlier_code(records)
     for name in GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
         text += grid_section(name, grid, records, recipe)

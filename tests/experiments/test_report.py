@@ -139,10 +139,10 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     assert "(results/labels.png)" in text
 
 
-def test_the_note_on_crops_goes_with_the_last_earlier_training(report):
+def test_the_note_on_earlier_code_goes_with_the_last_earlier_training(report):
     records = {key: record for key, record in RECORDS.items() if record["seed"] > 0}
     assert records
-    assert report.note_on_crops(records) == ""
+    assert report.note_on_earlier_code(records) == ""
 
 
 def test_a_missing_file(run_script, tmp_path):
