@@ -4,8 +4,8 @@
     python -m experiments.benchmarks.accelerator_compile
 
 writes every program as HLO, compiles it for one TPU v5e chip, and prints a table of the memory that
-the compiler plans. The same command compiles the same files for an H100 in another environment,
-with Python 3.12 or newer:
+the compiler plans. The same command does so for an H100 in another environment, with Python 3.12 or
+newer, and counts the launches of kernels:
 
     pip install "supcon-tf[experiments,gpu-compile]"
     python -m experiments.benchmarks.accelerator_compile
@@ -20,7 +20,9 @@ are:
 - `cifar_step`: a step of `SupConModel` with a ResNet-50 for CIFAR-10, 1024 images of 2 views and
   mixed_bfloat16. `imagenet_step`: the same with 224 pixels and one core's share of the batch in the
   paper, 6144 images on 128 cores;
-- `streaming` and `dense`: the SupCon loss of 65,536 rows of 128 numbers and its gradient;
+- `streaming` and `dense`: the SupCon loss of 65,536 rows of 128 numbers and its gradient.
+  `streaming_2048` has tiles of 2048 rows on both devices, `streaming` those of the library for the
+  device;
 - `n_pairs`, `semi_hard_triplets`, `hard_triplets`, `max_margin_pairs`: the losses of
   `supcon_tf.similarity.pair_losses`, which hold all pairs, with 4096 rows.
 
@@ -35,13 +37,15 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import app, flags
 
 from experiments import configs
-from experiments.lib import files
+from experiments.lib import files, jax_compilers
+from experiments.lib.compiled_hlo import count_launches, count_products
 from experiments.lib.tables import markdown_table
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # The HLO is the one for the CPU everywhere.
@@ -57,12 +61,13 @@ _RECIPES = [
 ]
 _STEPS = {"cifar_step": ("cifar", 32, 1024), "imagenet_step": ("imagenet", 224, 6144 // 128)}
 _LOSSES = {
-    "streaming": 65536,
-    "dense": 65536,
-    "n_pairs": 4096,
-    "semi_hard_triplets": 4096,
-    "hard_triplets": 4096,
-    "max_margin_pairs": 4096,
+    "streaming": ("streaming", 65536),
+    "streaming_2048": ("streaming", 65536, 2048),
+    "dense": ("dense", 65536),
+    "n_pairs": ("n_pairs", 4096),
+    "semi_hard_triplets": ("semi_hard_triplets", 4096),
+    "hard_triplets": ("hard_triplets", 4096),
+    "max_margin_pairs": ("max_margin_pairs", 4096),
 }
 _PROGRAMS = [*_LOSSES, *_STEPS, *_RECIPES]
 
@@ -73,116 +78,107 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "runs/accelerators", "The directory for the HLO and accelerators.json."
 )
 
-# Memory in GB. The H100 has 80 GB; the program would fit on other GPUs with less.
+# Memory of GPUs in GB.
 _SIZES = (16, 40, 80)
-_TPU_SIZE = 16
 
 
-def write_program(name: str, directory: pathlib.Path) -> None:
-    """Writes NAME.hlo and, last, NAME.json with its dtype policy, batch size and missing kernel."""
+def compile_program(
+    name: str, compiler: jax_compilers.Compiler, directory: pathlib.Path
+) -> dict[str, Any]:
+    """Writes a program to NAME.TYPE.hlo, with the type of the device, and compiles it.
+
+    Returns:
+        The row of accelerators.json.
+    """
     import keras
 
     from experiments.lib import accelerator_programs as programs
     from experiments.lib.hlo import MissingKernelError, translate
 
     if name in _LOSSES:
-        program = programs.loss_and_gradient(name, _LOSSES[name])
+        program = programs.loss_and_gradient(*_LOSSES[name])
     elif name in _STEPS:
         program = programs.resnet_step(*_STEPS[name])
     else:
         recipe, linear = name.removesuffix(_LINEAR), name.endswith(_LINEAR)
         program = programs.recipe_step(recipe, directory, linear=linear)
-    about = {"dtype": program.dtype, "batch_size": program.batch_size, "missing_kernel": None}
+    row = {"program": name, "dtype": program.dtype, "batch_size": program.batch_size}
+    row["device"] = compiler.device
     try:
-        hlo = translate(program.step, *program.specs)
+        hlo = translate(program.step, *program.specs, device_type=compiler.device_type)
+        file = directory / f"{name}.{compiler.device_type}.hlo"
+        files.write_atomically(file, lambda path: path.write_bytes(hlo))
+        compiled = jax_compilers.compile_hlo(hlo, compiler)
     except MissingKernelError as error:
-        about["missing_kernel"] = str(error)
-    else:
-        files.write_atomically(directory / f"{name}.hlo", lambda path: path.write_bytes(hlo))
-    files.write_json(directory / f"{name}.json", about)
-    keras.backend.clear_session()
-
-
-def compile_program(name: str, directory: pathlib.Path) -> dict[str, Any]:
-    """Compiles a written program with the installed compiler, and returns the row of the result."""
-    from experiments.lib import jax_compilers
-
-    compiler = jax_compilers.installed_compiler()
-    about = json.loads((directory / f"{name}.json").read_text())
-    missing = about.pop("missing_kernel")
-    row = {"program": name, **about, "device": compiler.device}
-    if missing:
-        return {**row, "rejected": f"XLA has no kernel for {missing}"}
-    try:
-        memory = jax_compilers.compile_hlo((directory / f"{name}.hlo").read_bytes(), compiler)
+        return {**row, "rejected": f"XLA has no kernel for {error}"}
     except jax_compilers.RejectedProgramError as error:
         return {**row, "rejected": str(error).splitlines()[0][:300]}
-    return {**row, **dataclasses.asdict(memory)}
+    finally:
+        keras.backend.clear_session()
+    row |= dataclasses.asdict(compiled.memory)
+    row["float32_products"] = count_products(compiled.text)
+    if compiler.device_type == "GPU":
+        row |= dataclasses.asdict(count_launches(compiled.text))
+    return row
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Writes a table of the planned memory, and of the sizes of memory that suffice.
-
-    A program fits into the memory of a TPU if the compiler accepts it, and into that of a GPU if
-    the arguments, the temporaries and the outputs together are smaller.
+    """Writes a table of the memory that the compilers plan, with a row for each program.
 
     Args:
         rows: the rows of accelerators.json.
     """
-    order = sorted(rows, key=lambda row: (_PROGRAMS.index(row["program"]), row["device"]))
+    by_program: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: _PROGRAMS.index(row["program"])):
+        by_program.setdefault(row["program"], dict(row))[row["device"]] = row
+    gpu = "H100"
     return markdown_table(
-        [
-            *("program", "dtype", "batch", "device", "temporaries", "arguments"),
-            *(f"fits {size} GB" for size in _SIZES),
-        ],
+        ["program", "dtype", "batch", "TPU v5e", gpu, "arguments", "launches", "fits"],
         (
             [
-                *(row["program"], row["dtype"], f"{row['batch_size']:,}", row["device"]),
-                *_memory(row),
-                *(_fits(row, size) for size in _SIZES),
+                *(name, row["dtype"], f"{row['batch_size']:,}"),
+                *(_temporaries(row.get("TPU v5e")), _temporaries(row.get(gpu))),
+                *_gpu_cells(row.get(gpu, {})),
             ]
-            for row in order
+            for name, row in by_program.items()
         ),
     )
 
 
-def _memory(row: Mapping[str, Any]) -> list[str]:
-    if "rejected" in row:
-        return [f"rejected: {row['rejected']}", ""]
-    return [_with_unit(row["temporaries"]), _with_unit(row["arguments"])]
+def _temporaries(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    if "rejected" not in row:
+        return _with_unit(row["temporaries"])
+    out_of_memory = re.search("RESOURCE_EXHAUSTED|out of memory", row["rejected"])
+    return "too large" if out_of_memory else f"rejected: {row['rejected']}"
+
+
+def _gpu_cells(row: Mapping[str, Any]) -> list[str]:
+    """Returns the arguments, the launches, and the smallest memory of a GPU that suffices."""
+    if "temporaries" not in row:
+        return ["", "", ""]
+    total = row["temporaries"] + row["arguments"] + row["outputs"]
+    sizes = [f"{size} GB" for size in _SIZES if total <= size * 1e9]
+    return [_with_unit(row["arguments"]), f"{row['kernels']:,}", sizes[0] if sizes else "no"]
 
 
 def _with_unit(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def _fits(row: Mapping[str, Any], gigabytes: int) -> str:
-    if row["device"].startswith("TPU"):
-        if gigabytes != _TPU_SIZE:
-            return ""
-        return "no" if "rejected" in row else "yes"
-    if "rejected" in row:
-        return "no"
-    total = row["temporaries"] + row["arguments"] + row["outputs"]
-    return "yes" if total <= gigabytes * 1e9 else "no"
-
-
 def main(_) -> None:
-    """Writes and compiles the programs that have no result yet, and prints the table of all."""
-    from experiments.lib.jax_compilers import installed_compiler
-
-    device = installed_compiler().device
+    """Compiles the programs that have no result yet, and prints the table of all."""
+    compiler = jax_compilers.installed_compiler()
     directory = pathlib.Path(_OUTPUT_DIR.value)
     directory.mkdir(parents=True, exist_ok=True)
     results = directory / "accelerators.json"
     rows = json.loads(results.read_text()) if results.exists() else []
-    done = {row["program"] for row in rows if row["device"] == device}
+    done = {row["program"] for row in rows if row["device"] == compiler.device}
     for name in _PROGRAM.value:
         if name in done:
             continue
-        if not (directory / f"{name}.json").exists():
-            write_program(name, directory)
-        rows.append(compile_program(name, directory))
+        rows.append(compile_program(name, compiler, directory))
         files.write_json(results, rows)
         print(table(rows[-1:]).splitlines()[-1], flush=True)
     print(f"\n{table(rows)}", end="")

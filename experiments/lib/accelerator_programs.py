@@ -94,12 +94,14 @@ def resnet_step(stem: str, size: int, batch_size: int) -> Program:
     return Program(dtype, batch_size, model.train_step, specs)
 
 
-def loss_and_gradient(form: str, number: int) -> Program:
+def loss_and_gradient(form: str, number: int, block_size: int | None = None) -> Program:
     """Creates a loss of float32 embeddings and its gradient.
 
     Args:
         form: `"streaming"`, `"dense"`, or the name of a function in `pair_losses`.
         number: number of rows.
+        block_size: rows and columns of a tile of `"streaming"`; `None` for the choice of the
+            library.
     """
 
     def losses(ids: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
@@ -108,7 +110,7 @@ def loss_and_gradient(form: str, number: int) -> Program:
             return supcon_dense(z, ids, samples, _TEMPERATURE)
         rows = make_rows(z, ids, samples)
         if form == "streaming":
-            return supcon(rows, None, _TEMPERATURE, unit_length=True)
+            return supcon(rows, None, _TEMPERATURE, unit_length=True, block_size=block_size)
         margins = [] if form == "n_pairs" else [1.0]
         return getattr(pair_losses, form)(rows, rows, *margins)
 

@@ -10,8 +10,6 @@ import re
 
 import numpy as np
 
-from supcon_tf._requirements import require_extra
-
 # The compilers need a description of the GPU in place of the GPU.
 _H100 = """
 gpu_device_info {
@@ -46,21 +44,30 @@ class Compiler:
 
     Attributes:
         device: the name of the device.
+        device_type: its type in the words of TensorFlow, `"GPU"` or `"TPU"`.
         extra: the extra of `pyproject.toml` that installs the compiler.
         package: a package of this extra that others do not install.
         topology: arguments of `jax.experimental.topologies.get_topology_desc`.
     """
 
     device: str
+    device_type: str
     extra: str
     package: str
     topology: dict[str, str]
 
 
 COMPILERS = (
-    Compiler("TPU v5e", "tpu-check", "libtpu", {"platform": "tpu", "topology_name": "v5e:2x2"}),
+    Compiler(
+        "TPU v5e",
+        "TPU",
+        "tpu-check",
+        "libtpu",
+        {"platform": "tpu", "topology_name": "v5e:2x2"},
+    ),
     Compiler(
         "H100",
+        "GPU",
         "gpu-compile",
         "jax_cuda13_plugin",
         {"platform": "cuda", "topology": "1x1x1", "target_config": _H100},
@@ -87,6 +94,19 @@ class Memory:
     outputs: int
 
 
+@dataclasses.dataclass(frozen=True)
+class CompiledProgram:
+    """A program that is compiled and cannot run here.
+
+    Attributes:
+        memory: the memory that it needs.
+        text: the compiled module in HLO.
+    """
+
+    memory: Memory
+    text: str
+
+
 def installed_compiler() -> Compiler:
     """Returns the compiler that is installed.
 
@@ -105,7 +125,7 @@ def installed_compiler() -> Compiler:
     )
 
 
-def compile_hlo(hlo: bytes, compiler: Compiler) -> Memory:
+def compile_hlo(hlo: bytes, compiler: Compiler) -> CompiledProgram:
     """Compiles a program for a device.
 
     Args:
@@ -116,6 +136,8 @@ def compile_hlo(hlo: bytes, compiler: Compiler) -> Memory:
         RejectedProgramError: if the compiler rejects the program, for example because it needs
             more memory than the device has.
     """
+    from supcon_tf._requirements import require_extra
+
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # Else libtpu looks for a TPU.
     with require_extra("experiments.benchmarks.accelerator_compile", "jax", compiler.extra):
         import jax
@@ -135,12 +157,14 @@ def compile_hlo(hlo: bytes, compiler: Compiler) -> Memory:
             executable = device.client.compile(module, devices, options)
     except jax.errors.JaxRuntimeError as error:
         raise RejectedProgramError(str(error)) from error
-    memory = executable.get_compiled_memory_stats()
-    return Memory(
-        temporaries=memory.temp_size_in_bytes,
-        arguments=memory.argument_size_in_bytes,
-        outputs=memory.output_size_in_bytes - memory.alias_size_in_bytes,
+    planned = executable.get_compiled_memory_stats()
+    memory = Memory(
+        temporaries=planned.temp_size_in_bytes,
+        arguments=planned.argument_size_in_bytes,
+        outputs=planned.output_size_in_bytes - planned.alias_size_in_bytes,
     )
+    (module,) = executable.hlo_modules()
+    return CompiledProgram(memory, module.to_string())
 
 
 def _without_copies(hlo: bytes) -> bytes:

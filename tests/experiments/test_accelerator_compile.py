@@ -16,7 +16,13 @@ from experiments.lib import accelerator_programs, jax_compilers
 from experiments.lib.hlo import MissingKernelError
 from experiments.lib.reduced_recipes import reduced_recipe
 
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
 TPU, GPU = jax_compilers.COMPILERS
+COMPILED = """
+ENTRY %main (p: f32[8,8]) -> f32[8,8] {
+  ROOT %dot = f32[8,8]{1,0} dot(%p, %p), operand_precision={highest,highest}
+}
+"""
 
 
 @pytest.fixture
@@ -26,7 +32,8 @@ def compilations(monkeypatch):
 
     def compile_hlo(hlo, compiler):
         received.append((hlo, compiler))
-        return jax_compilers.Memory(temporaries=15 * 10**9, arguments=2 * 10**9, outputs=4)
+        memory = jax_compilers.Memory(temporaries=15 * 10**9, arguments=2 * 10**9, outputs=4)
+        return jax_compilers.CompiledProgram(memory, COMPILED)
 
     monkeypatch.setattr(jax_compilers, "installed_compiler", lambda: GPU)
     monkeypatch.setattr(jax_compilers, "compile_hlo", compile_hlo)
@@ -47,85 +54,77 @@ def test_a_recipe_is_written_with_its_teacher_compiled_once_and_listed(
     monkeypatch.setattr(
         fashion_mnist_10k_teacher, "get_config", lambda: teacher.copy_and_resolve_references()
     )
-    row = f"| {name} | float32 | 8 | H100 | 15.0 GB | 2.0 GB | no | yes | yes |"
+    row = f"| {name} | float32 | 8 | | 15.0 GB | 2.0 GB | 1 | 40 GB |"
     for _ in range(2):
         run_script(
             "benchmarks.accelerator_compile", f"--program={name}", f"--output_dir={tmp_path}"
         )
         assert row in capsys.readouterr().out
-    assert compilations == [((tmp_path / f"{name}.hlo").read_bytes(), GPU)]
+    assert compilations == [((tmp_path / f"{name}.GPU.hlo").read_bytes(), GPU)]
     assert b"convolution" in compilations[0][0]
     assert (tmp_path / "fashion_mnist_10k_teacher.keras").exists()
     (result,) = json.loads((tmp_path / "accelerators.json").read_text())
     assert (result["program"], result["device"], result["outputs"]) == (name, "H100", 4)
+    assert result["float32_products"] == {"highest": 1, "other": 0}
 
 
-def write(directory, missing_kernel=None):
-    about = {"dtype": "float32", "batch_size": 8, "missing_kernel": missing_kernel}
-    (directory / "digits_small.json").write_text(json.dumps(about))
-    (directory / "digits_small.hlo").write_bytes(b"hlo")
+@pytest.fixture
+def script(load_script, monkeypatch):
+    """The script with a small program."""
+    script = load_script("benchmarks.accelerator_compile")
+    monkeypatch.setitem(script._LOSSES, "n_pairs", ("n_pairs", 8))
+    return script
 
 
-def test_a_rejected_program_is_a_row_with_its_reason(
-    compilations, monkeypatch, run_script, tmp_path, capsys
-):
+def test_a_rejected_program_is_a_row_with_its_reason(script, monkeypatch, tmp_path):
     def reject(hlo, compiler):
         raise jax_compilers.RejectedProgramError("Ran out of memory: 16.06G of 15.75G.\nDetails")
 
     monkeypatch.setattr(jax_compilers, "compile_hlo", reject)
-    write(tmp_path)
-    run_script(
-        "benchmarks.accelerator_compile", "--program=digits_small", f"--output_dir={tmp_path}"
-    )
-    (row,) = json.loads((tmp_path / "accelerators.json").read_text())
+    row = script.compile_program("n_pairs", GPU, tmp_path)
     assert row["rejected"] == "Ran out of memory: 16.06G of 15.75G."
-    cells = "rejected: Ran out of memory: 16.06G of 15.75G. | | no | no | no |"
-    assert cells in capsys.readouterr().out
+    assert script.table([row]).endswith("| n_pairs | float32 | 8 | | too large | | | |\n")
 
 
-def test_a_missing_kernel_is_named_and_not_compiled(compilations, run_script, tmp_path, capsys):
-    write(tmp_path, "UniqueWithCounts in train_step, supcon_tf/models/supcon.py:1")
-    run_script(
-        "benchmarks.accelerator_compile", "--program=digits_small", f"--output_dir={tmp_path}"
-    )
-    assert (
-        "rejected: XLA has no kernel for UniqueWithCounts in train_step" in capsys.readouterr().out
-    )
-    assert not compilations
-
-
-def test_writing_a_program_records_a_missing_kernel(load_script, monkeypatch, tmp_path):
-    script = load_script("benchmarks.accelerator_compile")
-
-    def translate(step, *specs):
+def test_a_missing_kernel_is_named_and_not_compiled(script, compilations, monkeypatch, tmp_path):
+    def translate(step, *specs, device_type):
         raise MissingKernelError("Unique in step, supcon_tf/labels.py:1")
 
     monkeypatch.setattr("experiments.lib.hlo.translate", translate)
-    script.write_program("streaming", tmp_path)
-    assert not (tmp_path / "streaming.hlo").exists()
-    assert json.loads((tmp_path / "streaming.json").read_text()) == {
+    assert script.compile_program("n_pairs", GPU, tmp_path) == {
+        "program": "n_pairs",
         "dtype": "float32",
-        "batch_size": 65536,
-        "missing_kernel": "Unique in step, supcon_tf/labels.py:1",
+        "batch_size": 8,
+        "device": "H100",
+        "rejected": "XLA has no kernel for Unique in step, supcon_tf/labels.py:1",
     }
+    assert not compilations
+    assert not list(tmp_path.iterdir())
+    row = script.compile_program("n_pairs", TPU, tmp_path)
+    assert f"| n_pairs | float32 | 8 | rejected: {row['rejected']} | | | | |" in script.table([row])
 
 
-def test_the_table_is_sorted_and_says_what_fits(load_script):
-    script = load_script("benchmarks.accelerator_compile")
+def test_launches_are_those_of_a_gpu(script, compilations, tmp_path):
+    rows = [script.compile_program("n_pairs", compiler, tmp_path) for compiler in (TPU, GPU)]
+    assert "kernels" not in rows[0]
+    assert (rows[1]["kernels"], rows[1]["host_reads"]) == (1, 0)
+
+
+def test_the_table_has_a_row_for_each_program(script):
     common = {"dtype": "mixed_bfloat16", "batch_size": 1024}
-    planned = {"arguments": 300_000_000, "outputs": 0}
+    planned = {"arguments": 300_000_000, "outputs": 0, "kernels": 1234}
     step, loss = {"program": "cifar_step", **common}, {"program": "dense", **common}
     table = script.table(
         [
-            {**step, "device": "TPU v5e", "temporaries": 16_500_000_000, **planned},
-            {**step, "device": "H100", "temporaries": 39_700_000_000, **planned},
-            {**loss, "device": "TPU v5e", "rejected": "too large"},
+            {**step, "device": "TPU v5e", "temporaries": 15_500_000_000, **planned},
+            {**step, "device": "H100", "temporaries": 39_800_000_000, **planned},
+            {**loss, "device": "TPU v5e", "rejected": "RESOURCE_EXHAUSTED: 16.06G of 15.75G."},
+            {**loss, "device": "H100", "temporaries": 80_000_000_000, **planned},
         ]
     )
     assert table.splitlines()[2:] == [
-        "| dense | mixed_bfloat16 | 1,024 | TPU v5e | rejected: too large | | no | | |",
-        "| cifar_step | mixed_bfloat16 | 1,024 | H100 | 39.7 GB | 300 MB | no | yes | yes |",
-        "| cifar_step | mixed_bfloat16 | 1,024 | TPU v5e | 16.5 GB | 300 MB | yes | | |",
+        "| dense | mixed_bfloat16 | 1,024 | too large | 80.0 GB | 300 MB | 1,234 | no |",
+        "| cifar_step | mixed_bfloat16 | 1,024 | 15.5 GB | 39.8 GB | 300 MB | 1,234 | 80 GB |",
     ]
 
 
@@ -174,8 +173,31 @@ def test_the_forms_of_supcon_have_the_same_gradient():
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_page_shows_the_committed_results(load_script):
-    script = load_script("benchmarks.accelerator_compile")
-    root = pathlib.Path(__file__).parents[2] / "docs"
-    rows = json.loads((root / "benchmarks" / "accelerators.json").read_text())
-    assert script.table(rows) in (root / "scaling.md").read_text()
+@pytest.fixture
+def committed():
+    return json.loads((DOCS / "benchmarks" / "accelerators.json").read_text())
+
+
+def test_the_page_shows_the_committed_results(script, committed):
+    assert script.table(committed) in (DOCS / "scaling.md").read_text()
+
+
+def test_compiled_losses_have_the_highest_precision_and_no_host_reads(script, committed):
+    losses = [
+        row for row in committed if row["program"] in script._LOSSES and "rejected" not in row
+    ]
+    assert {row["device"] for row in losses} == {"H100", "TPU v5e"}
+    for row in losses:
+        assert row["float32_products"]["highest"] > 0
+        assert row["float32_products"]["other"] == 0
+        assert row.get("host_reads", 0) == 0
+
+
+def test_the_compiled_streaming_loss_needs_little_memory(committed):
+    planned = {
+        (row["program"], row["device"]): row["temporaries"]
+        for row in committed
+        if row["program"].startswith("streaming")
+    }
+    assert planned["streaming_2048", "H100"] <= 100e6
+    assert planned["streaming", "H100"] <= 150e6
