@@ -8,10 +8,11 @@ import re
 import shutil
 import socket
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import filelock
+import numpy as np
 
 _LOCK = ".lock"
 _OWNER = ".lock.json"
@@ -39,6 +40,16 @@ def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes a value as indented JSON, completely or not at all."""
     write_atomically(path, lambda name: name.write_text(json.dumps(value, indent=2) + "\n"))
+
+
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
+    """Writes arrays in the format npz, completely or not at all."""
+
+    def write(temporary: pathlib.Path) -> None:
+        with temporary.open("wb") as file:  # For a path, NumPy would add a suffix.
+            np.savez(file, **arrays)
+
+    write_atomically(path, write)
 
 
 def replace_directory(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supcon_tf import evaluation
-from supcon_tf._files import lock_directory, write_atomically, write_json
+from supcon_tf._files import lock_directory, write_arrays, write_json
 from supcon_tf.commands import confidence
 from supcon_tf.commands.exported_classifier import export_classifier
 from supcon_tf.commands.image_digests import images_digest
@@ -382,7 +382,7 @@ def _write_outputs(path: pathlib.Path, files: LabeledFiles, outputs: _Outputs) -
         "logits": outputs.logits,
         "representations": outputs.representations,
     }
-    write_atomically(path, lambda name: np.savez(name, **arrays))
+    write_arrays(path, arrays)
 
 
 def _print_results(results: dict[str, Any], output_dir: pathlib.Path) -> None:

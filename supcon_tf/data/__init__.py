@@ -1,10 +1,11 @@
 """Labeled images, and tf.data pipelines that create batches of views.
 
 - Loaders: `load_digits` (needs no download), `load_folder` (one directory per class, with the file
-  formats of `IMAGE_SUFFIXES`), `load_idx` (files of MNIST), `load_tfds` (TensorFlow Datasets).
+  formats of `IMAGE_SUFFIXES`), `load_idx` (files of MNIST), `load_tfds` (TensorFlow Datasets),
+  `load_tfrecords` (TFRecord files).
 - Sources, which the loaders return. `Source` is their base class. `ArrayImages` are decoded images
-  in memory, `EncodedImages` are decoded when they are read. Both are an `ImageSource`. A
-  `TensorSource` holds samples that are not images.
+  in memory, `EncodedImages` are decoded when they are read, `IndexedImages` are read by a function
+  from indices. All are an `ImageSource`. A `TensorSource` holds samples that are not images.
 - Batches for contrastive training: `multi_view_batches`; for the training of a classifier:
   `training_batches`. Both are shuffled and augmented, and every pass is a new epoch. `mix_batches`
   mixes their samples, `flatten_views` converts views to single images, and `map_batches` applies a
@@ -23,16 +24,19 @@ from supcon_tf.data.batches import (
 from supcon_tf.data.digits import load_digits
 from supcon_tf.data.folder import IMAGE_SUFFIXES, load_folder
 from supcon_tf.data.idx import load_idx
+from supcon_tf.data.indexed_images import IndexedImages
 from supcon_tf.data.mixed_batches import mix_batches
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource, Source
 from supcon_tf.data.tensors import TensorSource
 from supcon_tf.data.tfds import load_tfds
+from supcon_tf.data.tfrecords import load_tfrecords
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "ArrayImages",
     "EncodedImages",
     "ImageSource",
+    "IndexedImages",
     "Source",
     "TensorSource",
     "batches_from_step",
@@ -42,6 +46,7 @@ __all__ = [
     "load_folder",
     "load_idx",
     "load_tfds",
+    "load_tfrecords",
     "map_batches",
     "mix_batches",
     "multi_view_batches",

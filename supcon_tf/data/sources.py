@@ -258,16 +258,38 @@ class EncodedImages(ImageSource):
 
     def views(self, indices: tf.Tensor, draws: tf.Tensor, transform: ViewFunction) -> tf.Tensor:
         """Decodes each image once and creates its views, for ten images in parallel."""
-        # Decoding a whole JPEG once is faster than decoding two of its crops.
-        num_views = draws.shape[1]
-
-        def views_of_image(record_and_draws: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-            record, draws = record_and_draws
-            image = decode(self._read(record), self.channels)
-            return _create_views(image[None], draws, num_views, transform)
-
         records = tf.gather(self._records, indices)
-        return tf.map_fn(views_of_image, (records, draws), fn_output_signature=tf.float32)
+        return views_of_encoded_images(records, draws, transform, self.channels, self._read)
+
+
+def views_of_encoded_images(
+    records: tf.Tensor,
+    draws: tf.Tensor,
+    transform: ViewFunction,
+    channels: int,
+    read: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+) -> tf.Tensor:
+    """Decodes each image once and creates its views, for ten images in parallel.
+
+    Args:
+        records: `[batch]` records of images.
+        draws: `[batch, views, num_draws]` float32, the random numbers of each view.
+        transform: transform from images and draws to views.
+        channels: number of channels of the decoded images.
+        read: function from a record to the bytes of an image.
+
+    Returns:
+        `[batch, views, height, width, channels]` float32.
+    """
+    # Decoding a whole JPEG once is faster than decoding two of its crops.
+    num_views = draws.shape[1]
+
+    def views_of_image(record_and_draws: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        record, draws = record_and_draws
+        image = decode(read(record), channels)
+        return _create_views(image[None], draws, num_views, transform)
+
+    return tf.map_fn(views_of_image, (records, draws), fn_output_signature=tf.float32)
 
 
 def _check_same_length(argument: str, values: Any, labels: Any) -> None:

@@ -1,18 +1,38 @@
 """Image classification data sets of TensorFlow Datasets."""
 
 import os
+import pathlib
+import re
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from supcon_tf._files import write_arrays
 from supcon_tf._requirements import require_extra
+from supcon_tf.data.indexed_images import IndexedImages
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
+from supcon_tf.data.tfrecords import file_version, index_tfrecords, indexed_images, require_writable
+
+# A larger split stays on disk by default.
+_LARGEST_IN_MEMORY = 2_000_000_000
 
 
-def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train") -> ImageSource:
+def load_tfds(
+    name: str,
+    data_dir: str | os.PathLike[str],
+    split: str = "train",
+    *,
+    in_memory: bool | None = None,
+    index_dir: str | os.PathLike[str] | None = None,
+) -> ImageSource:
     """Loads a split of an image classification data set that is prepared in `data_dir`.
 
-    Nothing is downloaded. All images are held in memory: decoded if they have one size, as encoded
-    bytes otherwise.
+    Nothing is downloaded. In memory, images are decoded if they have one size, and encoded bytes
+    otherwise. On disk, images are read when they are needed, from TFRecord files, which tfds writes
+    by default, or from ArrayRecord files (`tfds build --file_format=array_record`). The first time,
+    all files are searched for the labels, and for TFRecord files the positions of the images. They
+    are written to files `supcon_tf.*.npz`, which are read the next time.
 
     Examples:
         >>> import supcon_tf
@@ -22,6 +42,9 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
         name: name of the data set, such as `"cifar10"`.
         data_dir: the directory in which TensorFlow Datasets has prepared the data set.
         split: a split, or a part of it such as `"train[:90%]"`.
+        in_memory: whether to hold the images in memory. `None` holds a split of up to 2 GB.
+        index_dir: the directory for the labels and positions of images on disk; `None` for the
+            directory of the data set.
 
     Returns:
         The images with their integer labels.
@@ -29,11 +52,31 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
     Raises:
         ImportError: if tensorflow-datasets is not installed.
         FileNotFoundError: if the data set is not prepared in `data_dir`.
-        ValueError: if the data set does not exist, or it has no image feature `image` or no class
-            feature `label`.
+        PermissionError: if the directory for the labels and positions is not writable.
+        ValueError: if the data set does not exist, it has no image feature `image` or no class
+            feature `label`, or it has to stay on disk and its files have another format.
     """
-    with require_extra("load_tfds", "tensorflow-datasets"):
-        import tensorflow_datasets as tfds
+    builder = _open(name, data_dir)
+    if in_memory is None:
+        in_memory = _size_in_memory(builder, split) <= _LARGEST_IN_MEMORY
+    if in_memory:
+        return _load_in_memory(builder, split)
+    directory = pathlib.Path(index_dir or builder.data_path)
+    file_format = builder.info.file_format.value
+    if file_format == "tfrecord":
+        return _load_tfrecords(builder, split, directory)
+    if file_format == "array_record":
+        return _load_array_records(builder, split, directory)
+    raise ValueError(
+        f"{name!r} must have TFRecord or ArrayRecord files to stay on disk. Build it with "
+        "`--file_format=array_record`, or pass `in_memory=True`. "
+        f"Received: files in the format {file_format}"
+    )
+
+
+def _open(name: str, data_dir: str | os.PathLike[str]) -> Any:
+    """Returns the builder of a prepared data set of images with classes."""
+    tfds = _import_tfds()
     if not os.path.isdir(data_dir):
         raise FileNotFoundError(
             f"`data_dir` must be an existing directory. Received: data_dir={str(data_dir)!r}"
@@ -52,24 +95,109 @@ def load_tfds(name: str, data_dir: str | os.PathLike[str], split: str = "train")
             f"--data_dir {data_dir}` first. Received: data_dir={str(data_dir)!r}"
         )
     features = dict(builder.info.features.items())
-    image, label = features.get("image"), features.get("label")
-    if not isinstance(image, tfds.features.Image) or not isinstance(
-        label, tfds.features.ClassLabel
+    if not isinstance(features.get("image"), tfds.features.Image) or not isinstance(
+        features.get("label"), tfds.features.ClassLabel
     ):
         raise ValueError(
             f"{name!r} must have an image feature `image` and a class feature `label`. "
             f"Received: {list(features)}"
         )
+    return builder
+
+
+def _import_tfds() -> Any:
+    with require_extra("load_tfds", "tensorflow-datasets"):
+        import tensorflow_datasets as tfds
+    return tfds
+
+
+def _size_in_memory(builder: Any, split: str) -> int:
+    """Returns the bytes of a split of decoded images, or of a data set of encoded images."""
+    shape = builder.info.features["image"].shape
+    if None in shape:
+        return int(builder.info.dataset_size)
+    return int(np.prod(shape)) * builder.info.splits[split].num_examples
+
+
+def _load_in_memory(builder: Any, split: str) -> ImageSource:
+    tfds = _import_tfds()
+    image, label = builder.info.features["image"], builder.info.features["label"]
     fixed_size = None not in image.shape
-    dataset = builder.as_dataset(
-        split=split,
-        decoders=None if fixed_size else {"image": tfds.decode.SkipDecoding()},
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),
-    )
-    examples = [(example["image"], example["label"]) for example in tfds.as_numpy(dataset)]
-    images = [image for image, _ in examples]
-    labels = np.array([label for _, label in examples], np.int64)
+    decoders = None if fixed_size else {"image": tfds.decode.SkipDecoding()}
+    if builder.info.file_format.value == "array_record":  # tfds has no tf.data.Dataset of it.
+        examples = builder.as_data_source(split=split, decoders=decoders)
+    else:
+        dataset = builder.as_dataset(
+            split=split,
+            decoders=decoders,
+            shuffle_files=False,
+            read_config=tfds.ReadConfig(interleave_cycle_length=1),
+        )
+        examples = tfds.as_numpy(dataset)
+    pairs = [(example["image"], example["label"]) for example in examples]
+    images = [image for image, _ in pairs]
+    labels = np.array([label for _, label in pairs], np.int64)
     if fixed_size:
         return ArrayImages(np.stack(images), labels, label.names)
-    return EncodedImages(images, labels, label.names, channels=image.shape[-1] or 3)
+    return EncodedImages(images, labels, label.names, channels=_channels(builder))
+
+
+def _channels(builder: Any) -> int:
+    return builder.info.features["image"].shape[-1] or 3
+
+
+def _load_tfrecords(builder: Any, split: str, directory: pathlib.Path) -> IndexedImages:
+    parts = builder.info.splits[split].file_instructions
+    index = directory / "supcon_tf.tfrecord.npz"
+    shards = index_tfrecords([pathlib.Path(x.filename) for x in parts], "image", "label", index)
+    for shard, part in zip(shards, parts, strict=True):
+        if len(shard.labels) != part.examples_in_shard:
+            raise ValueError(
+                f"{shard.path} must contain {part.examples_in_shard} images. Prepare the data set "
+                f"again. Received: {len(shard.labels)} images"
+            )
+    taken = [
+        shard.take(slice(part.skip, part.skip + part.take))
+        for shard, part in zip(shards, parts, strict=True)
+    ]
+    return indexed_images(taken, builder.info.features["label"].names, _channels(builder))
+
+
+def _load_array_records(builder: Any, split: str, directory: pathlib.Path) -> IndexedImages:
+    tfds = _import_tfds()
+    examples = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
+    parts = builder.info.splits[split].file_instructions
+    versions = np.array([file_version(os.stat(part.filename)) for part in parts])
+    labels = _find_labels(examples, split, versions, directory)
+
+    def read(indices: NDArray[np.int64]) -> list[bytes]:
+        return [example["image"] for example in examples.__getitems__(indices.tolist())]
+
+    class_names = builder.info.features["label"].names
+    return IndexedImages(read, labels, class_names, channels=_channels(builder))
+
+
+def _find_labels(
+    examples: Any, split: str, versions: NDArray[np.int64], directory: pathlib.Path
+) -> NDArray[np.int64]:
+    """Reads the labels of all examples, or the file that has them from the last time.
+
+    Args:
+        examples: the data source of tfds.
+        split: its split.
+        versions: `[files, 2]`, the sizes and times of its files.
+        directory: the directory of the file.
+    """
+    file = directory / f"supcon_tf.{re.sub('[^0-9a-zA-Z]+', '_', split)}.npz"
+    if file.exists():
+        with np.load(file) as arrays:
+            if arrays["split"] == split and np.array_equal(arrays["versions"], versions):
+                return arrays["labels"]
+    require_writable(directory)
+    chunks = np.array_split(np.arange(len(examples)), -(-len(examples) // 256))
+    labels = np.array(
+        [each["label"] for chunk in chunks for each in examples.__getitems__(chunk.tolist())],
+        np.int64,
+    )
+    write_arrays(file, {"split": split, "versions": versions, "labels": labels})
+    return labels

@@ -1,9 +1,22 @@
+import functools
+import importlib
+import os
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from supcon_tf.data import evaluation_batches, load_tfds
+from supcon_tf.data import (
+    ArrayImages,
+    EncodedImages,
+    IndexedImages,
+    evaluation_batches,
+    load_tfds,
+    tfrecords,
+)
 
 tfds = pytest.importorskip("tensorflow_datasets")
+tfds_module = importlib.import_module("supcon_tf.data.tfds")
 
 
 class _Images(tfds.core.GeneratorBasedBuilder):
@@ -40,8 +53,8 @@ class NumberedImages(_Images):
     LABEL = tfds.features.Scalar(np.int64)
 
 
-def prepare(builder, data_dir):
-    builder(data_dir=data_dir).download_and_prepare(
+def prepare(builder, data_dir, file_format=None):
+    builder(data_dir=data_dir, file_format=file_format).download_and_prepare(
         download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
 
@@ -58,6 +71,68 @@ def test_reads_a_prepared_data_set(tmp_path, builder):
     assert sorted(brightness) == list(range(10))
     np.testing.assert_array_equal(labels, brightness % 2)
     assert len(load_tfds(builder.name, tmp_path, "train[:30%]")) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+def test_images_on_disk_equal_those_in_memory(tmp_path, monkeypatch, file_format):
+    prepare(AnySizeImages, tmp_path, file_format)
+    for split in ("train", "train[2:5]+train[7:]"):
+        for _ in range(2):  # The second time, the index is read.
+            stored = load_tfds("any_size_images", tmp_path, split, in_memory=False)
+            held = load_tfds("any_size_images", tmp_path, split)
+            assert isinstance(stored, IndexedImages) and isinstance(held, EncodedImages)
+            assert (stored.class_names, stored.channels) == (held.class_names, 3)
+            np.testing.assert_array_equal(stored.labels, held.labels)
+            assert stored._read(np.arange(len(held))) == held.records.tolist()
+            monkeypatch.setattr(tfds_module, "require_writable", fail)
+            monkeypatch.setattr(tfrecords, "require_writable", fail)
+        monkeypatch.undo()
+
+
+def fail(directory):
+    raise AssertionError(directory)
+
+
+@pytest.mark.slow
+def test_where_the_index_is_and_when_it_is_made_again(tmp_path):
+    for file_format in ("tfrecord", "array_record"):
+        prepare(AnySizeImages, tmp_path / file_format, file_format)
+        index_dir = tmp_path / f"{file_format}_index"
+        load = functools.partial(
+            load_tfds,
+            "any_size_images",
+            tmp_path / file_format,
+            in_memory=False,
+            index_dir=index_dir,
+        )
+        expected = load().labels
+        (index,) = index_dir.iterdir()
+        written = index.stat().st_mtime_ns
+        (file,) = tmp_path.glob(f"{file_format}/*/*/*.{file_format}-*")
+        os.utime(file)
+        np.testing.assert_array_equal(load().labels, expected)
+        assert index.stat().st_mtime_ns > written
+
+
+def test_large_splits_stay_on_disk(tmp_path, monkeypatch):
+    prepare(FixedSizeImages, tmp_path)
+    monkeypatch.setattr(tfds_module, "_LARGEST_IN_MEMORY", 10 * 4 * 4 * 3)
+    assert isinstance(load_tfds("fixed_size_images", tmp_path), ArrayImages)
+    monkeypatch.setattr(tfds_module, "_LARGEST_IN_MEMORY", 10 * 4 * 4 * 3 - 1)
+    assert isinstance(load_tfds("fixed_size_images", tmp_path), IndexedImages)
+    assert isinstance(load_tfds("fixed_size_images", tmp_path, in_memory=True), ArrayImages)
+
+
+def test_a_missing_record_is_named(tmp_path):
+    prepare(FixedSizeImages, tmp_path)
+    (file,) = tmp_path.glob("*/*/*.tfrecord-*")
+    records = [x.numpy() for x in tf.data.TFRecordDataset(str(file))]
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for record in records[1:]:
+            writer.write(record)
+    with pytest.raises(ValueError, match=f"{file.name} must contain 10 images.*Received: 9"):
+        load_tfds("fixed_size_images", tmp_path, in_memory=False)
 
 
 def test_bad_input(tmp_path):

@@ -1,0 +1,334 @@
+"""Images in TFRecord files, read in any order through an index of their positions.
+
+A TFRecord is a length, a checksum of it, a `tf.train.Example` and its checksum. The index holds the
+position of the encoded image within each Example, so that reading an image reads nothing else.
+"""
+
+import dataclasses
+import mmap
+import os
+import pathlib
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent import futures
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supcon_tf._files import write_arrays
+from supcon_tf.data.indexed_images import IndexedImages
+
+_HEADER_BYTES, _FOOTER_BYTES = 12, 4
+
+# Types of the values in the format of protocol buffers:
+# https://protobuf.dev/programming-guides/encoding/
+_VARINT, _LENGTH_DELIMITED = 0, 2
+# Numbers of the fields of tf.train.Feature.
+_BYTES_LIST, _INT64_LIST = 1, 3
+
+_COLUMNS = ("offsets", "lengths", "labels")
+
+
+def load_tfrecords(
+    files: Sequence[str | os.PathLike[str]],
+    class_names: Sequence[str],
+    *,
+    image: str = "image",
+    label: str = "label",
+    index: str | os.PathLike[str] | None = None,
+    channels: int = 3,
+) -> IndexedImages:
+    """Loads images of TFRecord files of `tf.train.Example`, which stay on disk.
+
+    The images have the order of the files and of the records in them. Only their positions and
+    labels are in memory, 24 bytes per image. Checksums are not verified.
+
+    Examples:
+        >>> import pathlib, tempfile, tensorflow as tf, supcon_tf
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "pets.tfrecord"
+        >>> png = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8)).numpy()
+        >>> features = {
+        ...     "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
+        ...     "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[1])),
+        ... }
+        >>> example = tf.train.Example(features=tf.train.Features(feature=features))
+        >>> with tf.io.TFRecordWriter(str(file)) as writer:
+        ...     writer.write(example.SerializeToString())
+        >>> images = supcon_tf.data.load_tfrecords([file], ["cat", "dog"])
+        >>> len(images), images.labels.tolist()
+        (1, [1])
+
+    Args:
+        files: the files, on a local or mounted disk and not compressed.
+        class_names: names of the classes.
+        image: name of the feature that holds the bytes of an encoded image.
+        label: name of the feature that holds a class id, an index into `class_names`.
+        index: a file that stores the index, in the format npz. Only files that are new or have
+            changed are indexed again. With `None`, all files are indexed each time, which takes
+            about 20 seconds for a million images if the files are cached.
+        channels: number of channels of the decoded images, 1 or 3.
+
+    Returns:
+        The images. They are read when they are needed. If a file has changed since it was indexed,
+        reading raises an error.
+
+    Raises:
+        FileNotFoundError: if a file does not exist.
+        PermissionError: if the index cannot be written.
+        ValueError: if a file is truncated, compressed or of another format, an Example lacks one of
+            the features, or a label is not an index into `class_names`.
+    """
+    paths = [pathlib.Path(file) for file in files]
+    if isinstance(files, str | os.PathLike) or not paths:
+        raise ValueError(f"`files` must be a list of at least one file. Received: {files!r}")
+    shards = index_tfrecords(paths, image, label, None if index is None else pathlib.Path(index))
+    return indexed_images(shards, class_names, channels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """The positions of the images in a file.
+
+    Attributes:
+        path: the file.
+        size: its size in bytes.
+        modified: the time of its last modification in nanoseconds.
+        offsets: `[images]` int64, the position of the first byte of each image.
+        lengths: `[images]` int64, the number of bytes of each image.
+        labels: `[images]` int64 class ids.
+    """
+
+    path: pathlib.Path
+    size: int
+    modified: int
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    def take(self, rows: slice) -> "Shard":
+        """Returns the positions of some images."""
+        return dataclasses.replace(
+            self,
+            offsets=self.offsets[rows],
+            lengths=self.lengths[rows],
+            labels=self.labels[rows],
+        )
+
+
+def indexed_images(
+    shards: Sequence[Shard], class_names: Sequence[str], channels: int
+) -> IndexedImages:
+    """Creates a source of the images of shards, in their order.
+
+    Raises `ValueError` when an image is read from a file that has changed.
+    """
+    first = np.cumsum([0, *(len(shard.labels) for shard in shards)])
+    offsets, lengths, labels = (
+        np.concatenate([getattr(shard, name) for shard in shards])
+        for name in ("offsets", "lengths", "labels")
+    )
+
+    def read_image(image: int) -> bytes:
+        shard = shards[int(np.searchsorted(first, image, side="right")) - 1]
+        with open(shard.path, "rb", buffering=0) as file:
+            version = file_version(os.fstat(file.fileno()))
+            if version != (shard.size, shard.modified):
+                raise ValueError(
+                    f"{shard.path} must not change while it is in use. Load the images again. "
+                    f"Received: a file of {version[0]} bytes, which had {shard.size}"
+                )
+            file.seek(offsets[image])
+            return file.read(lengths[image])
+
+    def read(images: NDArray[np.int64]) -> list[bytes]:
+        return [read_image(image) for image in images]
+
+    return IndexedImages(read, labels, class_names, channels=channels)
+
+
+def index_tfrecords(
+    paths: Sequence[pathlib.Path], image: str, label: str, index: pathlib.Path | None
+) -> list[Shard]:
+    """Finds the images in files, in parallel, and updates the index of those that have changed.
+
+    Args:
+        paths: the files.
+        image: name of the feature of the images.
+        label: name of the feature of the labels.
+        index: the file of the index; `None` for no file.
+    """
+    paths = [pathlib.Path(os.path.abspath(path)) for path in paths]
+    known = {} if index is None else _load_index(index, image, label)
+
+    def is_known(path: pathlib.Path) -> bool:
+        shard, version = known.get(path), file_version(path.stat())
+        return shard is not None and (shard.size, shard.modified) == version
+
+    changed = [path for path in dict.fromkeys(paths) if not is_known(path)]
+    if changed and index is not None:
+        require_writable(index.parent)
+    with futures.ThreadPoolExecutor() as pool:
+        for shard in pool.map(lambda path: _index_file(path, image, label), changed):
+            known[shard.path] = shard
+    if changed and index is not None:
+        _save_index(index, known.values(), image, label)
+    return [known[path] for path in paths]
+
+
+def require_writable(directory: pathlib.Path) -> None:
+    """Raises `PermissionError` unless files can be created in a directory, which it creates."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if not os.access(directory, os.W_OK):
+        raise PermissionError(
+            "The directory of the index must be writable. Pass a file in another directory. "
+            f"Received: {directory}"
+        )
+
+
+def file_version(status: os.stat_result) -> tuple[int, int]:
+    """Returns what changes if a file changes: its size, and its time in nanoseconds."""
+    return status.st_size, status.st_mtime_ns
+
+
+def _save_index(index: pathlib.Path, shards: Iterable[Shard], image: str, label: str) -> None:
+    """Writes the shards, joined, and the names of the features."""
+    shards = list(shards)
+    arrays = {
+        "features": np.array([image, label]),
+        "names": np.array([os.path.relpath(shard.path, index.parent) for shard in shards]),
+        "sizes": np.array([shard.size for shard in shards]),
+        "modified": np.array([shard.modified for shard in shards]),
+        "counts": np.array([len(shard.labels) for shard in shards]),
+        **{name: np.concatenate([getattr(x, name) for x in shards]) for name in _COLUMNS},
+    }
+    write_arrays(index, arrays)
+
+
+def _load_index(index: pathlib.Path, image: str, label: str) -> dict[pathlib.Path, Shard]:
+    """Reads the shards by their paths; none if there is no index of these features."""
+    if not index.exists():
+        return {}
+    try:
+        with np.load(index) as file:
+            arrays = dict(file)
+        if arrays["features"].tolist() != [image, label]:
+            return {}
+        ends = np.cumsum(arrays["counts"])
+        rows = [slice(end - count, end) for end, count in zip(ends, arrays["counts"], strict=True)]
+        paths = [
+            pathlib.Path(os.path.abspath(index.parent / name)) for name in arrays["names"].tolist()
+        ]
+        versions = zip(arrays["sizes"].tolist(), arrays["modified"].tolist(), strict=True)
+        return {
+            path: Shard(path, *version, *(arrays[column][part] for column in _COLUMNS))
+            for path, version, part in zip(paths, versions, rows, strict=True)
+        }
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{index} must be an index of TFRecord files. Delete it, or pass another file. "
+            f"Received: {error}"
+        ) from error
+
+
+def _index_file(path: pathlib.Path, image: str, label: str) -> Shard:
+    """Finds the images in a file.
+
+    Raises:
+        ValueError: if the file is not an uncompressed TFRecord file of such Examples.
+    """
+    positions = []
+    with path.open("rb") as file:
+        version = file_version(os.fstat(file.fileno()))
+        if version[0] > 0:  # An empty file cannot be mapped.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                if hasattr(mmap, "MADV_RANDOM"):
+                    data.madvise(mmap.MADV_RANDOM)  # Do not read the images.
+                try:
+                    positions = [
+                        _find_image(data, start, end, image, label) for start, end in _records(data)
+                    ]
+                except (IndexError, ValueError) as error:
+                    raise ValueError(
+                        f"{path} must be an uncompressed TFRecord file of tf.train.Example with "
+                        f"the features {image!r} and {label!r}. Received: {error}"
+                    ) from error
+    columns = np.array(positions, np.int64).reshape([-1, len(_COLUMNS)]).T
+    return Shard(path, *version, *columns)
+
+
+def _records(data: mmap.mmap) -> Iterator[tuple[int, int]]:
+    """Yields where each Example starts and ends."""
+    start = 0
+    while start < len(data):
+        length = int.from_bytes(data[start : start + 8], "little")
+        end = start + _HEADER_BYTES + length
+        if end + _FOOTER_BYTES > len(data):
+            raise ValueError(
+                f"a record of {length} bytes at byte {start} of {len(data)}: the file is truncated "
+                "or compressed"
+            )
+        yield start + _HEADER_BYTES, end
+        start = end + _FOOTER_BYTES
+
+
+def _find_image(
+    data: mmap.mmap, start: int, end: int, image: str, label: str
+) -> tuple[int, int, int]:
+    """Returns the position and the length of the image of an Example, and its label."""
+    values = {}
+    for _, features in _fields(data, start, end):
+        for _, entry in _fields(data, *features):
+            key, feature = (value for _, value in sorted(_fields(data, *entry)))
+            values[data[slice(*key)].decode()] = feature
+    missing = [name for name in (image, label) if name not in values]
+    if missing:
+        raise ValueError(f"an Example with the features {sorted(values)}")
+    image_start, image_end = _first_value(data, values[image], _BYTES_LIST)
+    class_id = _first_value(data, values[label], _INT64_LIST)
+    return image_start, image_end - image_start, class_id
+
+
+def _first_value(data: mmap.mmap, feature: tuple[int, int], kind: int) -> Any:
+    """Returns the first value of a list in a feature: where bytes start and end, or an integer."""
+    for number, values in _fields(data, *feature):
+        for _, value in _fields(data, *values):
+            if number == kind == _BYTES_LIST:
+                return value
+            if number == kind:
+                integer = _varint(data, value[0])[0] if isinstance(value, tuple) else value
+                return integer - (integer >> 63 << 64)  # in two's complement
+    raise ValueError("a feature of another type, or without a value")
+
+
+def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, Any]]:
+    """Yields the number and the value of each field of a message.
+
+    The value of a field with a length is where it starts and ends, others are integers.
+    """
+    while start < end:
+        tag, start = _varint(data, start)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == _LENGTH_DELIMITED:
+            length, start = _varint(data, start)
+            yield number, (start, start + length)
+            start += length
+        elif wire_type == _VARINT:
+            value, start = _varint(data, start)
+            yield number, value
+        else:
+            raise ValueError(f"a field of the type {wire_type}")
+    if start > end:
+        raise ValueError("a field that exceeds its message")
+
+
+def _varint(data: mmap.mmap, start: int) -> tuple[int, int]:
+    """Reads an integer of variable length; returns it and the position behind it."""
+    value = shift = 0
+    while True:
+        byte = data[start]
+        start += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, start
+        shift += 7
