@@ -47,25 +47,6 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The directory for input_p
 Batches = Iterator
 
 
-def _photos(count: int, height: int, width: int):
-    """Creates smooth random uint8 images with a little noise."""
-    import numpy as np
-    import tensorflow as tf
-
-    rng = np.random.default_rng(0)
-    coarse = rng.uniform(-0.2, 1.2, [count, height // 12 + 2, width // 12 + 2, 3])
-    smooth = tf.image.resize(coarse, [height, width], "bicubic").numpy()
-    noisy = smooth + rng.normal(0, 0.02, smooth.shape)
-    return (255 * noisy.clip(0, 1)).astype(np.uint8)
-
-
-def _jpegs(count: int) -> list[bytes]:
-    import tensorflow as tf
-
-    photos = _photos(count, 375, 500)
-    return [tf.io.encode_jpeg(photo, quality=92).numpy() for photo in photos]
-
-
 def _on_one_thread(dataset) -> Batches:
     import tensorflow as tf
 
@@ -206,12 +187,14 @@ def _rate(batches: Batches) -> float:
 
 def measure() -> list[dict]:
     """Measures every policy and returns one record per policy, size and pipeline."""
+    from experiments.lib import photos
+
     count = 2 * _BATCH_SIZE.value
     sources = [(size, False) for size in _SIZES.value] + [(224, True)] * _JPEG.value
     records = []
     for size, jpeg in sources:
         side = size if size <= 32 else size * 8 // 7
-        images = _jpegs(count) if jpeg else _photos(count, side, side)
+        images = photos.jpegs(count) if jpeg else photos.photos(count, side, side)
         for policy in _POLICIES.value:
             pipelines = [pipeline for pipeline in PIPELINES if _can(pipeline, policy, jpeg)]
             rates = collections.defaultdict(list)

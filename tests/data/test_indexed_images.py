@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf.data import IndexedImages, evaluation_batches
+from supcon_tf.augmentation import crop_flip
+from supcon_tf.data import (
+    IndexedImages,
+    batches_from_step,
+    evaluation_batches,
+    multi_view_batches,
+)
 
 
 def read(indices):
@@ -37,3 +43,32 @@ def test_bad_input_and_bad_functions_are_named():
         source = IndexedImages(wrong, [0, 0], ["all"])
         with pytest.raises(tf.errors.OpError, match=f"must return the bytes of 2.*{received}"):
             list(evaluation_batches(source, size=4, batch_size=2))
+
+
+def test_workers_read_only_their_own_images():
+    rows = []
+    for worker in range(2):
+        indices = []
+
+        def record(batch, indices=indices):
+            indices.extend(batch.tolist())
+            return read(batch)
+
+        source = IndexedImages(record, np.zeros(16, int), ["all"], channels=1)
+        context = tf.distribute.InputContext(2, worker, 2)
+        policy = crop_flip(4, flip=False)
+        batches = multi_view_batches(source, policy, batch_size=16, input_context=context)
+        assert len(list(batches)) == 1
+        rows.append(indices)
+    assert [len(indices) for indices in rows] == [8, 8]
+    assert sorted(rows[0] + rows[1]) == list(range(16))
+
+
+def test_a_training_resumes_with_the_same_batches():
+    source = IndexedImages(read, np.arange(20) % 2, ["even", "odd"], channels=1)
+    batches = multi_view_batches(source, crop_flip(4), batch_size=4)
+    expected = list(batches_from_step(batches, 0).take(8))
+    resumed = list(batches_from_step(batches, 6).take(2))
+    for actual, batch in zip(resumed, expected[6:], strict=True):
+        np.testing.assert_array_equal(actual[0], batch[0])
+        np.testing.assert_array_equal(actual[1], batch[1])
