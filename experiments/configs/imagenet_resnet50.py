@@ -12,7 +12,7 @@ Settings: the script for ResNet-50 of that code. Chosen here, since the script d
 the decay of the linear stage begins after its warm-up.
 
 Data: DIRECTORY holds `train` and `val` with one directory of images per class, or imagenet2012
-prepared by TensorFlow Datasets, whose encoded images are held in memory (140 GB).
+prepared by TensorFlow Datasets, as TFRecord or ArrayRecord files, which stay on disk.
 
 Requirements: batch 6144, 350 epochs, then 90; 128 TPU cores in the paper. On smaller machines: a
 batch of 2048 is "sufficient for most purposes" and 200 epochs "likely sufficient" (section 4.5).

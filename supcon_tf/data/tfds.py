@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ from supcon_tf._files import write_arrays
 from supcon_tf._requirements import require_extra
 from supcon_tf.data.indexed_images import IndexedImages
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
-from supcon_tf.data.tfrecords import file_version, index_tfrecords, indexed_images, require_writable
+from supcon_tf.data.tfrecords import (
+    file_version,
+    find_image,
+    index_tfrecords,
+    indexed_images,
+    require_writable,
+)
 
 # A larger split stays on disk by default.
 _LARGEST_IN_MEMORY = 2_000_000_000
@@ -164,27 +171,40 @@ def _load_tfrecords(builder: Any, split: str, directory: pathlib.Path) -> Indexe
 
 
 def _load_array_records(builder: Any, split: str, directory: pathlib.Path) -> IndexedImages:
-    tfds = _import_tfds()
-    examples = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
+    with require_extra("load_tfds", "array_record"):
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
     parts = builder.info.splits[split].file_instructions
-    versions = np.array([file_version(os.stat(part.filename)) for part in parts])
-    labels = _find_labels(examples, split, versions, directory)
+    records = ArrayRecordDataSource(parts)
+
+    def read_examples(indices: NDArray[np.int64]) -> Iterator[tuple[bytes, int]]:
+        for record in records.__getitems__(indices.tolist()):
+            start, length, label = find_image(record, 0, len(record), "image", "label")
+            yield record[start : start + length], label
 
     def read(indices: NDArray[np.int64]) -> list[bytes]:
-        return [example["image"] for example in examples.__getitems__(indices.tolist())]
+        return [image for image, _ in read_examples(indices)]
 
+    def read_labels() -> Iterator[int]:
+        for indices in np.array_split(np.arange(len(records)), -(-len(records) // 256)):
+            yield from (label for _, label in read_examples(indices))
+
+    versions = np.array([file_version(os.stat(part.filename)) for part in parts])
+    labels = _find_labels(read_labels, split, versions, directory)
     class_names = builder.info.features["label"].names
     return IndexedImages(read, labels, class_names, channels=_channels(builder))
 
 
 def _find_labels(
-    examples: Any, split: str, versions: NDArray[np.int64], directory: pathlib.Path
+    read_labels: Callable[[], Iterable[int]],
+    split: str,
+    versions: NDArray[np.int64],
+    directory: pathlib.Path,
 ) -> NDArray[np.int64]:
-    """Reads the labels of all examples, or the file that has them from the last time.
+    """Returns the labels of a split from the file that has them from the last time, or reads them.
 
     Args:
-        examples: the data source of tfds.
-        split: its split.
+        read_labels: reads the labels of all images.
+        split: the split.
         versions: `[files, 2]`, the sizes and times of its files.
         directory: the directory of the file.
     """
@@ -194,10 +214,6 @@ def _find_labels(
             if arrays["split"] == split and np.array_equal(arrays["versions"], versions):
                 return arrays["labels"]
     require_writable(directory)
-    chunks = np.array_split(np.arange(len(examples)), -(-len(examples) // 256))
-    labels = np.array(
-        [each["label"] for chunk in chunks for each in examples.__getitems__(chunk.tolist())],
-        np.int64,
-    )
+    labels = np.fromiter(read_labels(), np.int64)
     write_arrays(file, {"split": split, "versions": versions, "labels": labels})
     return labels

@@ -246,7 +246,7 @@ def _index_file(path: pathlib.Path, image: str, label: str) -> Shard:
                     data.madvise(mmap.MADV_RANDOM)  # Do not read the images.
                 try:
                     positions = [
-                        _find_image(data, start, end, image, label) for start, end in _records(data)
+                        find_image(data, start, end, image, label) for start, end in _records(data)
                     ]
                 except (IndexError, ValueError) as error:
                     raise ValueError(
@@ -272,10 +272,22 @@ def _records(data: mmap.mmap) -> Iterator[tuple[int, int]]:
         start = end + _FOOTER_BYTES
 
 
-def _find_image(
-    data: mmap.mmap, start: int, end: int, image: str, label: str
+def find_image(
+    data: mmap.mmap | bytes, start: int, end: int, image: str, label: str
 ) -> tuple[int, int, int]:
-    """Returns the position and the length of the image of an Example, and its label."""
+    """Returns the position and the length of the image of an Example, and its label.
+
+    Args:
+        data: the bytes that contain the Example.
+        start: where it starts.
+        end: where it ends.
+        image: name of the feature of the image.
+        label: name of the feature of the label.
+
+    Raises:
+        ValueError: if it lacks one of the features.
+        IndexError: if it is not an Example.
+    """
     values = {}
     for _, features in _fields(data, start, end):
         for _, entry in _fields(data, *features):
@@ -289,7 +301,7 @@ def _find_image(
     return image_start, image_end - image_start, class_id
 
 
-def _first_value(data: mmap.mmap, feature: tuple[int, int], kind: int) -> Any:
+def _first_value(data: mmap.mmap | bytes, feature: tuple[int, int], kind: int) -> Any:
     """Returns the first value of a list in a feature: where bytes start and end, or an integer."""
     for number, values in _fields(data, *feature):
         for _, value in _fields(data, *values):
@@ -301,7 +313,7 @@ def _first_value(data: mmap.mmap, feature: tuple[int, int], kind: int) -> Any:
     raise ValueError("a feature of another type, or without a value")
 
 
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, Any]]:
+def _fields(data: mmap.mmap | bytes, start: int, end: int) -> Iterator[tuple[int, Any]]:
     """Yields the number and the value of each field of a message.
 
     The value of a field with a length is where it starts and ends, others are integers.
@@ -322,7 +334,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, Any]]:
         raise ValueError("a field that exceeds its message")
 
 
-def _varint(data: mmap.mmap, start: int) -> tuple[int, int]:
+def _varint(data: mmap.mmap | bytes, start: int) -> tuple[int, int]:
     """Reads an integer of variable length; returns it and the position behind it."""
     value = shift = 0
     while True:
