@@ -15,8 +15,9 @@ rounds in which the sources alternate:
 
 The files are in the cache of the operating system unless they exceed its memory.
 
-Expected: the sources differ by less than a tenth, and no source is slower than `tfds`. Takes about
-five minutes with 2,000 images.
+Expected: the sources on disk have at least 0.9 times the rate of those in memory, and at least the
+rate of `tfds`. An epoch takes less than 100 MB more than a repeated batch. Takes about ten minutes
+with 2,000 images.
 """
 
 import functools
@@ -27,7 +28,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import app, flags
@@ -68,13 +69,18 @@ def main(_) -> None:
     }
     if _MEMORY.value:
         results["memory"] = {name: _memory(name) for name in ("repeated", *_STORED)}
-    for name, values in results.items():
-        columns = ["source", *next(iter(values.values()))]
-        rows = [[source, *map("{:,.0f}".format, x.values())] for source, x in values.items()]
-        print(f"\n{name}\n{markdown_table(columns, rows)}")
+    for values in results.values():
+        print(f"\n{table(values)}", end="")
     if _OUTPUT_DIR.value:
         about = {"images": _IMAGES.value, "classes": _CLASSES.value}
         files.write_json(pathlib.Path(_OUTPUT_DIR.value) / "disk_sources.json", about | results)
+
+
+def table(values: Mapping[str, Mapping[str, float]]) -> str:
+    """Writes a table of the values of each source."""
+    columns = next(iter(values.values()))
+    rows = ([name, *map("{:,.0f}".format, row.values())] for name, row in values.items())
+    return markdown_table(["source", *columns], rows)
 
 
 def _write(name: str, directory: pathlib.Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import pytest
 import tensorflow as tf
@@ -33,3 +34,19 @@ def test_all_sources_are_measured(run_script, monkeypatch, tmp_path, capsys):
     for measured in (*results["views"].values(), *results["reads"].values()):
         assert measured["images per second"] > 0
     assert "| tfrecord |" in capsys.readouterr().out
+
+
+def test_the_page_shows_the_committed_results(load_script):
+    docs = pathlib.Path(__file__).parents[2] / "docs"
+    results = json.loads((docs / "benchmarks" / "disk_sources.json").read_text())
+    table = load_script("benchmarks.disk_sources").table
+    page = (docs / "large_data.md").read_text()
+    for part in ("views", "reads", "memory"):
+        assert table(results[part]) in page
+    views = {name: row["images per second"] for name, row in results["views"].items()}
+    for name in ("folder", "tfrecord", "array_record"):
+        assert views[name] >= 0.9 * views["memory"]
+        assert views[name] >= views["tfds"]
+    repeated = results["memory"].pop("repeated")["MB at the end"]
+    for row in results["memory"].values():
+        assert row["MB at the end"] - repeated < 100
