@@ -2,7 +2,7 @@
 
     python -m experiments.benchmarks.disk_sources --directory=runs/disk_sources
 
-writes a data set of JPEGs of 500 x 375 pixels (about 80 kB each) once, as a directory per class, as
+writes a data set of JPEGs of 500 x 375 pixels (about 74 kB each) once, as a directory per class, as
 TFRecord and as ArrayRecord files of TensorFlow Datasets. Then it measures on one processor core, in
 rounds in which the sources alternate:
 

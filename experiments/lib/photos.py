@@ -23,7 +23,7 @@ def photos(count: int, height: int, width: int, seed: int = 0) -> NDArray[np.uin
 
 
 def jpegs(count: int, seed: int = 0) -> list[bytes]:
-    """Creates JPEGs of 500 x 375 pixels, about 80 kB each."""
+    """Creates JPEGs of 500 x 375 pixels, about 74 kB each."""
     return [tf.io.encode_jpeg(x, quality=92).numpy() for x in photos(count, 375, 500, seed)]
 
 
