@@ -1,6 +1,8 @@
 import ctypes
 import gc
 import os
+import pathlib
+import runpy
 
 # Before TensorFlow is imported: tests neither need nor may depend on a GPU. `make gpu-check` sets
 # the variable to run those with the marker `gpu` on one.
@@ -9,8 +11,11 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # loops. When test processes share the cores, these take far longer than the small computations.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Imports and graphs are many objects of which few are garbage: automatic collections find little.
-gc.set_threshold(100_000, 50, 1000)
+# Here and in the processes that tests start.
+STARTUP = pathlib.Path(__file__).parent / "startup"
+runpy.run_path(str(STARTUP / "sitecustomize.py"))
+path = os.environ.get("PYTHONPATH")
+os.environ["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{path}" if path else str(STARTUP)
 
 import keras
 import pytest
