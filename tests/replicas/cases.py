@@ -1,16 +1,22 @@
 """Trainings that must end the same on any number of replicas and workers.
 
-    python tests/replicas/cases.py OUTPUT.npz --replicas=2 --steps_per_execution=5 [NAME ...]
+    python tests/replicas/cases.py JOBS
 
-trains the named cases, or all, and writes weights, histories and predictions. A process of its own
-for every number of replicas: one process must not use two strategies, and the number of logical
-devices is fixed once TensorFlow has started.
+runs every job of a JSON list, the arguments of `train`, in a process of its own: one process must
+not use two strategies, and the number of logical devices is fixed once TensorFlow has started. The
+processes share the imports.
 """
 
-import argparse
+import gc
+import json
+import multiprocessing
 import os
+import sys
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# Compiled in less time. All sides of a comparison run the same code, and other tests compare what
+# XLA optimizes with float64.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import keras
 import numpy as np
@@ -22,6 +28,8 @@ from supcon_tf.models.distributed_model import DistributedModel
 
 # The others are only trained, which is where they differ.
 EVALUATED = ["outside all", "momentum ids", "cross-entropy"]
+# Five steps for each execution on several replicas.
+IN_FIVES = ["inside one_positive, sum of weighted samples"]
 # Weights move by about their own size. With 0.1, differences of 1e-7 in the first weights grow to
 # 0.06 in 20 steps on one replica.
 LEARNING_RATE = 0.02
@@ -45,14 +53,13 @@ def distributions(ids):
 
 
 def mixed(x, ids):
-    """Views and labels mixed in the input pipeline, before batches are split over replicas."""
-    batches = tf.data.Dataset.from_tensor_slices((x, ids)).batch(BATCH, drop_remainder=True)
-    mixing = supcon_tf.augmentation.Mixing("mixup_cutmix")
-    batches = supcon_tf.data.mix_batches(
-        batches, mixing, num_classes=CLASSES, label_smoothing=0.1, seed=3
-    )
-    views, labels = zip(*batches, strict=True)
-    return np.concatenate(views), np.concatenate(labels)
+    """Views and labels mixed within every batch, as in an input pipeline."""
+    lam = np.random.default_rng(2).random([len(ids), VIEWS, 1])
+    one_hot = np.tile(np.eye(CLASSES)[ids][:, None], [1, VIEWS, 1])
+    partner = np.arange(len(ids)).reshape(STEPS, BATCH)[:, ::-1].ravel()
+    y = lam * one_hot + (1 - lam) * one_hot[partner]
+    lam = lam[..., None, None]
+    return (lam * x + (1 - lam) * x[partner]).astype("float32"), y.astype("float32")
 
 
 def teacher():
@@ -162,7 +169,6 @@ def cases():
         add(f"{summation} {denominator}{other}", supcon, loss, weights=weights)
 
     add_mode("outside", "all")
-    made["in fives"] = made["outside all"]  # five steps for each execution
     total = {"reduction": "sum", "base_temperature": 10.0}
     add_mode("inside", "one_positive", ", sum of weighted samples", weights=True, **total)
     annealed = supcon_tf.SupConLoss(keras.optimizers.schedules.PolynomialDecay(0.2, STEPS, 0.1))
@@ -233,29 +239,39 @@ def run(make, strategy, steps_per_execution, weights_only):
     return results
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("output")
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--replicas", type=int, default=1)
-    parser.add_argument("--workers", action="store_true", help="be one of those in TF_CONFIG")
-    parser.add_argument("--steps_per_execution", type=int, default=1)
-    args = parser.parse_intermixed_args()
-    devices = [tf.config.LogicalDeviceConfiguration()] * args.replicas
+def train(output, names, replicas=1, steps_per_execution=1, cluster=None):
+    """Trains the named cases, and writes weights, histories and predictions to `output`.
+
+    `cluster` is the TF_CONFIG of a worker.
+    """
+    devices = [tf.config.LogicalDeviceConfiguration()] * replicas
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
-    tf.config.threading.set_inter_op_parallelism_threads(2 * args.replicas)
-    kind = "multi_worker" if args.workers else "mirrored" if args.replicas > 1 else "one_device"
+    tf.config.threading.set_inter_op_parallelism_threads(2 * replicas)
+    kind = "mirrored" if replicas > 1 else "one_device"
+    if cluster is not None:
+        os.environ["TF_CONFIG"] = json.dumps(cluster)
+        kind = "multi_worker"
     strategy = supcon_tf.distribution.strategy(kind)
     made = cases()
     results = {}
-    for name in args.names or made:
-        weights_only = name not in EVALUATED
-        steps_per_execution = 5 if name == "in fives" else args.steps_per_execution
-        outcome = run(made[name], strategy, steps_per_execution, weights_only)
+    for name in names:
+        steps = 5 if replicas > 1 and name in IN_FIVES else steps_per_execution
+        outcome = run(made[name], strategy, steps, weights_only=name not in EVALUATED)
         for key, value in outcome.items():
             results[f"{name}/{key}"] = value
-        print(name, flush=True)
-    np.savez(args.output, **results)
+        print(output, name, flush=True)
+    np.savez(output, **results)
+
+
+def main():
+    gc.freeze()  # Collections in a process do not copy the pages of the imports.
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=train, kwargs=job) for job in json.loads(sys.argv[1])]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    sys.exit(any(process.exitcode for process in processes))
 
 
 if __name__ == "__main__":
