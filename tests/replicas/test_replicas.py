@@ -18,7 +18,6 @@ TWO = [
     "momentum distilled",
     "cross-entropy",
     "linear",
-    "own rows",
     "float64 outside all",
     "float64 outside one_positive",
     "float64 outside only_negatives",
@@ -75,7 +74,7 @@ def load(tmp_path_factory):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=1800,
     ).stdout
 
     def load(name):
