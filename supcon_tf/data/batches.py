@@ -8,7 +8,9 @@ bitwise the same batches, and training can resume at any step without delay.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
 
 from supcon_tf._checks import check_integer
 from supcon_tf._epochs import LocalEpochs, epoch_dataset, find_epochs, map_epochs
@@ -194,7 +196,12 @@ def training_batches(
 
 
 def evaluation_batches(
-    source: ImageSource, *, size: int, batch_size: int, short_side: int | None = None
+    source: ImageSource,
+    *,
+    size: int,
+    batch_size: int,
+    short_side: int | None = None,
+    batches: ArrayLike | None = None,
 ) -> tf.data.Dataset:
     """Creates batches of center crops in the order of the source, for evaluation or embedding.
 
@@ -204,6 +211,9 @@ def evaluation_batches(
         >>> batches = supcon_tf.data.evaluation_batches(images, size=8, batch_size=100)
         >>> [len(labels) for _, labels in batches]
         [100, 100, 100, 60]
+        >>> rest = supcon_tf.data.evaluation_batches(images, size=8, batch_size=100, batches=[2, 3])
+        >>> [len(labels) for _, labels in rest]
+        [100, 60]
 
     Args:
         source: the labeled images.
@@ -211,6 +221,8 @@ def evaluation_batches(
         batch_size: number of images in a batch. The last batch can be smaller.
         short_side: length in pixels to which the short side is resized before the central square is
             cropped; `size` by default.
+        batches: numbers of the batches to create, from 0; all batches by default. The images of
+            other batches are not read.
 
     Returns:
         A dataset of `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and
@@ -222,15 +234,23 @@ def evaluation_batches(
     check_integer("size", size)
     check_integer("batch_size", batch_size)
     labels = tf.constant(source.labels)
+    number_of_batches = -(-len(source) // batch_size)
+    if batches is None:
+        numbers = tf.data.Dataset.range(number_of_batches)
+    else:
+        numbers = tf.data.Dataset.from_tensor_slices(
+            _check_batch_numbers(batches, number_of_batches)
+        )
 
-    def create_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def create_batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        first = number * batch_size
+        indices = tf.range(first, tf.minimum(first + batch_size, len(source)))
         no_draws = tf.zeros([tf.size(indices), 1, 0])
         no_draws = tf.ensure_shape(no_draws, [None, 1, 0])
         views = source.views(indices, no_draws, lambda images, _: resize(images, size, short_side))
         return views[:, 0], tf.gather(labels, indices)
 
-    batches = tf.data.Dataset.range(len(source)).batch(batch_size)
-    return batches.map(create_batch, tf.data.AUTOTUNE, deterministic=True).prefetch(
+    return numbers.map(create_batch, tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE
     )
 
@@ -325,6 +345,24 @@ def map_batches(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.da
         A dataset of the same length.
     """
     return map_epochs(dataset, lambda batches, _: batches.map(function, tf.data.AUTOTUNE))
+
+
+def _check_batch_numbers(batches: ArrayLike, number_of_batches: int) -> NDArray[np.int64]:
+    """Returns the numbers of batches as an array, after checks."""
+    numbers = np.asarray(batches)
+    if not numbers.size:
+        return np.zeros([0], np.int64)
+    if (
+        numbers.ndim != 1
+        or not np.issubdtype(numbers.dtype, np.integer)
+        or numbers.min() < 0
+        or numbers.max() >= number_of_batches
+    ):
+        raise ValueError(
+            f"`batches` must be a list of integers from 0 to {number_of_batches - 1}. "
+            f"Received: {batches!r}"
+        )
+    return numbers.astype(np.int64)
 
 
 def _split(seed: tf.Tensor) -> tf.Tensor:

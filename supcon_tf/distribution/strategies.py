@@ -142,12 +142,49 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     Returns:
         Whether this process is the chief.
     """
+    worker, _ = find_worker(strategy)
+    return worker == 0
+
+
+def find_worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Returns the number of this worker, from 0, and how many workers there are.
+
+    A process without a cluster is worker 0 of 1.
+    """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return True
+        return 0, 1
     resolver = strategy.cluster_resolver
-    return resolver.task_type == "chief" or (
-        "chief" not in resolver.cluster_spec().jobs and resolver.task_id == 0
+    cluster = resolver.cluster_spec()
+    chiefs, others = (
+        cluster.num_tasks(job) if job in cluster.jobs else 0 for job in ("chief", "worker")
     )
+    first = 0 if resolver.task_type == "chief" else chiefs
+    return first + resolver.task_id, chiefs + others
+
+
+def local_strategy(cluster: tf.distribute.Strategy) -> tf.distribute.Strategy:
+    """Returns the strategy of this worker alone, for work that the workers do independently."""
+    several = isinstance(cluster, tf.distribute.MultiWorkerMirroredStrategy)
+    return strategy("auto") if several else cluster
+
+
+def wait_for_workers(strategy: tf.distribute.Strategy) -> None:
+    """Waits until every worker calls this function.
+
+    Raises:
+        RuntimeError: if a worker has ended.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    try:
+        ones = strategy.run(lambda: tf.constant(1.0))
+        strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
+    except tf.errors.OpError as error:
+        raise RuntimeError(
+            "All workers must run until the end, and another one has ended. Its output states why. "
+            "Start all workers again with the same command. "
+            f"Received: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _tpu_strategy(tpu: str) -> tf.distribute.TPUStrategy:

@@ -290,3 +290,18 @@ def test_bad_arguments(arguments, message):
 def test_bad_image_batches(argument):
     with pytest.raises(ValueError, match=f"`{argument}` must be an integer.*Received: 0"):
         evaluation_batches(indexed_images(), **{"size": 4, "batch_size": 2, argument: 0})
+
+
+def test_evaluation_batches_by_number():
+    batches = evaluation_batches(indexed_images(), size=4, batch_size=4, batches=[2, 0])
+    (last, last_labels), (first, first_labels) = batches
+    assert indices(last).tolist() == [8, 9]
+    assert indices(first).tolist() == [0, 1, 2, 3]
+    assert [*last_labels, *first_labels] == [2, 0, 0, 1, 2, 0]
+    assert len(evaluation_batches(indexed_images(), size=4, batch_size=4, batches=[])) == 0
+
+
+@pytest.mark.parametrize("batches", [[3], [-1], [0.5], [[0]]])
+def test_bad_batch_numbers(batches):
+    with pytest.raises(ValueError, match="`batches` must be.*integers from 0 to 2. Received"):
+        evaluation_batches(indexed_images(), size=4, batch_size=4, batches=batches)

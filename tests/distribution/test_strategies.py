@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentation, data, distribution
+from supcon_tf.distribution.strategies import find_worker, local_strategy, wait_for_workers
 
 
 def test_one_device_is_the_default_strategy():
@@ -37,13 +38,43 @@ class Worker(tf.distribute.MultiWorkerMirroredStrategy):
         return function(tf.distribute.InputContext(3, 1, 6))
 
 
-@pytest.mark.parametrize(("index", "chief"), [(0, True), (1, False)])
-def test_the_first_worker_is_the_chief(monkeypatch, index, chief):
-    task = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
+@pytest.mark.parametrize(
+    ("chiefs", "job", "index", "number"),
+    [
+        ([], "worker", 0, (0, 2)),
+        ([], "worker", 1, (1, 2)),
+        (["c:1"], "chief", 0, (0, 3)),
+        (["c:1"], "worker", 0, (1, 3)),
+    ],
+)
+def test_the_first_worker_is_the_chief(monkeypatch, chiefs, job, index, number):
+    cluster = {"worker": ["a:1", "b:1"]} | ({"chief": chiefs} if chiefs else {})
+    task = {"cluster": cluster, "task": {"type": job, "index": index}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(task))
     strategy = Worker()
     strategy.cluster_resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    assert distribution.is_chief(strategy) is chief
+    assert find_worker(strategy) == number
+    assert distribution.is_chief(strategy) is (number[0] == 0)
+
+
+def test_a_process_without_a_cluster_is_the_only_worker():
+    strategy = tf.distribute.get_strategy()
+    assert find_worker(strategy) == (0, 1)
+    assert local_strategy(strategy) is strategy
+    wait_for_workers(strategy)
+
+
+def test_a_worker_of_a_cluster_works_alone_on_its_devices():
+    assert local_strategy(Worker()) is distribution.strategy("auto")
+
+
+def test_waiting_for_a_worker_that_has_ended_raises(monkeypatch):
+    def fail(self, function):
+        raise tf.errors.UnavailableError(None, None, "the connection is lost\ndetails")
+
+    monkeypatch.setattr(Worker, "run", fail)
+    with pytest.raises(RuntimeError, match="Start all workers again.*Received: the con.* lost$"):
+        wait_for_workers(Worker())
 
 
 def digits(context):
