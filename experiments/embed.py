@@ -1,18 +1,23 @@
-r"""Writes the representations of images to a .npz file.
+r"""Writes the representations of images to a .npy file, also of more images than fit in memory.
 
     python -m experiments.embed --encoder=runs/digits_small/encoder.keras --dataset=digits \
-        --output=embeddings.npz
-    python -m experiments.embed --encoder=encoder.keras --images=DIRECTORY --output=embeddings.npz
+        --output=embeddings.npy
+    python -m experiments.embed --encoder=encoder.keras --images=DIRECTORY --output=embeddings.npy
 
-The file contains `embeddings` [images, dim] float32. For a data set it also contains `labels`
-[images] and `class_names` [classes]. For a directory, it also contains `paths` [images], relative
-to the directory.
+embeddings.npy contains the representations [images, dim] float32. `np.load` with `mmap_mode="r"`
+reads it in parts. embeddings_images.npz describes the images: for a data set it contains `labels`
+[images] and `class_names` [classes], for a directory `paths` [images], relative to the directory.
+
+While representations are missing, they are in the directory embeddings.npy.partial. The same
+command continues after an interruption. With --strategy=multi_worker, each worker encodes its share
+of the images.
 """
 
 import pathlib
 
 from absl import flags
 
+from experiments.lib import strategy_flags
 from experiments.lib.command_line import check_arguments, run
 
 _ENCODER = flags.DEFINE_string(
@@ -31,7 +36,8 @@ _DATASET = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "The directory of the data set.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "test"], "The split of the data set.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images in a batch.", lower_bound=1)
-_OUTPUT = flags.DEFINE_string("output", None, "The .npz file to write.")
+_OUTPUT = flags.DEFINE_string("output", None, "The .npy file to write.")
+flags.adopt_module_key_flags(strategy_flags)
 flags.mark_flags_as_required(["encoder", "output"])
 flags.register_multi_flags_validator(
     ["images", "dataset"],
@@ -44,34 +50,45 @@ def main(argv: list[str]) -> None:
     """Computes and writes the representations."""
     check_arguments(argv)
     output = pathlib.Path(_OUTPUT.value)
-    if output.suffix != ".npz":
-        raise ValueError(f"`--output` must end in .npz. Received: {str(output)!r}")
+    if output.suffix != ".npy":
+        raise ValueError(f"`--output` must end in .npy. Received: {str(output)!r}")
     if not pathlib.Path(_ENCODER.value).is_file():
         raise FileNotFoundError(
             f"`--encoder` must be an existing file. Received: {_ENCODER.value!r}"
         )
 
+    strategy = strategy_flags.create_strategy()
+
     import numpy as np
 
     from experiments.lib import datasets
-    from experiments.lib.files import write_atomically
     from supcon_tf._files import make_directory
-    from supcon_tf.commands.representations import compute_representations
-    from supcon_tf.commands.saved_models import load_model
+    from supcon_tf.commands.representation_file import description_path, write_representations
+    from supcon_tf.commands.saved_models import load_model, model_digest
+    from supcon_tf.distribution.strategies import local_strategy
 
     make_directory(output.parent)
-    encoder = load_model(_ENCODER.value)
+    with local_strategy(strategy).scope():
+        encoder = load_model(_ENCODER.value)
     if _DATASET.value is not None:
         source = datasets.load(_DATASET.value, _DATA_DIR.value, _SPLIT.value)
-        metadata = {"labels": source.labels, "class_names": np.array(source.class_names)}
+        description = {"labels": source.labels, "class_names": np.array(source.class_names)}
     else:
         source, paths = find_unlabeled_images(
             pathlib.Path(_IMAGES.value), channels=encoder.input_shape[-1]
         )
-        metadata = {"paths": np.array(paths)}
-    embeddings = compute_representations(encoder, source, _BATCH_SIZE.value)
-    write_atomically(output, lambda name: np.savez(name, embeddings=embeddings, **metadata))
-    print(f"{output}: {embeddings.shape[0]} embeddings of {embeddings.shape[1]} numbers")
+        description = {"paths": np.array(paths)}
+    write_representations(
+        output,
+        encoder,
+        source,
+        _BATCH_SIZE.value,
+        encoder_digest=model_digest(_ENCODER.value),
+        description=description,
+        strategy=strategy,
+    )
+    rows, columns = len(source), encoder.output_shape[1]
+    print(f"{output}: {rows} embeddings of {columns} numbers; {description_path(output)}")
 
 
 def find_unlabeled_images(directory: pathlib.Path, channels: int):

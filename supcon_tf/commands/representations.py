@@ -1,9 +1,13 @@
 """Computes the representations of images."""
 
+import itertools
 import sys
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
 
 from supcon_tf.data import ImageSource, evaluation_batches
 
@@ -27,6 +31,57 @@ def compute_representations(
         ValueError: if the input of the encoder is not a square of a fixed size, or the images have
             another number of channels.
     """
+    size = check_encoder(encoder, source)
+    batches = evaluation_batches(source, size=size, short_side=short_side, batch_size=batch_size)
+    show_progress = int(sys.stdout.isatty())
+    return encoder.predict(batches, verbose=show_progress)
+
+
+def encode_batches(
+    encoder: keras.Model, source: ImageSource, batch_size: int, batches: Sequence[int]
+) -> Iterator[NDArray[np.float32]]:
+    """Encodes batches of images as `compute_representations` does, but keeps none in memory.
+
+    Every replica of the encoder encodes whole batches, so the representations do not depend on the
+    number of replicas.
+
+    Args:
+        encoder: a model from images in [0, 1] to representations.
+        source: the images.
+        batch_size: number of images in a batch, on each replica.
+        batches: numbers of the batches to encode, from 0.
+
+    Yields:
+        `[batch, dim]` float32, for each of `batches`.
+
+    Raises:
+        ValueError: as `compute_representations`.
+    """
+    strategy = encoder.distribute_strategy
+    replicas = strategy.num_replicas_in_sync
+
+    @tf.function
+    def encode(images: tf.Tensor) -> tf.Tensor:
+        return strategy.run(lambda images: encoder(images, training=False), (images,))
+
+    images = evaluation_batches(
+        source, size=check_encoder(encoder, source), batch_size=batch_size, batches=batches
+    ).map(lambda images, _: images)
+    iterator = iter(images)
+    while group := list(itertools.islice(iterator, replicas)):
+        # Every replica needs a batch. Those without one repeat the last batch.
+        inputs = strategy.experimental_distribute_values_from_function(
+            lambda context, group=group: group[
+                min(context.replica_id_in_sync_group, len(group) - 1)
+            ]
+        )
+        outputs = strategy.experimental_local_results(encode(inputs))
+        for output in outputs[: len(group)]:
+            yield tf.cast(output, tf.float32).numpy()
+
+
+def check_encoder(encoder: keras.Model, source: ImageSource) -> int:
+    """Returns the input size of an encoder, after a check that it can encode the images."""
     _, height, width, channels = encoder.input_shape
     if source.channels != channels or height is None or height != width:
         raise ValueError(
@@ -34,6 +89,4 @@ def compute_representations(
             f"Received: an encoder for {encoder.input_shape[1:]}, images of {source.channels} "
             "channels"
         )
-    batches = evaluation_batches(source, size=height, short_side=short_side, batch_size=batch_size)
-    show_progress = int(sys.stdout.isatty())
-    return encoder.predict(batches, verbose=show_progress)
+    return height

@@ -75,3 +75,12 @@ def weights_digest(path: str | os.PathLike[str]) -> str:
     for weight in load_model(path).get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()[:16]
+
+
+def model_digest(path: str | os.PathLike[str]) -> str:
+    """Returns a digest of a .keras file, except for the time at which it was saved."""
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(path) as file:
+        for name in sorted(set(file.namelist()) - {"metadata.json"}):
+            digest.update(name.encode() + hashlib.sha256(file.read(name)).digest())
+    return digest.hexdigest()[:16]

@@ -16,7 +16,7 @@ def encoder(tmp_path):
 
 @pytest.mark.slow
 def test_a_data_set(run_script, tmp_path, encoder):
-    output = tmp_path / "new" / "embeddings.npz"
+    output = tmp_path / "new" / "embeddings.npy"
     run_script(
         "embed",
         f"--encoder={tmp_path / 'encoder.keras'}",
@@ -26,8 +26,8 @@ def test_a_data_set(run_script, tmp_path, encoder):
     )
     digits = supcon_tf.data.load_digits("test")
     expected = encoder.predict(digits.images / np.float32(255), verbose=0)
-    with np.load(output) as written:
-        np.testing.assert_allclose(written["embeddings"], expected, atol=1e-5)
+    np.testing.assert_allclose(np.load(output), expected, atol=1e-5)
+    with np.load(output.with_name("embeddings_images.npz")) as written:
         np.testing.assert_array_equal(written["labels"], digits.labels)
         assert list(written["class_names"]) == list(digits.class_names)
 
@@ -43,7 +43,7 @@ def test_a_directory(run_script, tmp_path, encoder, capsys):
         path.write_bytes(tf.io.encode_png(images[name]).numpy())
     (tmp_path / "images" / ".hidden.png").write_text("")
     (tmp_path / "images" / "notes.txt").write_text("")
-    output = tmp_path / "embeddings.npz"
+    output = tmp_path / "embeddings.npy"
     run_script(
         "embed",
         f"--encoder={tmp_path / 'encoder.keras'}",
@@ -54,22 +54,20 @@ def test_a_directory(run_script, tmp_path, encoder, capsys):
     assert skipped.startswith(
         f"1 files of {tmp_path / 'images'} are skipped (1 .txt). Only files with"
     )
-    with np.load(output) as written:
+    with np.load(tmp_path / "embeddings_images.npz") as written:
         assert list(written["paths"]) == ["b.png", "deep/a.png", "deep/er/c.PNG"]
         pixels = np.stack([images[name] for name in written["paths"]]) / np.float32(255)
-        np.testing.assert_allclose(
-            written["embeddings"], encoder.predict(pixels, verbose=0), atol=1e-5
-        )
+    np.testing.assert_allclose(np.load(output), encoder.predict(pixels, verbose=0), atol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--output=x.npy", "--dataset=digits"], ValueError, "`--output` must end in .npz"),
-        (["--output=x.npz"], flags.IllegalFlagValueError, "either --images or --dataset"),
+        (["--output=x.npz", "--dataset=digits"], ValueError, "`--output` must end in .npy"),
+        (["--output=x.npy"], flags.IllegalFlagValueError, "either --images or --dataset"),
         (
-            ["--output=x.npz", "--dataset=digits", "--images=."],
+            ["--output=x.npy", "--dataset=digits", "--images=."],
             flags.IllegalFlagValueError,
             "either --images or --dataset",
         ),
@@ -82,7 +80,7 @@ def test_bad_flags(run_script, tmp_path, encoder, arguments, error, message):
 
 @pytest.mark.slow
 def test_missing_encoder_and_images(run_script, tmp_path, encoder):
-    output = f"--output={tmp_path / 'x.npz'}"
+    output = f"--output={tmp_path / 'x.npy'}"
     with pytest.raises(
         FileNotFoundError, match="`--encoder` must be an existing file.*nothing.keras"
     ):
@@ -100,4 +98,4 @@ def test_missing_encoder_and_images(run_script, tmp_path, encoder):
     with pytest.raises(ValueError, match="`encoder` must take square images of a fixed size"):
         path = f"--encoder={tmp_path / 'any_size.keras'}"
         run_script("embed", path, "--dataset=digits", output)
-    assert not (tmp_path / "x.npz").exists()
+    assert not (tmp_path / "x.npy").exists()
