@@ -35,7 +35,9 @@ _DATASET = flags.DEFINE_string(
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "The directory of the data set.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "test"], "The split of the data set.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images in a batch.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 256, "Images in a batch, on each device.", lower_bound=1
+)
 _OUTPUT = flags.DEFINE_string("output", None, "The .npy file to write.")
 flags.adopt_module_key_flags(strategy_flags)
 flags.mark_flags_as_required(["encoder", "output"])

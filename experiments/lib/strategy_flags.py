@@ -6,8 +6,8 @@ _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "auto",
     ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
-    "The distribution strategy, see supcon_tf.distribution.strategy. A batch is split across all "
-    "replicas.",
+    "The distribution strategy, see supcon_tf.distribution.strategy. It splits a batch of a "
+    "training across all replicas.",
 )
 _TPU = flags.DEFINE_string("tpu", "local", "The address of the TPU for --strategy=tpu.")
 

@@ -74,7 +74,7 @@ class PartialMatrix:
         Raises:
             OSError: if the disk is full or fails.
         """
-        contents = np.ascontiguousarray(rows, np.float32).tobytes()
+        contents = rows.tobytes()
         offset, size = self._span(batch)
         assert len(contents) == size
         _write(self._matrix, offset, contents)
@@ -130,7 +130,7 @@ def _write(path: pathlib.Path, offset: int, contents: bytes, *, synchronize: boo
     of a page, in which another worker writes at the same time.
     """
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY), "wb") as file:
+        with open(path, "wb", opener=_open_existing) as file:
             file.seek(offset)
             file.write(contents)
             if synchronize:
@@ -142,3 +142,8 @@ def _write(path: pathlib.Path, offset: int, contents: bytes, *, synchronize: boo
             f"{error.strerror}. Once the cause is removed, the same command continues",
             str(path),
         ) from None
+
+
+def _open_existing(path: str, flags: int) -> int:
+    """Opens a file without removing its contents."""
+    return os.open(path, flags & ~(os.O_CREAT | os.O_TRUNC))

@@ -54,7 +54,8 @@ def write_representations(
 
     Raises:
         ValueError: if the encoder does not suit the images, or the file or its directory contains
-            other representations.
+            representations of other inputs or damage.
+        FileExistsError: if another program has written a file of the name `description_path(path)`.
         RuntimeError: if another process writes the file, or another worker has ended.
         OSError: if a file cannot be written, or the workers do not share the directory.
     """
@@ -77,7 +78,7 @@ def write_representations(
         _create_partial_file(path, matrix, settings)
     wait_for_workers(strategy)
     if path.exists():
-        _require_same(path, settings, _read_settings_of_file(path))
+        _require_same_file(path, settings)
         return
     _require_partial_file(matrix, settings)
     share = worker_share(matrix.batches, worker, workers)
@@ -91,6 +92,7 @@ def write_representations(
     wait_for_workers(strategy)
     if worker == 0:
         _complete(path, matrix, description, settings)
+    wait_for_workers(strategy)
 
 
 def description_path(path: pathlib.Path) -> pathlib.Path:
@@ -107,9 +109,11 @@ def _create_partial_file(
     path: pathlib.Path, matrix: PartialMatrix, settings: Mapping[str, Any]
 ) -> None:
     """Reserves the directory of a partial file, and creates the files in it if there are none."""
+    if not path.exists():
+        _require_replaceable_description(path)
     lock_directory(matrix.directory)
     if path.exists():
-        _remove_partial_file(matrix)  # A kill has come before the removal.
+        _remove_partial_file(matrix)  # A kill can have come before the removal.
     elif not _settings_path(matrix).exists():
         matrix.create()
         write_json(_settings_path(matrix), settings)
@@ -157,20 +161,38 @@ def _complete(
     _remove_partial_file(matrix)
 
 
-def _read_settings_of_file(path: pathlib.Path) -> dict[str, Any]:
-    """Reads the settings of a finished file."""
+def _require_same_file(path: pathlib.Path, settings: Mapping[str, Any]) -> None:
+    """Raises `ValueError` unless a finished file was written with the same settings."""
+    written = _read_described_settings(path)
+    if written is None:
+        raise ValueError(
+            f"{path} exists, and must be described by {description_path(path).name}, which is "
+            "written with it. Remove the file, or choose another output. "
+            "Received: a missing or damaged description"
+        )
+    _require_same(path, settings, written)
+
+
+def _require_replaceable_description(path: pathlib.Path) -> None:
+    """Raises `FileExistsError` if the file with the name of the description has other contents."""
+    description = description_path(path)
+    if description.exists() and _read_described_settings(path) is None:
+        raise FileExistsError(
+            f"{description} must not exist: the description of {path.name} gets this name. Remove "
+            "the file, or choose another output. Received: a file of another program"
+        )
+
+
+def _read_described_settings(path: pathlib.Path) -> dict[str, Any] | None:
+    """Reads the settings in the description of a file; `None` if it has none."""
+    if not zipfile.is_zipfile(description_path(path)):
+        return None
     try:
         with np.load(description_path(path)) as description:
             settings = json.loads(str(description["settings"]))
-        if isinstance(settings, dict):
-            return settings
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        pass
-    raise ValueError(
-        f"{path} exists, and must be described by {description_path(path).name}, which is written "
-        "with it. Remove the file, or choose another output. "
-        "Received: a missing or damaged description"
-    )
+        return None
+    return settings if isinstance(settings, dict) else None
 
 
 def _require_same(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -176,8 +177,13 @@ def wait_for_workers(strategy: tf.distribute.Strategy) -> None:
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return
+
+    @tf.function  # TensorFlow warns of eager calls.
+    def run() -> Any:
+        return strategy.run(lambda: tf.constant(1.0))
+
     try:
-        ones = strategy.run(lambda: tf.constant(1.0))
+        ones = run()
         strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
     except tf.errors.OpError as error:
         raise RuntimeError(

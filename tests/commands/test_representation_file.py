@@ -194,6 +194,15 @@ def test_a_file_that_another_program_wrote_is_kept(tmp_path, encoder):
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), np.ones(2))
 
 
+@pytest.mark.parametrize("write_file", [np.savez, lambda file, x: np.save(file, x)])
+def test_the_description_replaces_no_file_of_another_program(tmp_path, encoder, write_file):
+    with (tmp_path / "x_images.npz").open("wb") as file:
+        write_file(file, np.ones(2))
+    with pytest.raises(FileExistsError, match=r"x_images\.npz must not exist.*Remove the file"):
+        write(tmp_path / "x.npy", encoder)
+    assert [each.name for each in tmp_path.iterdir()] == ["x_images.npz"]
+
+
 def test_a_full_disk_is_named_and_the_call_continues(tmp_path, encoder, monkeypatch):
     def fail(descriptor):
         raise OSError(28, "No space left on device")

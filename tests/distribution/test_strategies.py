@@ -69,10 +69,11 @@ def test_a_worker_of_a_cluster_works_alone_on_its_devices():
 
 
 def test_waiting_for_a_worker_that_has_ended_raises(monkeypatch):
-    def fail(self, function):
+    def fail(self, *arguments, **options):
         raise tf.errors.UnavailableError(None, None, "the connection is lost\ndetails")
 
-    monkeypatch.setattr(Worker, "run", fail)
+    monkeypatch.setattr(Worker, "run", lambda self, function: function())
+    monkeypatch.setattr(Worker, "reduce", fail)
     with pytest.raises(RuntimeError, match="Start all workers again.*Received: the con.* lost$"):
         wait_for_workers(Worker())
 
