@@ -20,6 +20,10 @@ from absl import flags
 from experiments.lib import strategy_flags
 from experiments.lib.command_line import check_arguments, run
 
+_VERIFIED = (
+    10_000  # Images that are verified at once. Each of them takes memory until all are read.
+)
+
 _ENCODER = flags.DEFINE_string(
     "encoder", None, "The .keras file of an encoder, as experiments.pretrain writes it."
 )
@@ -65,8 +69,13 @@ def main(argv: list[str]) -> None:
 
     from experiments.lib import datasets
     from supcon_tf._files import make_directory
-    from supcon_tf.commands.representation_file import description_path, write_representations
+    from supcon_tf.commands.representation_file import (
+        description_path,
+        is_started,
+        write_representations,
+    )
     from supcon_tf.commands.saved_models import load_model, model_digest
+    from supcon_tf.distribution import is_chief
     from supcon_tf.distribution.strategies import local_strategy
 
     make_directory(output.parent)
@@ -77,7 +86,9 @@ def main(argv: list[str]) -> None:
         description = {"labels": source.labels, "class_names": np.array(source.class_names)}
     else:
         source, paths = find_unlabeled_images(
-            pathlib.Path(_IMAGES.value), channels=encoder.input_shape[-1]
+            pathlib.Path(_IMAGES.value),
+            channels=encoder.input_shape[-1],
+            verify=is_chief(strategy) and not is_started(output),
         )
         description = {"paths": np.array(paths)}
     write_representations(
@@ -93,12 +104,13 @@ def main(argv: list[str]) -> None:
     print(f"{output}: {rows} embeddings of {columns} numbers; {description_path(output)}")
 
 
-def find_unlabeled_images(directory: pathlib.Path, channels: int):
+def find_unlabeled_images(directory: pathlib.Path, *, channels: int, verify: bool):
     """Finds the images in a directory, and prints how many other files it contains.
 
     Args:
         directory: the directory, searched at any depth. Hidden files and directories are ignored.
         channels: number of channels of the decoded images.
+        verify: whether to decode all images first, so that one that cannot be read is named.
 
     Returns:
         The images, without labels, and their paths relative to the directory.
@@ -123,7 +135,9 @@ def find_unlabeled_images(directory: pathlib.Path, channels: int):
         raise FileNotFoundError(describe_missing(directory, others))
     if others:
         print(describe_skipped(others, directory))
-    check_readable(paths, channels)
+    if verify:
+        for first in range(0, len(paths), _VERIFIED):
+            check_readable(paths[first : first + _VERIFIED], channels)
     source = EncodedImages(
         [str(path) for path in paths],
         np.full(len(paths), -1),

@@ -50,16 +50,10 @@ class PartialMatrix:
 
     def is_intact(self) -> bool:
         """Returns whether the files exist and have the right sizes and the right header."""
-        try:
-            matrix = np.lib.format.open_memmap(self._matrix, "r")
-            digests = self._digests.stat().st_size
-        except (OSError, ValueError):
-            return False
         return (
-            matrix.shape == (self.rows, self.columns)
-            and matrix.dtype == np.float32
-            and matrix.flags.c_contiguous
-            and digests == _DIGEST_SIZE * self.batches
+            has_shape(self._matrix, self.rows, self.columns)
+            and self._digests.is_file()
+            and self._digests.stat().st_size == _DIGEST_SIZE * self.batches
         )
 
     def is_complete(self, batch: int) -> bool:
@@ -111,6 +105,16 @@ class PartialMatrix:
         rows = min(self.batch_size, self.rows - first)
         row_size = 4 * self.columns
         return self._header_size + first * row_size, rows * row_size
+
+
+def has_shape(path: pathlib.Path, rows: int, columns: int) -> bool:
+    """Returns whether a file contains a float32 matrix of a shape, row by row."""
+    try:
+        matrix = np.lib.format.open_memmap(path, "r")
+    except (OSError, ValueError):
+        return False
+    is_float32 = bool(matrix.dtype == np.float32)
+    return matrix.shape == (rows, columns) and is_float32 and matrix.flags.c_contiguous
 
 
 def _digest(contents: bytes) -> bytes:

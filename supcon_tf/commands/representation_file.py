@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from supcon_tf._files import lock_directory, write_atomically, write_json
 from supcon_tf.commands.image_digests import images_digest
-from supcon_tf.commands.matrix_file import PartialMatrix
+from supcon_tf.commands.matrix_file import PartialMatrix, has_shape
 from supcon_tf.commands.remaining_time import format_remaining_time
 from supcon_tf.commands.representations import check_encoder, encode_batches
 from supcon_tf.data import ImageSource
@@ -65,8 +65,9 @@ def write_representations(
             "`encoder` must return representations [images, dim] of at least one image. "
             f"Received: outputs of shape {encoder.output_shape}, {len(source)} images"
         )
-    directory = path.with_name(f"{path.name}.partial")
-    matrix = PartialMatrix(directory, len(source), encoder.output_shape[1], batch_size)
+    matrix = PartialMatrix(
+        _partial_directory(path), len(source), encoder.output_shape[1], batch_size
+    )
     worker, workers = find_worker(strategy)
     settings = {
         "encoder": encoder_digest,
@@ -78,7 +79,7 @@ def write_representations(
         _create_partial_file(path, matrix, settings)
     wait_for_workers(strategy)
     if path.exists():
-        _require_same_file(path, settings)
+        _require_same_file(path, matrix, settings)
         return
     _require_partial_file(matrix, settings)
     share = worker_share(matrix.batches, worker, workers)
@@ -98,6 +99,11 @@ def write_representations(
 def description_path(path: pathlib.Path) -> pathlib.Path:
     """Returns the path of the file that describes the rows of a file of representations."""
     return path.with_name(f"{path.stem}_images.npz")
+
+
+def is_started(path: pathlib.Path) -> bool:
+    """Returns whether a file of representations, or a part of it, has been written."""
+    return path.exists() or _partial_directory(path).exists()
 
 
 def worker_share(batches: int, worker: int, workers: int) -> range:
@@ -139,6 +145,10 @@ def _require_partial_file(matrix: PartialMatrix, settings: Mapping[str, Any]) ->
         )
 
 
+def _partial_directory(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(f"{path.name}.partial")
+
+
 def _settings_path(matrix: PartialMatrix) -> pathlib.Path:
     return matrix.directory / "settings.json"
 
@@ -161,7 +171,9 @@ def _complete(
     _remove_partial_file(matrix)
 
 
-def _require_same_file(path: pathlib.Path, settings: Mapping[str, Any]) -> None:
+def _require_same_file(
+    path: pathlib.Path, matrix: PartialMatrix, settings: Mapping[str, Any]
+) -> None:
     """Raises `ValueError` unless a finished file was written with the same settings."""
     written = _read_described_settings(path)
     if written is None:
@@ -171,6 +183,12 @@ def _require_same_file(path: pathlib.Path, settings: Mapping[str, Any]) -> None:
             "Received: a missing or damaged description"
         )
     _require_same(path, settings, written)
+    if not has_shape(path, matrix.rows, matrix.columns):
+        raise ValueError(
+            f"{path} must contain {matrix.rows} representations of {matrix.columns} numbers, as "
+            f"{description_path(path).name} states. Remove the file to encode all images again. "
+            "Received: a file that is damaged or of another program"
+        )
 
 
 def _require_replaceable_description(path: pathlib.Path) -> None:

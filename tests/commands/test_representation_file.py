@@ -93,6 +93,7 @@ def test_the_file_has_the_representations_and_the_description(tmp_path, encoder)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["x.npy", "x_images.npz"]
 
 
+@pytest.mark.slow
 def test_replicas_write_the_representations_of_one_device(two_replicas):
     with two_replicas.scope():
         encoder = create_encoder()
@@ -103,11 +104,13 @@ def test_replicas_write_the_representations_of_one_device(two_replicas):
     np.testing.assert_array_equal(np.concatenate(list(batches)), expected)
 
 
+@pytest.mark.slow
 def test_half_precision_is_written_as_float32(tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     assert write(tmp_path / "x.npy", create_encoder()).dtype == np.float32
 
 
+@pytest.mark.slow
 def test_a_killed_call_continues_with_the_next_batch(partial, encoder, monkeypatch, capsys):
     assert not partial.exists()
     written = kill_after(monkeypatch, 7)
@@ -119,6 +122,7 @@ def test_a_killed_call_continues_with_the_next_batch(partial, encoder, monkeypat
     assert not partial.with_name("x.npy.partial").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "function", ["write_json", "write_atomically", "PartialMatrix.move", "shutil.rmtree"]
 )
@@ -136,6 +140,7 @@ def test_a_kill_before_the_first_or_after_the_last_batch(tmp_path, encoder, monk
     assert not (tmp_path / "x.npy.partial").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["matrix.npy", "digests"])
 def test_damaged_batches_are_encoded_again(partial, encoder, monkeypatch, name):
     file = partial.with_name("x.npy.partial") / name
@@ -151,6 +156,7 @@ def test_damaged_batches_are_encoded_again(partial, encoder, monkeypatch, name):
     np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["matrix.npy", "digests", "settings.json"])
 @pytest.mark.parametrize("contents", [b"", b"damaged"])
 def test_damaged_files_are_named(partial, encoder, name, contents):
@@ -162,12 +168,14 @@ def test_damaged_files_are_named(partial, encoder, name, contents):
     write(partial, encoder)
 
 
+@pytest.mark.slow
 def test_a_finished_file_is_not_written_again(tmp_path, encoder, monkeypatch):
     write(tmp_path / "x.npy", encoder)
     kill_after(monkeypatch, 0)
     write(tmp_path / "x.npy", encoder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [
@@ -192,6 +200,14 @@ def test_a_file_that_another_program_wrote_is_kept(tmp_path, encoder):
     with pytest.raises(ValueError, match=r"x\.npy exists.*x_images\.npz.*Remove the file"):
         write(tmp_path / "x.npy", encoder)
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), np.ones(2))
+
+
+def test_a_finished_file_that_is_cut_off_is_named(tmp_path, encoder):
+    write(tmp_path / "x.npy", encoder)
+    contents = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(contents[:-1])
+    with pytest.raises(ValueError, match=r"x\.npy must contain 20 representations of 5 numbers"):
+        write(tmp_path / "x.npy", encoder)
 
 
 @pytest.mark.parametrize("write_file", [np.savez, lambda file, x: np.save(file, x)])
@@ -233,6 +249,7 @@ def work_as(monkeypatch, worker, wait=lambda strategy: None):
     monkeypatch.setattr(representation_file, "wait_for_workers", wait)
 
 
+@pytest.mark.slow
 def test_two_workers_write_one_file(tmp_path, encoder, monkeypatch):
     expected = write(tmp_path / "whole.npy", encoder)
     path = tmp_path / "x.npy"

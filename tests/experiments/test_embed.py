@@ -58,6 +58,14 @@ def test_a_directory(run_script, tmp_path, encoder, capsys):
         assert list(written["paths"]) == ["b.png", "deep/a.png", "deep/er/c.PNG"]
         pixels = np.stack([images[name] for name in written["paths"]]) / np.float32(255)
     np.testing.assert_allclose(np.load(output), encoder.predict(pixels, verbose=0), atol=1e-5)
+    (tmp_path / "images" / "b.png").rename(tmp_path / "images" / "d.png")
+    with pytest.raises(ValueError, match=r"representations of other inputs \(paths\)"):
+        run_script(
+            "embed",
+            f"--encoder={tmp_path / 'encoder.keras'}",
+            f"--images={tmp_path / 'images'}",
+            f"--output={output}",
+        )
 
 
 @pytest.mark.slow

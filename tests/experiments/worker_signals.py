@@ -17,6 +17,7 @@ import tensorflow as tf
 import supcon_tf
 from experiments.benchmarks import small_training
 from supcon_tf.callbacks import Checkpoints
+from supcon_tf.distribution.strategies import wait_for_workers
 
 # For each training, the signal and the step in which each worker receives it.
 CASES = {
@@ -58,7 +59,7 @@ def main():
         code = train_until_signal(directory, strategy, CASES[name][worker])
         results[f"{name}/codes"] = gather(strategy, code)
         results[f"{name}/step"] = Checkpoints(directory / "checkpoints").step
-        gather(strategy, code)  # Nobody resumes before all have read the step.
+        wait_for_workers(strategy)  # Nobody resumes before all have read the step.
         weights = small_training.run(directory, small_training.recipe(), strategy=strategy)
         for k, weight in enumerate(weights or []):
             results[f"{name}/weight {k}"] = weight
