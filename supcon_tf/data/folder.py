@@ -1,20 +1,18 @@
 """Image files in a directory with one subdirectory per class."""
 
 import collections
-import contextlib
-import functools
 import os
 import pathlib
-import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent import futures
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from supcon_tf.data.class_names import describe_difference
-from supcon_tf.data.sources import EncodedImages, decode
+from supcon_tf.data.listing import Listing, files_below, list_directories, list_directory
+from supcon_tf.data.sources import EncodedImages
+from supcon_tf.data.verification import check_readable
 
 # Lower-case suffixes of the image formats that TensorFlow decodes. TensorFlow 2.19 supports neither
 # WebP nor JPEG XL.
@@ -94,26 +92,27 @@ def load_folder(
             )
     else:
         names = _order(names, class_names, root)
-    classes = [root / name for name in names]
-    paths: list[pathlib.Path] = []
-    labels: list[int] = []
-    skipped = [path for path in root.iterdir() if path.is_file() and not _is_hidden(path)]
-    for label, class_directory in enumerate(classes):
-        images, others = find_images(class_directory)
+    listing = list_directories(str(root))
+    prefix = "" if root == pathlib.Path() else os.path.join(root, "")
+    paths: list[str] = []
+    counts: list[int] = []
+    skipped = [name for name in listing[""].file_names if (root / name).is_file()]
+    for name in names:
+        images, others = _images_below(listing, name)
         if not images:
             raise ValueError(
-                describe_missing(class_directory, others, "Add images or remove the directory. ")
+                describe_missing(root / name, others, "Add images or remove the directory. ")
             )
-        paths += images
-        labels += [label] * len(images)
+        paths += [f"{prefix}{image}" for image in images]
+        counts.append(len(images))
         skipped += others
     if skipped:
         warnings.warn(f"{describe_skipped(skipped, root)} in class directories", stacklevel=2)
     if verify:
         check_readable(paths, channels)
     return EncodedImages(
-        [str(path) for path in paths],
-        np.array(labels),
+        [os.fsencode(path) for path in paths],
+        np.repeat(np.arange(len(names)), counts),
         names,
         read=tf.io.read_file,
         channels=channels,
@@ -126,7 +125,7 @@ def find_class_names(directory: pathlib.Path) -> list[str]:
     Raises:
         ValueError: if there are none.
     """
-    names = sorted(p.name for p in directory.iterdir() if p.is_dir() and not _is_hidden(p))
+    names = list_directory(str(directory)).directory_names
     if not names:
         raise ValueError(
             "`directory` must contain one subdirectory of images per class. "
@@ -176,18 +175,24 @@ def find_images(directory: pathlib.Path) -> tuple[list[pathlib.Path], list[pathl
     """Finds the images in a directory at any depth, and the other files. Both lists are sorted.
 
     Symbolic links to directories are followed. Hidden files and directories are skipped.
+
+    Raises:
+        PermissionError: if a directory cannot be read.
     """
-    images: list[pathlib.Path] = []
-    others: list[pathlib.Path] = []
-    for parent, directories, names in os.walk(directory, followlinks=True):
-        directories[:] = [name for name in directories if not name.startswith(".")]
-        for path in (pathlib.Path(parent, name) for name in names):
-            if not _is_hidden(path):
-                (images if path.suffix.lower() in IMAGE_SUFFIXES else others).append(path)
-    return sorted(images), sorted(others)
+    images, others = _images_below(list_directories(str(directory)), "")
+    return [directory / path for path in images], [directory / path for path in others]
 
 
-def describe_skipped(files: Iterable[pathlib.Path], directory: pathlib.Path) -> str:
+def _images_below(listing: Listing, path: str) -> tuple[list[str], list[str]]:
+    """Returns the paths of the images below a directory of a listing, and of the other files."""
+    images: list[str] = []
+    others: list[str] = []
+    for file in files_below(listing, path):
+        (images if _suffix(file) in IMAGE_SUFFIXES else others).append(file)
+    return images, others
+
+
+def describe_skipped(files: Iterable[str | pathlib.Path], directory: pathlib.Path) -> str:
     """Returns a sentence with the number of skipped files by suffix, and the supported suffixes."""
     files = list(files)
     return (
@@ -197,7 +202,7 @@ def describe_skipped(files: Iterable[pathlib.Path], directory: pathlib.Path) -> 
 
 
 def describe_missing(
-    directory: pathlib.Path, others: Sequence[pathlib.Path], advice: str = ""
+    directory: pathlib.Path, others: Sequence[str | pathlib.Path], advice: str = ""
 ) -> str:
     """Returns the error for a directory that contains no images or does not exist.
 
@@ -219,39 +224,13 @@ def describe_missing(
     )
 
 
-def _count_suffixes(files: Iterable[pathlib.Path]) -> str:
+def _count_suffixes(files: Iterable[str | pathlib.Path]) -> str:
     """Returns the number of files by suffix, such as `"2 .tiff, 1 without a suffix"`."""
-    suffixes = collections.Counter(path.suffix.lower() or "without a suffix" for path in files)
+    suffixes = collections.Counter(_suffix(str(file)) or "without a suffix" for file in files)
     return ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
 
 
-def check_readable(paths: Iterable[pathlib.Path], channels: int) -> None:
-    """Checks that image files can be decoded.
-
-    Raises:
-        ValueError: if a file cannot be decoded. The error names the file.
-    """
-    with futures.ThreadPoolExecutor() as pool:
-        list(pool.map(functools.partial(_check_file, channels=channels), paths))
-
-
-def _check_file(path: pathlib.Path, channels: int) -> None:
-    with name_unreadable(path):
-        decode(tf.io.read_file(str(path)), channels)
-
-
-@contextlib.contextmanager
-def name_unreadable(path: pathlib.Path) -> Iterator[None]:
-    """Raises `ValueError`, which names the file, in place of an error of TensorFlow."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        # TensorFlow puts the names of a function and an operation around its sentence.
-        reason = re.sub(r"^\{\{.*?\}\} |\s*\[Op:.*", "", error.message, flags=re.DOTALL)
-        raise ValueError(
-            f"{path} cannot be read as an image. Replace or remove it. Received: {reason}"
-        ) from error
-
-
-def _is_hidden(path: pathlib.Path) -> bool:
-    return path.name.startswith(".")
+def _suffix(file: str) -> str:
+    """Returns the lower-case suffix of a file, or an empty string, as `pathlib` defines it."""
+    stem, _, end = os.path.basename(file).rpartition(".")
+    return f".{end.lower()}" if stem and end else ""

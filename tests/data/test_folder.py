@@ -1,4 +1,5 @@
 import io
+import os
 
 import numpy as np
 import pytest
@@ -137,6 +138,14 @@ def test_nested_images_are_read_and_other_files_are_counted(folder):
     assert source.class_names == ("cat", "dog", "elsewhere")
     names = [record.decode().removeprefix(f"{folder}/") for record in source.records]
     assert names[2:] == ["dog/b.png", "dog/puppy/today/a.png", "elsewhere/today/a.png"]
+
+
+def test_a_name_that_is_not_utf_8(folder):
+    name = os.fsencode(folder / "cat") + b"/\xe9.png"
+    os.rename(folder / "cat" / "a.png", name)
+    source = load_folder(folder)
+    assert source.records[1] == name
+    assert len(list(evaluation_batches(source, size=8, batch_size=1))) == 3
 
 
 # A smooth image, for which the fast decoding of JPEG is close to Pillow's.
