@@ -1,6 +1,7 @@
 """Files that survive kills and power losses, and directories that one process uses at a time."""
 
 import contextlib
+import glob
 import json
 import os
 import pathlib
@@ -35,6 +36,33 @@ def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -
         move_durably(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_in_turn(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
+    """Writes a file atomically while no other process writes it, also on another host.
+
+    The temporary files that killed processes have left are removed. Where the file system has no
+    locks, nothing prevents two processes from writing at the same time.
+
+    Args:
+        path: the file to create or to replace. A hidden file beside it is the lock.
+        write: writes the file, as for `write_atomically`.
+
+    Raises:
+        TimeoutError: if another process writes the file for more than a minute.
+        OSError: if the file cannot be written.
+    """
+    lock = filelock.FileLock(path.with_name(f".{path.name}{_LOCK}"))
+    with contextlib.suppress(NotImplementedError):
+        lock.acquire(timeout=60)
+    try:
+        if lock.is_locked:
+            for leftover in path.parent.glob(f".*.{glob.escape(path.name)}"):
+                if leftover.name.removeprefix(".").removesuffix(f".{path.name}").isdecimal():
+                    remove(leftover)
+        write_atomically(path, write)
+    finally:
+        lock.release()
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

@@ -10,7 +10,7 @@ from supcon_tf.commands.image_files import load_for_evaluation
 from supcon_tf.commands.representations import compute_representations
 from supcon_tf.commands.run_outputs import require_file
 from supcon_tf.commands.saved_models import load_model
-from supcon_tf.data.verification import check_readable
+from supcon_tf.data.readable import check_readable
 
 _BATCH_SIZE = 64
 

@@ -14,7 +14,7 @@ from supcon_tf.commands.image_files import load_for_evaluation
 from supcon_tf.commands.labeled_files import read_labeled_files
 from supcon_tf.commands.representations import compute_representations
 from supcon_tf.commands.trained_run import TrainedRun
-from supcon_tf.data.verification import check_readable
+from supcon_tf.data.readable import check_readable
 from supcon_tf.similarity.normalization import l2_normalize
 
 _BATCH_SIZE = 64

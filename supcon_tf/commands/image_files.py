@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from supcon_tf.augmentation import resize
 from supcon_tf.commands.settings import DataSummary, Settings
 from supcon_tf.data import ArrayImages, EncodedImages, ImageSource
+from supcon_tf.data.readable import name_unreadable
 from supcon_tf.data.sources import decode
-from supcon_tf.data.verification import name_unreadable
 
 _SAMPLE = 256  # images from which the settings are chosen
 _ARRAY_BYTES = 1 << 30

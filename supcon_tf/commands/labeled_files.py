@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from supcon_tf.data.class_names import describe_difference
 from supcon_tf.data.folder import (
-    IMAGE_SUFFIXES,
     TEST_DIRECTORIES,
     describe_missing,
     describe_skipped,
     find_images,
     require_no_parts,
 )
+from supcon_tf.data.suffixes import IMAGE_SUFFIXES
 
 _HEADERS = ("path", "file", "filename", "image")
 

@@ -46,7 +46,7 @@ from supcon_tf.commands.stages import (
     train_encoder,
 )
 from supcon_tf.data.folder import describe_missing, describe_skipped, find_images
-from supcon_tf.data.verification import check_readable
+from supcon_tf.data.readable import check_readable
 from supcon_tf.labels import UNLABELED
 from supcon_tf.models import LinearClassifier
 

@@ -3,6 +3,7 @@
 - Loaders: `load_digits` (needs no download), `load_folder` (one directory per class, with the file
   formats of `IMAGE_SUFFIXES`), `load_idx` (files of MNIST), `load_tfds` (TensorFlow Datasets),
   `load_tfrecords` (TFRecord files).
+- `verify_images` returns the damaged images of a directory.
 - Sources, which the loaders return. `Source` is their base class. `ArrayImages` are decoded images
   in memory, `EncodedImages` are decoded when they are read, `IndexedImages` are read by a function
   from indices. All are an `ImageSource`. A `TensorSource` holds samples that are not images.
@@ -22,14 +23,16 @@ from supcon_tf.data.batches import (
     training_batches,
 )
 from supcon_tf.data.digits import load_digits
-from supcon_tf.data.folder import IMAGE_SUFFIXES, load_folder
+from supcon_tf.data.folder import load_folder
 from supcon_tf.data.idx import load_idx
 from supcon_tf.data.indexed_images import IndexedImages
 from supcon_tf.data.mixed_batches import mix_batches
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource, Source
+from supcon_tf.data.suffixes import IMAGE_SUFFIXES
 from supcon_tf.data.tensors import TensorSource
 from supcon_tf.data.tfds import load_tfds
 from supcon_tf.data.tfrecords import load_tfrecords
+from supcon_tf.data.verification import verify_images
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -51,4 +54,5 @@ __all__ = [
     "mix_batches",
     "multi_view_batches",
     "training_batches",
+    "verify_images",
 ]

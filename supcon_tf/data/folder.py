@@ -10,14 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 from supcon_tf.data.class_names import describe_difference
-from supcon_tf.data.listing import Listing, files_below, list_directories, list_directory
+from supcon_tf.data.listing import (
+    Listing,
+    files_below,
+    list_directories,
+    list_directory,
+    path_prefix,
+)
+from supcon_tf.data.manifest import open_manifest
+from supcon_tf.data.readable import check_readable, describe_unreadable
 from supcon_tf.data.sources import EncodedImages
-from supcon_tf.data.verification import check_readable
-
-# Lower-case suffixes of the image formats that TensorFlow decodes. TensorFlow 2.19 supports neither
-# WebP nor JPEG XL.
-IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png"}
-IMAGE_SUFFIXES |= {f".{name}" for name in ("jxl", "webp") if hasattr(tf.io, f"decode_{name}")}
+from supcon_tf.data.suffixes import IMAGE_SUFFIXES, suffix
+from supcon_tf.data.verification import find_damaged
 
 # Names of the directory of the test images, beside `train`.
 TEST_DIRECTORIES = ("test", "val", "validation")
@@ -33,6 +37,7 @@ def load_folder(
     class_names: Sequence[str] | None = None,
     channels: int = 3,
     verify: bool = True,
+    manifest: str | os.PathLike[str] | None = None,
 ) -> EncodedImages:
     """Loads images from subdirectories named after their classes.
 
@@ -65,7 +70,13 @@ def load_folder(
         channels: number of channels of the decoded images: 3 for RGB, 1 for gray. TensorFlow
             decodes a BMP with a color palette as gray. Save such files as PNG.
         verify: whether to decode every file once now, so that a damaged file is reported before
-            training. This takes about a minute for 100,000 photos.
+            training. This takes about a minute for 100,000 photos. With a `manifest`, files are
+            remembered and only new and changed ones are decoded.
+        manifest: a file that remembers the names of the files, for directories with millions of
+            them. The first call creates it. Later calls list only the directories whose time has
+            changed. Put it outside of `directory`, or begin its name with a dot. Several processes
+            can use it. By default nothing is written and every directory is listed. Do so where
+            directories keep their times when files are added, as on some mounted object stores.
 
     Returns:
         The images. Files are read when they are needed.
@@ -74,7 +85,9 @@ def load_folder(
         FileNotFoundError: if the directory does not exist.
         ValueError: if the directory contains no class directories, or not those of `class_names`;
             without `class_names`, if it contains `train` and `test`; if a class directory contains
-            no images; or an image cannot be read.
+            no images; an image cannot be read; or `manifest` is not a manifest, or that of another
+            directory.
+        OSError: if a directory cannot be read, or the manifest can be neither read nor created.
     """
     root = pathlib.Path(directory)
     if not root.is_dir():
@@ -92,13 +105,13 @@ def load_folder(
             )
     else:
         names = _order(names, class_names, root)
-    listing = list_directories(str(root))
-    prefix = "" if root == pathlib.Path() else os.path.join(root, "")
+    opened = open_manifest(root, manifest)
+    prefix = path_prefix(root)
     paths: list[str] = []
     counts: list[int] = []
-    skipped = [name for name in listing[""].file_names if (root / name).is_file()]
+    skipped = [name for name in opened.listing[""].file_names if (root / name).is_file()]
     for name in names:
-        images, others = _images_below(listing, name)
+        images, others = _images_below(opened.listing, name)
         if not images:
             raise ValueError(
                 describe_missing(root / name, others, "Add images or remove the directory. ")
@@ -109,7 +122,10 @@ def load_folder(
     if skipped:
         warnings.warn(f"{describe_skipped(skipped, root)} in class directories", stacklevel=2)
     if verify:
-        check_readable(paths, channels)
+        if manifest is None:
+            check_readable(paths, channels)
+        else:
+            _require_undamaged(find_damaged(opened, [path for path in opened.listing if path]))
     return EncodedImages(
         [os.fsencode(path) for path in paths],
         np.repeat(np.arange(len(names)), counts),
@@ -117,6 +133,13 @@ def load_folder(
         read=tf.io.read_file,
         channels=channels,
     )
+
+
+def _require_undamaged(damaged: dict[str, str]) -> None:
+    if damaged:
+        path, reason = next(iter(damaged.items()))
+        others = f", and {len(damaged) - 1} more damaged images" if len(damaged) > 1 else ""
+        raise ValueError(describe_unreadable(path, reason) + others)
 
 
 def find_class_names(directory: pathlib.Path) -> list[str]:
@@ -188,7 +211,7 @@ def _images_below(listing: Listing, path: str) -> tuple[list[str], list[str]]:
     images: list[str] = []
     others: list[str] = []
     for file in files_below(listing, path):
-        (images if _suffix(file) in IMAGE_SUFFIXES else others).append(file)
+        (images if suffix(file) in IMAGE_SUFFIXES else others).append(file)
     return images, others
 
 
@@ -226,11 +249,5 @@ def describe_missing(
 
 def _count_suffixes(files: Iterable[str | pathlib.Path]) -> str:
     """Returns the number of files by suffix, such as `"2 .tiff, 1 without a suffix"`."""
-    suffixes = collections.Counter(_suffix(str(file)) or "without a suffix" for file in files)
-    return ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
-
-
-def _suffix(file: str) -> str:
-    """Returns the lower-case suffix of a file, or an empty string, as `pathlib` defines it."""
-    stem, _, end = os.path.basename(file).rpartition(".")
-    return f".{end.lower()}" if stem and end else ""
+    suffixes = collections.Counter(suffix(str(file)) or "without a suffix" for file in files)
+    return ", ".join(f"{count} {name}" for name, count in sorted(suffixes.items()))

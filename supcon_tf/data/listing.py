@@ -1,14 +1,12 @@
 """The names of all files below a directory, in little memory."""
 
 import os
+import pathlib
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from supcon_tf.data.threads import map_in_threads
-
-# A thread waits most of its time if the disk is in the network.
-_THREADS = 32
+from supcon_tf.data.threads import THREADS_FOR_DISKS, map_in_threads
 
 # The clocks of file systems have steps of up to two seconds. A change within the step of a listing
 # does not change the time again.
@@ -79,7 +77,7 @@ def list_directories(root: str, known: Mapping[str, Directory] | None = None) ->
     level = [_Place("", frozenset())]
     while level:
         below = []
-        results = map_in_threads(lambda place: _visit(root, place, known), level, _THREADS)
+        results = map_in_threads(lambda place: _visit(root, place, known), level, THREADS_FOR_DISKS)
         for place, result in zip(level, results, strict=True):
             if result is not None:
                 listing[place.path], parents = result
@@ -136,9 +134,14 @@ def files_below(listing: Listing, path: str) -> list[str]:
     return files
 
 
+def path_prefix(root: pathlib.Path) -> str:
+    """Returns what `pathlib` writes before the path of a file below a directory."""
+    return "" if root == pathlib.Path() else os.path.join(root, "")
+
+
 def is_settled(time_ns: int) -> bool:
     """Returns whether a change from now on has another time than `time_ns`."""
-    return 0 < time_ns < time.time_ns() - _CLOCK_STEP_NS
+    return time_ns < time.time_ns() - _CLOCK_STEP_NS
 
 
 def _visit(

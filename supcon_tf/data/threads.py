@@ -8,6 +8,9 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# For functions that mostly wait: the disk can be in the network.
+THREADS_FOR_DISKS = 32
+
 # `Executor.map` starts with an object of about a kilobyte for every item.
 _ITEMS_AT_A_TIME = 1024
 
