@@ -70,8 +70,10 @@ def load_folder(
         channels: number of channels of the decoded images: 3 for RGB, 1 for gray. TensorFlow
             decodes a BMP with a color palette as gray. Save such files as PNG.
         verify: whether to decode every file once now, so that a damaged file is reported before
-            training. This takes about a minute for 100,000 photos. With a `manifest`, files are
-            remembered and only new and changed ones are decoded.
+            training. This takes about a minute for 100,000 photos. With a `manifest`, only files
+            that are new, changed or damaged are decoded, and a killed call is continued.
+            `supcon_tf.data.verify_images` does the same with progress, and returns all that are
+            damaged.
         manifest: a file that remembers the names of the files, for directories with millions of
             them. The first call creates it. Later calls list only the directories whose time has
             changed. Put it outside of `directory`, or begin its name with a dot. Several processes
