@@ -124,11 +124,11 @@ def find_unlabeled_images(directory: pathlib.Path, *, channels: int, verify: boo
 
     from supcon_tf.data import EncodedImages
     from supcon_tf.data.folder import (
-        check_readable,
         describe_missing,
         describe_skipped,
         find_images,
     )
+    from supcon_tf.data.readable import check_readable
 
     paths, others = find_images(directory)
     if not paths:
