@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from supcon_tf._files import lock_directory, write_atomically, write_json
+from supcon_tf._files import lock_directory, write_arrays, write_json
 from supcon_tf.commands.image_digests import images_digest
 from supcon_tf.commands.matrix_file import PartialMatrix, has_shape
 from supcon_tf.commands.remaining_time import format_remaining_time
@@ -166,7 +166,7 @@ def _complete(
 ) -> None:
     """Writes the description, and then moves the matrix to its final path."""
     arrays: dict[str, Any] = {**description, "settings": json.dumps(settings)}
-    write_atomically(description_path(path), lambda name: np.savez(name, **arrays))
+    write_arrays(description_path(path), arrays)
     matrix.move(path)
     _remove_partial_file(matrix)
 

@@ -124,7 +124,7 @@ def test_a_killed_call_continues_with_the_next_batch(partial, encoder, monkeypat
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "function", ["write_json", "write_atomically", "PartialMatrix.move", "shutil.rmtree"]
+    "function", ["write_json", "write_arrays", "PartialMatrix.move", "shutil.rmtree"]
 )
 def test_a_kill_before_the_first_or_after_the_last_batch(tmp_path, encoder, monkeypatch, function):
     expected = write(tmp_path / "whole.npy", encoder)
