@@ -11,8 +11,8 @@ Settings: the CIFAR-10 script of that code. It multiplies the loss by the temper
 (`scale_by_temperature`). Its linear stage normalizes by the statistics of the batch and does not
 update the moving ones.
 
-Requirements: batch 4096, 1000 epochs, then 100. A TPU v2-8 or four GPUs with 40 GB; with less
-memory, set --config.micro_batch_size=256.
+Requirements: batch 4096, 1000 epochs, then 100. On 8 devices, the compilers plan 27 GB on each
+H100, and 15.6 GB on each TPU v5e chip. With less memory, set --config.micro_batch_size=256.
 """
 
 from ml_collections import ConfigDict
