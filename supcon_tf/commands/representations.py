@@ -81,7 +81,11 @@ def encode_batches(
 
 
 def check_encoder(encoder: keras.Model, source: ImageSource) -> int:
-    """Returns the input size of an encoder, after a check that it can encode the images."""
+    """Returns the input size of an encoder.
+
+    Raises:
+        ValueError: if it cannot encode the images.
+    """
     _, height, width, channels = encoder.input_shape
     if source.channels != channels or height is None or height != width:
         raise ValueError(

@@ -21,7 +21,7 @@ from supcon_tf.data.tfrecords import (
     require_writable,
 )
 
-# A larger split stays on disk by default.
+# A larger data set stays on disk by default.
 _LARGEST_IN_MEMORY = 2_000_000_000
 
 
@@ -49,7 +49,8 @@ def load_tfds(
         name: name of the data set, such as `"cifar10"`.
         data_dir: the directory in which TensorFlow Datasets has prepared the data set.
         split: a split, or a part of it such as `"train[:90%]"`.
-        in_memory: whether to hold the images in memory. `None` holds a split of up to 2 GB.
+        in_memory: whether to hold the images in memory. `None` does so if the data set has up to
+            2 GB.
         index_dir: the directory for the labels and positions of images on disk; `None` for the
             directory of the data set.
 
@@ -65,7 +66,7 @@ def load_tfds(
     """
     builder = _open(name, data_dir)
     if in_memory is None:
-        in_memory = _size_in_memory(builder, split) <= _LARGEST_IN_MEMORY
+        in_memory = _size_in_memory(builder) <= _LARGEST_IN_MEMORY
     if in_memory:
         return _load_in_memory(builder, split)
     directory = pathlib.Path(index_dir or builder.data_path)
@@ -118,12 +119,12 @@ def _import_tfds() -> Any:
     return tfds
 
 
-def _size_in_memory(builder: Any, split: str) -> int:
-    """Returns the bytes of a split of decoded images, or of a data set of encoded images."""
+def _size_in_memory(builder: Any) -> int:
+    """Returns the bytes of all images: decoded if they have one size, and encoded otherwise."""
     shape = builder.info.features["image"].shape
     if None in shape:
         return int(builder.info.dataset_size)
-    return int(np.prod(shape)) * builder.info.splits[split].num_examples
+    return int(np.prod(shape)) * builder.info.splits.total_num_examples
 
 
 def _load_in_memory(builder: Any, split: str) -> ImageSource:

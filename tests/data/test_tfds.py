@@ -115,7 +115,7 @@ def test_where_the_index_is_and_when_it_is_made_again(tmp_path):
         assert index.stat().st_mtime_ns > written
 
 
-def test_large_splits_stay_on_disk(tmp_path, monkeypatch):
+def test_large_data_sets_stay_on_disk(tmp_path, monkeypatch):
     prepare(FixedSizeImages, tmp_path)
     monkeypatch.setattr(tfds_module, "_LARGEST_IN_MEMORY", 10 * 4 * 4 * 3)
     assert isinstance(load_tfds("fixed_size_images", tmp_path), ArrayImages)
