@@ -164,7 +164,9 @@ def _gpu_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _with_unit(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def main(_) -> None:

@@ -120,10 +120,12 @@ def test_the_table_has_a_row_for_each_program(script):
             {**step, "device": "H100", "temporaries": 39_800_000_000, **planned},
             {**loss, "device": "TPU v5e", "rejected": "RESOURCE_EXHAUSTED: 16.06G of 15.75G."},
             {**loss, "device": "H100", "temporaries": 80_000_000_000, **planned},
+            {**loss, "program": "n_pairs", "device": "TPU v5e", "temporaries": 131_072, **planned},
         ]
     )
     assert table.splitlines()[2:] == [
         "| dense | mixed_bfloat16 | 1,024 | too large | 80.0 GB | 300 MB | 1,234 | no |",
+        "| n_pairs | mixed_bfloat16 | 1,024 | 131 kB | | | | |",
         "| cifar_step | mixed_bfloat16 | 1,024 | 15.5 GB | 39.8 GB | 300 MB | 1,234 | 80 GB |",
     ]
 
