@@ -20,9 +20,8 @@ from absl import flags
 from experiments.lib import strategy_flags
 from experiments.lib.command_line import check_arguments, run
 
-_VERIFIED = (
-    10_000  # Images that are verified at once. Each of them takes memory until all are read.
-)
+# The images that are verified at once. Each takes memory until all of them are read.
+_VERIFIED = 10_000
 
 _ENCODER = flags.DEFINE_string(
     "encoder", None, "The .keras file of an encoder, as experiments.pretrain writes it."

@@ -1,4 +1,4 @@
-"""A file that remembers the files below a directory, and which of them were decoded."""
+"""A file with the names of all files below a directory, and with those that can be decoded."""
 
 import dataclasses
 import os

@@ -5,7 +5,7 @@ from concurrent import futures
 import numpy as np
 import pytest
 
-from supcon_tf.data import listing, load_folder, manifest
+from supcon_tf.data import load_folder, manifest
 
 
 def age(root):
@@ -30,20 +30,6 @@ def folder(tmp_path):
 def file(tmp_path):
     (tmp_path / "manifests").mkdir()
     return tmp_path / "manifests" / "photos.manifest"
-
-
-@pytest.fixture
-def listed(monkeypatch):
-    """The directories that were listed, and not taken from the manifest."""
-    paths = []
-    list_directory = listing.list_directory
-
-    def spy(path):
-        paths.append(path)
-        return list_directory(path)
-
-    monkeypatch.setattr(listing, "list_directory", spy)
-    return paths
 
 
 def load(folder, **arguments):
