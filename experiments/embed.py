@@ -20,9 +20,6 @@ from absl import flags
 from experiments.lib import strategy_flags
 from experiments.lib.command_line import check_arguments, run
 
-# The images that are verified at once. Each takes memory until all of them are read.
-_VERIFIED = 10_000
-
 _ENCODER = flags.DEFINE_string(
     "encoder", None, "The .keras file of an encoder, as experiments.pretrain writes it."
 )
@@ -135,8 +132,7 @@ def find_unlabeled_images(directory: pathlib.Path, *, channels: int, verify: boo
     if others:
         print(describe_skipped(others, directory))
     if verify:
-        for first in range(0, len(paths), _VERIFIED):
-            check_readable(paths[first : first + _VERIFIED], channels)
+        check_readable(paths, channels)
     source = EncodedImages(
         [str(path) for path in paths],
         np.full(len(paths), -1),

@@ -11,7 +11,7 @@ rounds in which the sources alternate:
 - images per second that are only read in random order. The source `grain` is the data loader of
   that name, if it is installed, on the same ArrayRecord files;
 - with `--memory`, the growth of the memory of a process that takes an epoch of views of 32 pixels,
-  at its half and at its end, compared to a process that takes one batch of them again and again.
+  at its half and at its end, compared to a process that repeats a single batch.
 
 The files are in the cache of the operating system unless they exceed its memory.
 

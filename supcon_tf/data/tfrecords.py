@@ -10,7 +10,6 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from supcon_tf._files import write_arrays
 from supcon_tf.data.indexed_images import IndexedImages
+from supcon_tf.data.threads import map_in_threads
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
 
@@ -125,8 +125,7 @@ def indexed_images(
     """
     first = np.cumsum([0, *(len(shard.labels) for shard in shards)])
     offsets, lengths, labels = (
-        np.concatenate([getattr(shard, name) for shard in shards])
-        for name in ("offsets", "lengths", "labels")
+        np.concatenate([getattr(shard, name) for shard in shards]) for name in _COLUMNS
     )
 
     def read_image(image: int) -> bytes:
@@ -168,9 +167,8 @@ def index_tfrecords(
     changed = [path for path in dict.fromkeys(paths) if not is_known(path)]
     if changed and index is not None:
         require_writable(index.parent)
-    with futures.ThreadPoolExecutor() as pool:
-        for shard in pool.map(lambda path: _index_file(path, image, label), changed):
-            known[shard.path] = shard
+    for shard in map_in_threads(lambda path: _index_file(path, image, label), changed):
+        known[shard.path] = shard
     if changed and index is not None:
         _save_index(index, known.values(), image, label)
     return [known[path] for path in paths]

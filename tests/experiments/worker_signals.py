@@ -59,7 +59,7 @@ def main():
         code = train_until_signal(directory, strategy, CASES[name][worker])
         results[f"{name}/codes"] = gather(strategy, code)
         results[f"{name}/step"] = Checkpoints(directory / "checkpoints").step
-        wait_for_workers(strategy)  # Nobody resumes before all have read the step.
+        wait_for_workers(strategy)  # All workers read the step before any of them resumes.
         weights = small_training.run(directory, small_training.recipe(), strategy=strategy)
         for k, weight in enumerate(weights or []):
             results[f"{name}/weight {k}"] = weight
