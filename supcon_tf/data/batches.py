@@ -16,8 +16,10 @@ from supcon_tf._checks import check_integer
 from supcon_tf._epochs import LocalEpochs, epoch_dataset, find_epochs, map_epochs
 from supcon_tf._tensorflow_internals import fold_in_each
 from supcon_tf.augmentation import Transform, resize
-from supcon_tf.data.sampling import balanced_sampler, permutation_sampler
+from supcon_tf.data.indexed_images import IndexedImages
+from supcon_tf.data.sampling import balanced_sampler, block_sampler, permutation_sampler
 from supcon_tf.data.sources import ImageSource, Source
+from supcon_tf.data.windows import read_windows
 
 # Views are created for this many images at once, which bounds the memory of intermediate results on
 # every core. A multiple of 16 puts each image at the same position within vector registers as in a
@@ -32,6 +34,7 @@ def multi_view_batches(
     batch_size: int,
     num_views: int = 2,
     images_per_class: int | None = None,
+    shuffle_buffer: int | None = None,
     seed: int = 0,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -49,6 +52,12 @@ def multi_view_batches(
     Use it for many classes or rare classes, where few images would have another image of their
     class in the batch.
 
+    With `shuffle_buffer`, images that are stored side by side are read together, which object
+    stores and hard disks do much faster than reading images in random order. Blocks of at least 64
+    adjacent images are read in random order, and the images are shuffled within as many blocks as
+    the buffer holds. Adjacent images then occur in the same few batches, so the order of the stored
+    images should be random. In particular, they should not be sorted by class.
+
     Examples:
         >>> import supcon_tf
         >>> images = supcon_tf.data.load_digits("train")
@@ -65,6 +74,10 @@ def multi_view_batches(
         num_views: number of views of each image.
         images_per_class: number of images of each class in a batch; `None` to sample regardless of
             class.
+        shuffle_buffer: number of images that are read at once, rounded down to whole batches, for a
+            source that reads images by their indices, such as that of `load_tfrecords`. Up to two
+            buffers of encoded images are in memory. `None` reads the images in the order of a
+            permutation of all.
         seed: seed of the order and the views, an integer of at least 0.
         input_context: context of one of several workers, see
             `supcon_tf.distribution.distribute_batches`. The dataset then holds only the rows of
@@ -80,7 +93,8 @@ def multi_view_batches(
     Raises:
         ValueError: if an argument is not as described, the batch is larger than the source, the
             number of replicas does not divide the batch size, or the source is unsuitable for
-            `images_per_class`: it has too few classes or unlabeled images.
+            `images_per_class`, because it has too few classes or unlabeled images, or for
+            `shuffle_buffer`.
     """
     check_integer("batch_size", batch_size)
     check_integer("num_views", num_views)
@@ -108,15 +122,18 @@ def multi_view_batches(
     first_row = context.input_pipeline_id * rows
     steps_per_epoch = len(source) // batch_size
     labels = tf.constant(source.labels)
-    if images_per_class is None:
+    if shuffle_buffer is not None:
+        _check_shuffle_buffer(shuffle_buffer, batch_size, images_per_class, source)
+        sample = block_sampler(len(source), batch_size, shuffle_buffer // batch_size)
+    elif images_per_class is None:
         sample = permutation_sampler(len(source), batch_size)
     else:
         sample = balanced_sampler(source.labels, batch_size, images_per_class)
 
     # Several datasets contain these functions: tf.function traces them once.
     @tf.function
-    def sample_rows(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the images of this worker's rows, and a seed for each of them."""
+    def sample_rows(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the images of this worker's rows, a seed for each of them, and their labels."""
         epoch, step_in_epoch = step // steps_per_epoch, step % steps_per_epoch
         order_seed, view_seed = tf.unstack(_split(tf.stack([tf.cast(seed, tf.int64), epoch])))
         indices, occurrences = (
@@ -124,20 +141,33 @@ def multi_view_batches(
         )
         if images_per_class is not None:  # An image can occur several times in an epoch.
             view_seed = tf.random.experimental.stateless_fold_in(view_seed, step_in_epoch)
-        return indices, fold_in_each(view_seed, occurrences)
+        return indices, fold_in_each(view_seed, occurrences), tf.gather(labels, indices)
+
+    create: Callable[[tf.Tensor, tf.Tensor, int, Any], Any]
+    if isinstance(source, IndexedImages) and shuffle_buffer is not None:
+        create = source.create_views_of_contents
+        rows_between = read_windows(
+            source.read_in_order, sample_rows, steps_per_epoch, shuffle_buffer // batch_size
+        )
+    else:
+        create = source.create_views
+
+        def rows_between(first_step: tf.Tensor, last_step: tf.Tensor) -> tf.data.Dataset:
+            steps = tf.data.Dataset.range(first_step, last_step)
+            return steps.map(sample_rows, tf.data.AUTOTUNE, deterministic=True)
 
     @tf.function
-    def create_views(indices: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        views = source.create_views(indices, seeds, num_views, transform)
-        return views, tf.gather(labels, indices)
+    def create_views(
+        images: tf.Tensor, seeds: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[Any, tf.Tensor]:
+        return create(images, seeds, num_views, transform), labels
 
     full_chunks, rest = divmod(rows, CHUNK_SIZE)
     chunk_sizes = [CHUNK_SIZE] * full_chunks + [rest] * (rest > 0)
     shares = replicas // context.num_input_pipelines  # of this worker in a batch
 
     def batches_between(first_step: tf.Tensor, last_step: tf.Tensor) -> tf.data.Dataset:
-        steps = tf.data.Dataset.range(first_step, last_step)
-        chunks = steps.map(sample_rows, tf.data.AUTOTUNE, deterministic=True).rebatch(chunk_sizes)
+        chunks = rows_between(first_step, last_step).rebatch(chunk_sizes)
         views = chunks.map(create_views, tf.data.AUTOTUNE, deterministic=True)
         batches = views.rebatch(batch_size // replicas, drop_remainder=True)
         # Prefetch a single batch: more batches of large images would exceed the memory.
@@ -151,6 +181,7 @@ def training_batches(
     transform: Transform | Callable[[Any, tf.Tensor], Any],
     *,
     batch_size: int,
+    shuffle_buffer: int | None = None,
     seed: int = 0,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -171,6 +202,7 @@ def training_batches(
         source: as in `multi_view_batches`.
         transform: as in `multi_view_batches`.
         batch_size: number of images in a batch.
+        shuffle_buffer: as in `multi_view_batches`.
         seed: seed of the order and the views.
         input_context: as in `multi_view_batches`.
 
@@ -187,6 +219,7 @@ def training_batches(
         transform,
         batch_size=batch_size,
         num_views=1,
+        shuffle_buffer=shuffle_buffer,
         seed=seed,
         input_context=input_context,
     )
@@ -363,6 +396,27 @@ def _check_batch_numbers(batches: ArrayLike, number_of_batches: int) -> NDArray[
             f"Received: {batches!r}"
         )
     return numbers.astype(np.int64)
+
+
+def _check_shuffle_buffer(
+    shuffle_buffer: int, batch_size: int, images_per_class: int | None, source: Source
+) -> None:
+    check_integer("shuffle_buffer", shuffle_buffer)
+    if shuffle_buffer < batch_size:
+        raise ValueError(
+            "`shuffle_buffer` must not be smaller than the batch. "
+            f"Received: shuffle_buffer={shuffle_buffer}, batch_size={batch_size}"
+        )
+    if images_per_class is not None:
+        raise ValueError(
+            "`images_per_class` requires images in any order. Pass no `shuffle_buffer`. "
+            f"Received: shuffle_buffer={shuffle_buffer}, images_per_class={images_per_class}"
+        )
+    if not isinstance(source, IndexedImages):
+        raise ValueError(
+            "`shuffle_buffer` requires an IndexedImages, such as from `load_tfrecords`. The images "
+            f"of other sources are read one by one in any order. Received: {type(source)}"
+        )
 
 
 def _split(seed: tf.Tensor) -> tf.Tensor:

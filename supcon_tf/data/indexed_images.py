@@ -8,10 +8,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from supcon_tf._checks import check_choice
-from supcon_tf.data.sources import ImageSource, ViewFunction, views_of_encoded_images
+from supcon_tf.data.sources import (
+    ImageSource,
+    ViewFunction,
+    draw_numbers,
+    views_of_encoded_images,
+)
+from supcon_tf.data.threads import THREADS_FOR_DISKS, map_in_threads
 
 # Function of `[batch]` int64 indices to as many encoded images.
 ReadImages = Callable[[NDArray[np.int64]], Sequence[bytes]]
+
+_IMAGES_PER_READ = 64
 
 
 class IndexedImages(ImageSource):
@@ -71,6 +79,34 @@ class IndexedImages(ImageSource):
         contents = tf.numpy_function(self._read_batch, [tf.cast(indices, tf.int64)], tf.string)
         contents = tf.ensure_shape(contents, indices.shape)
         return views_of_encoded_images(contents, draws, transform, self.channels)
+
+    def create_views_of_contents(
+        self, contents: tf.Tensor, seeds: tf.Tensor, num_views: int, transform: Any
+    ) -> tf.Tensor:
+        """Creates the views of `[batch]` encoded images as `create_views` does from indices."""
+        draws = draw_numbers(seeds, num_views, transform)
+        return views_of_encoded_images(contents, draws, transform, self.channels)
+
+    def read_in_order(self, indices: tf.Tensor) -> tf.Tensor:
+        """Reads many images: in increasing order, in parts, which several threads read.
+
+        Args:
+            indices: `[images]` int64.
+
+        Returns:
+            `[images]` strings, the encoded images in the order of `indices`.
+        """
+        contents = tf.numpy_function(self._read_in_order, [indices], tf.string)
+        return tf.ensure_shape(contents, indices.shape)
+
+    def _read_in_order(self, indices: NDArray[np.int64]) -> NDArray[np.object_]:
+        order = np.argsort(indices)
+        parts = np.array_split(indices[order], -(-len(indices) // _IMAGES_PER_READ))
+        contents = np.empty(len(indices), object)
+        contents[order] = np.concatenate(
+            list(map_in_threads(self._read_batch, parts, THREADS_FOR_DISKS))
+        )
+        return contents
 
     def _read_batch(self, indices: NDArray[np.int64]) -> NDArray[np.object_]:
         contents = list(self._read(indices))

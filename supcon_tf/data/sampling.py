@@ -29,6 +29,61 @@ def permutation_sampler(num_images: int, batch_size: int) -> Sampler:
     return sample
 
 
+def block_sampler(num_images: int, batch_size: int, steps_per_window: int) -> Sampler:
+    """Returns a sampler for images that are read in blocks of adjacent ones.
+
+    The blocks of an epoch have a random order, in which every window of steps takes the next ones.
+    The images of a window are shuffled, so that the steps of a window together read whole blocks.
+    A block is only for some rows of the batches, so that workers read different blocks. In every
+    epoch, the first block starts at a random image; the first image follows the last one.
+
+    Args:
+        num_images: number of images.
+        batch_size: number of images in a batch.
+        steps_per_window: number of steps between which images are shuffled.
+    """
+    block_size = _block_size(batch_size)
+    blocks_per_step = batch_size // block_size
+    num_blocks = num_images // block_size
+    steps_per_epoch = num_images // batch_size
+    shuffle = tf.random.experimental.index_shuffle
+    fold_in = tf.random.experimental.stateless_fold_in
+
+    def sample(step_in_epoch: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        window = step_in_epoch // steps_per_window
+        first_step = window * steps_per_window
+        steps = tf.minimum(steps_per_epoch - first_step, steps_per_window)
+        places = (step_in_epoch - first_step) * block_size + tf.range(block_size, dtype=tf.int64)
+        window_seed = fold_in(seed, window)
+        first_image = tf.random.stateless_uniform([], seed, 0, num_images, tf.int64)
+
+        # The rows of a step are groups of the size of a block. A group has a block for each step of
+        # the window, and the images of these blocks are shuffled.
+        def sample_group(group: tf.Tensor) -> tf.Tensor:
+            shuffled = shuffle(places, fold_in(window_seed, group), steps * block_size - 1)
+            blocks = (first_step + shuffled // block_size) * blocks_per_step + group
+            blocks = shuffle(blocks, seed, tf.constant(num_blocks - 1, tf.int64))
+            return (first_image + blocks * block_size + shuffled % block_size) % num_images
+
+        groups = tf.range(blocks_per_step, dtype=tf.int64)
+        indices = tf.reshape(tf.map_fn(sample_group, groups), [batch_size])
+        return indices, indices
+
+    return sample
+
+
+def _block_size(batch_size: int) -> int:
+    """Returns the smallest divisor of the batch size that is not less than 64, or the batch size.
+
+    Blocks of 64 photos have about 7 MB, which a disk in the network reads at its full speed.
+    """
+    return min(
+        size
+        for size in range(1, batch_size + 1)
+        if batch_size % size == 0 and (size >= 64 or size == batch_size)
+    )
+
+
 def balanced_sampler(labels: NDArray[np.int64], batch_size: int, images_per_class: int) -> Sampler:
     """Returns a sampler of `images_per_class` images of each of several classes.
 

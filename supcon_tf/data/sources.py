@@ -128,12 +128,7 @@ class ImageSource(Source):
         self, indices: tf.Tensor, seeds: tf.Tensor, num_views: int, transform: Transform
     ) -> tf.Tensor:
         """Draws the random numbers of the transform, and creates the views of each image."""
-
-        def draw(seed: tf.Tensor) -> tf.Tensor:
-            return tf.random.stateless_uniform([num_views, transform.num_draws], seed)
-
-        draws = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
-        return self.views(indices, draws, transform)
+        return self.views(indices, draw_numbers(seeds, num_views, transform), transform)
 
     @abc.abstractmethod
     def views(self, indices: tf.Tensor, draws: tf.Tensor, transform: ViewFunction) -> tf.Tensor:
@@ -260,6 +255,24 @@ class EncodedImages(ImageSource):
         """Decodes each image once and creates its views, for ten images in parallel."""
         records = tf.gather(self._records, indices)
         return views_of_encoded_images(records, draws, transform, self.channels, self._read)
+
+
+def draw_numbers(seeds: tf.Tensor, num_views: int, transform: Transform) -> tf.Tensor:
+    """Draws the random numbers of a transform.
+
+    Args:
+        seeds: `[batch, 2]` integers, a seed for the views of each image.
+        num_views: number of views of each image.
+        transform: the transform.
+
+    Returns:
+        `[batch, num_views, num_draws]` float32 in [0, 1).
+    """
+
+    def draw(seed: tf.Tensor) -> tf.Tensor:
+        return tf.random.stateless_uniform([num_views, transform.num_draws], seed)
+
+    return tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
 
 
 def views_of_encoded_images(

@@ -13,8 +13,8 @@ from supcon_tf._files import write_arrays
 from supcon_tf._requirements import require_extra
 from supcon_tf.data.indexed_images import IndexedImages
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
+from supcon_tf.data.storage import file_version
 from supcon_tf.data.tfrecords import (
-    file_version,
     find_image,
     index_tfrecords,
     indexed_images,
@@ -157,7 +157,7 @@ def _channels(builder: Any) -> int:
 def _load_tfrecords(builder: Any, split: str, directory: pathlib.Path) -> IndexedImages:
     parts = builder.info.splits[split].file_instructions
     index = directory / "supcon_tf.tfrecord.npz"
-    shards = index_tfrecords([pathlib.Path(x.filename) for x in parts], "image", "label", index)
+    shards = index_tfrecords([part.filename for part in parts], "image", "label", index)
     for shard, part in zip(shards, parts, strict=True):
         if len(shard.labels) != part.examples_in_shard:
             raise ValueError(

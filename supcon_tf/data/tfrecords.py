@@ -4,6 +4,7 @@ A TFRecord is a length, a checksum of it, a `tf.train.Example` and its checksum.
 position of the encoded image within each Example, so that reading an image reads nothing else.
 """
 
+import contextlib
 import dataclasses
 import mmap
 import os
@@ -17,6 +18,12 @@ from numpy.typing import NDArray
 
 from supcon_tf._files import write_arrays
 from supcon_tf.data.indexed_images import IndexedImages
+from supcon_tf.data.storage import (
+    is_remote,
+    open_file,
+    read_version,
+    version_of_open_file,
+)
 from supcon_tf.data.threads import map_in_threads
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
@@ -60,7 +67,8 @@ def load_tfrecords(
         (1, [1])
 
     Args:
-        files: the files, on a local or mounted disk and not compressed.
+        files: the files, which are not compressed: paths, or URLs that `tf.io.gfile` supports, such
+            as `gs://bucket/train-00000.tfrecord`. A remote file is read once to index it.
         class_names: names of the classes.
         image: name of the feature that holds the bytes of an encoded image.
         label: name of the feature that holds a class id, an index into `class_names`.
@@ -79,10 +87,9 @@ def load_tfrecords(
         ValueError: if a file is truncated, compressed or of another format, an Example lacks one of
             the features, or a label is not an index into `class_names`.
     """
-    paths = [pathlib.Path(file) for file in files]
-    if isinstance(files, str | os.PathLike) or not paths:
+    if isinstance(files, str | os.PathLike) or len(files) == 0:
         raise ValueError(f"`files` must be a list of at least one file. Received: {files!r}")
-    shards = index_tfrecords(paths, image, label, None if index is None else pathlib.Path(index))
+    shards = index_tfrecords(files, image, label, None if index is None else pathlib.Path(index))
     return indexed_images(shards, class_names, channels)
 
 
@@ -91,7 +98,7 @@ class Shard:
     """The positions of the images in a file.
 
     Attributes:
-        path: the file.
+        path: the absolute path or the URL of the file.
         size: its size in bytes.
         modified: the time of its last modification in nanoseconds.
         offsets: `[images]` int64, the position of the first byte of each image.
@@ -99,7 +106,7 @@ class Shard:
         labels: `[images]` int64 class ids.
     """
 
-    path: pathlib.Path
+    path: str
     size: int
     modified: int
     offsets: NDArray[np.int64]
@@ -128,40 +135,51 @@ def indexed_images(
         np.concatenate([getattr(shard, name) for shard in shards]) for name in _COLUMNS
     )
 
-    def read_image(image: int) -> bytes:
-        shard = shards[int(np.searchsorted(first, image, side="right")) - 1]
-        with open(shard.path, "rb", buffering=0) as file:
-            version = file_version(os.fstat(file.fileno()))
-            if version != (shard.size, shard.modified):
-                raise ValueError(
-                    f"{shard.path} must not change while it is in use. Load the images again. "
-                    f"Received: a file of {version[0]} bytes, which had {shard.size}"
-                )
-            file.seek(offsets[image])
-            return file.read(lengths[image])
-
     def read(images: NDArray[np.int64]) -> list[bytes]:
-        return [read_image(image) for image in images]
+        """Reads adjacent images of a file at once."""
+        shard_of_image = np.searchsorted(first, images, side="right") - 1
+        starts_run = (np.diff(images) != 1) | (np.diff(shard_of_image) != 0)
+        runs = np.split(images, np.flatnonzero(starts_run) + 1)
+        return [image for run in runs if len(run) for image in read_adjacent(run)]
+
+    def read_adjacent(images: NDArray[np.int64]) -> Iterator[bytes]:
+        shard = shards[int(np.searchsorted(first, images[0], side="right")) - 1]
+        begin, end = int(offsets[images[0]]), int(offsets[images[-1]] + lengths[images[-1]])
+        contents = _read_range(shard, begin, end)
+        for start, length in zip(offsets[images] - begin, lengths[images], strict=True):
+            yield contents[start : start + length]
 
     return IndexedImages(read, labels, class_names, channels=channels)
 
 
+def _read_range(shard: Shard, start: int, end: int) -> bytes:
+    with open_file(shard.path) as file:
+        version = version_of_open_file(file, shard.path)
+        if version != (shard.size, shard.modified):
+            raise ValueError(
+                f"{shard.path} must not change while it is in use. Load the images again. "
+                f"Received: a file of {version[0]} bytes, which had {shard.size}"
+            )
+        file.seek(start)
+        return file.read(end - start)
+
+
 def index_tfrecords(
-    paths: Sequence[pathlib.Path], image: str, label: str, index: pathlib.Path | None
+    files: Sequence[str | os.PathLike[str]], image: str, label: str, index: pathlib.Path | None
 ) -> list[Shard]:
     """Finds the images in files, in parallel, and updates the index of those that have changed.
 
     Args:
-        paths: the files.
+        files: the paths or URLs of the files.
         image: name of the feature of the images.
         label: name of the feature of the labels.
         index: the file of the index; `None` for no file.
     """
-    paths = [pathlib.Path(os.path.abspath(path)) for path in paths]
+    paths = [_absolute(os.fspath(file)) for file in files]
     known = {} if index is None else _load_index(index, image, label)
 
-    def is_known(path: pathlib.Path) -> bool:
-        shard, version = known.get(path), file_version(path.stat())
+    def is_known(path: str) -> bool:
+        shard, version = known.get(path), read_version(path)
         return shard is not None and (shard.size, shard.modified) == version
 
     changed = [path for path in dict.fromkeys(paths) if not is_known(path)]
@@ -184,9 +202,12 @@ def require_writable(directory: pathlib.Path) -> None:
         )
 
 
-def file_version(status: os.stat_result) -> tuple[int, int]:
-    """Returns what changes if a file changes: its size, and its time in nanoseconds."""
-    return status.st_size, status.st_mtime_ns
+def _absolute(name: str, directory: str | os.PathLike[str] = "") -> str:
+    return name if is_remote(name) else os.path.abspath(os.path.join(directory, name))
+
+
+def _relative(path: str, directory: pathlib.Path) -> str:
+    return path if is_remote(path) else os.path.relpath(path, directory)
 
 
 def _save_index(index: pathlib.Path, shards: Iterable[Shard], image: str, label: str) -> None:
@@ -194,7 +215,7 @@ def _save_index(index: pathlib.Path, shards: Iterable[Shard], image: str, label:
     shards = list(shards)
     arrays = {
         "features": np.array([image, label]),
-        "names": np.array([os.path.relpath(shard.path, index.parent) for shard in shards]),
+        "names": np.array([_relative(shard.path, index.parent) for shard in shards]),
         "sizes": np.array([shard.size for shard in shards]),
         "modified": np.array([shard.modified for shard in shards]),
         "counts": np.array([len(shard.labels) for shard in shards]),
@@ -203,7 +224,7 @@ def _save_index(index: pathlib.Path, shards: Iterable[Shard], image: str, label:
     write_arrays(index, arrays)
 
 
-def _load_index(index: pathlib.Path, image: str, label: str) -> dict[pathlib.Path, Shard]:
+def _load_index(index: pathlib.Path, image: str, label: str) -> dict[str, Shard]:
     """Reads the shards by their paths; none if there is no index of these features."""
     if not index.exists():
         return {}
@@ -214,9 +235,7 @@ def _load_index(index: pathlib.Path, image: str, label: str) -> dict[pathlib.Pat
             return {}
         ends = np.cumsum(arrays["counts"])
         rows = [slice(end - count, end) for end, count in zip(ends, arrays["counts"], strict=True)]
-        paths = [
-            pathlib.Path(os.path.abspath(index.parent / name)) for name in arrays["names"].tolist()
-        ]
+        paths = [_absolute(name, index.parent) for name in arrays["names"].tolist()]
         versions = zip(arrays["sizes"].tolist(), arrays["modified"].tolist(), strict=True)
         return {
             path: Shard(path, *version, *(arrays[column][part] for column in _COLUMNS))
@@ -229,33 +248,41 @@ def _load_index(index: pathlib.Path, image: str, label: str) -> dict[pathlib.Pat
         ) from error
 
 
-def _index_file(path: pathlib.Path, image: str, label: str) -> Shard:
+def _index_file(path: str, image: str, label: str) -> Shard:
     """Finds the images in a file.
 
     Raises:
         ValueError: if the file is not an uncompressed TFRecord file of such Examples.
     """
-    positions = []
-    with path.open("rb") as file:
-        version = file_version(os.fstat(file.fileno()))
-        if version[0] > 0:  # An empty file cannot be mapped.
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                if hasattr(mmap, "MADV_RANDOM"):
-                    data.madvise(mmap.MADV_RANDOM)  # Do not read the images.
-                try:
-                    positions = [
-                        find_image(data, start, end, image, label) for start, end in _records(data)
-                    ]
-                except (IndexError, ValueError) as error:
-                    raise ValueError(
-                        f"{path} must be an uncompressed TFRecord file of tf.train.Example with "
-                        f"the features {image!r} and {label!r}. Received: {error}"
-                    ) from error
+    with _map_file(path) as (data, version):
+        try:
+            positions = [
+                find_image(data, start, end, image, label) for start, end in _records(data)
+            ]
+        except (IndexError, ValueError) as error:
+            raise ValueError(
+                f"{path} must be an uncompressed TFRecord file of tf.train.Example with the "
+                f"features {image!r} and {label!r}. Received: {error}"
+            ) from error
     columns = np.array(positions, np.int64).reshape([-1, len(_COLUMNS)]).T
     return Shard(path, *version, *columns)
 
 
-def _records(data: mmap.mmap) -> Iterator[tuple[int, int]]:
+@contextlib.contextmanager
+def _map_file(path: str) -> Iterator[tuple[mmap.mmap | bytes, tuple[int, int]]]:
+    """Yields the bytes of a file and its version. A local file is not read."""
+    with open_file(path) as file:
+        version = version_of_open_file(file, path)
+        if is_remote(path) or version[0] == 0:  # An empty file cannot be mapped.
+            yield file.read(), version
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if hasattr(mmap, "MADV_RANDOM"):
+                data.madvise(mmap.MADV_RANDOM)  # Do not read the images.
+            yield data, version
+
+
+def _records(data: mmap.mmap | bytes) -> Iterator[tuple[int, int]]:
     """Yields where each Example starts and ends."""
     start = 0
     while start < len(data):

@@ -92,7 +92,7 @@ def indexed(monkeypatch):
     index_file = tfrecords._index_file
 
     def record(path, *features):
-        names.append(path.name)
+        names.append(os.path.basename(path))
         return index_file(path, *features)
 
     monkeypatch.setattr(tfrecords, "_index_file", record)
@@ -186,6 +186,40 @@ def test_an_unwritable_directory_is_an_error_before_the_search(shards, monkeypat
     with pytest.raises(PermissionError, match=f"Pass a file in another.*{shards[0].parent}"):
         load_tfrecords(shards, NAMES, index=shards[0].parent / "index.npz")
     assert not indexed
+
+
+def test_adjacent_images_are_read_at_once(shards, images, monkeypatch):
+    source = load_tfrecords(shards, NAMES)
+    ranges = []
+    read_range = tfrecords._read_range
+    monkeypatch.setattr(
+        tfrecords, "_read_range", lambda *args: ranges.append(args[1:]) or read_range(*args)
+    )
+    indices = [39, 3, 4, 5, 13, 14, 15, 16, 5]  # the second file of images begins with 15
+    assert source._read(np.array(indices)) == [images[i] for i in indices]
+    assert len(ranges) == 5
+    assert source._read(np.array([], np.int64)) == []
+
+
+def test_files_in_an_object_store(shards, images, labels, tmp_path, indexed):
+    urls = [f"ram://pets/{path.name}" for path in shards]
+    for path, url in zip(shards, urls, strict=True):
+        tf.io.gfile.copy(str(path), url, overwrite=True)
+    index = tmp_path / "index.npz"
+    files = [urls[0], shards[1], urls[2]]
+    load_tfrecords(files, NAMES, index=index)
+    indexed.clear()
+    source = load_tfrecords(files, NAMES, index=index)
+    assert not indexed
+    assert_equal_batches(source, EncodedImages(images, labels, NAMES))
+    with tf.io.gfile.GFile(urls[0], "ab") as file:
+        file.write(b"more")
+    with pytest.raises(ValueError, match="ram://pets/pets-0.tfrecord must not change"):
+        source._read(np.array([3]))
+    with pytest.raises(ValueError, match="ram://pets/pets-0.tfrecord must be.*truncated"):
+        load_tfrecords(files, NAMES, index=index)
+    with pytest.raises(FileNotFoundError, match="ram://pets/none must be a file"):
+        load_tfrecords(["ram://pets/none"], NAMES)
 
 
 def test_a_file_that_changes_or_vanishes_in_training_is_named(shards, images):
