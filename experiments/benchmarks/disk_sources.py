@@ -10,10 +10,13 @@ rounds in which the sources alternate:
   source `tfds` is `tfds.as_dataset` with the same decoding and the same views;
 - images per second that are only read in random order. The source `grain` is the data loader of
   that name, if it is installed, on the same ArrayRecord files;
+- images per second that one thread reads from files that the operating system has removed from its
+  cache, in random order or, with `in blocks`, 64 adjacent images at a time;
 - with `--memory`, the growth of the memory of a process that takes an epoch of views of 32 pixels,
-  at its half and at its end, compared to a process that repeats a single batch.
+  at its half and at its end, compared to a process that repeats a single batch. `in blocks` has a
+  shuffle buffer of 1,024 images.
 
-The files are in the cache of the operating system unless they exceed its memory.
+Otherwise the files are in the cache of the operating system unless they exceed its memory.
 
 Expected: the sources on disk have at least 0.9 times the rate of those in memory, and at least the
 rate of `tfds`. An epoch takes less than 100 MB more than a repeated batch. Takes about ten minutes
@@ -52,6 +55,8 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The directory for disk_so
 
 _BATCH_SIZE = 64
 _STORED = ("folder", "tfrecord", "array_record")
+_IN_BLOCKS = " in blocks"
+_SHUFFLE_BUFFER = 1024
 
 
 def main(_) -> None:
@@ -66,9 +71,11 @@ def main(_) -> None:
     results = {
         "views": _rates({name: _views(name, directory) for name in ("memory", *_STORED, "tfds")}),
         "reads": _rates(_readers(directory)),
+        "uncached": _uncached_rates(directory),
     }
     if _MEMORY.value:
-        results["memory"] = {name: _memory(name) for name in ("repeated", *_STORED)}
+        names = ("repeated", *_STORED, f"tfrecord{_IN_BLOCKS}")
+        results["memory"] = {name: _memory(name) for name in names}
     for values in results.values():
         print(f"\n{table(values)}", end="")
     if _OUTPUT_DIR.value:
@@ -148,32 +155,67 @@ def _take(batches: Any) -> None:
         views.numpy()
 
 
-def _readers(directory: pathlib.Path) -> dict[str, Callable[[], None]]:
-    """Returns functions that read batches of encoded images in random order."""
-    import importlib.util
-
+def _read_functions(directory: pathlib.Path) -> dict[str, Callable[[Any], Any]]:
+    """Returns a function from indices to encoded images for each stored data set."""
     import tensorflow as tf
 
     folder = _source("folder", directory)
     read_file = tf.function(lambda paths: tf.map_fn(tf.io.read_file, paths))
-    read = {
+    return {
         "folder": lambda indices: read_file(folder.records[indices]).numpy(),
         **{name: _source(name, directory)._read for name in ("tfrecord", "array_record")},
     }
+
+
+def _readers(directory: pathlib.Path) -> dict[str, Callable[[], None]]:
+    """Returns functions that read batches of encoded images in random order."""
+    import importlib.util
+
     readers: dict[str, Callable[[], None]] = {
-        name: functools.partial(_read, each) for name, each in read.items()
+        name: functools.partial(_read, each, in_blocks=False)
+        for name, each in _read_functions(directory).items()
     }
     if importlib.util.find_spec("grain"):
         readers["grain"] = functools.partial(_read_with_grain, directory)
     return readers
 
 
-def _read(read: Callable[[Any], Any]) -> None:
+def _read(read: Callable[[Any], Any], in_blocks: bool) -> None:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    for _ in range(_BATCHES.value):
-        read(rng.choice(_IMAGES.value, _BATCH_SIZE, replace=False))
+    if in_blocks:
+        blocks = rng.permutation(_IMAGES.value // _BATCH_SIZE)[: _BATCHES.value]
+        batches = blocks[:, None] * _BATCH_SIZE + np.arange(_BATCH_SIZE)
+    else:
+        batches = rng.permutation(_IMAGES.value)[: _BATCHES.value * _BATCH_SIZE]
+        batches = np.array_split(batches, -(-len(batches) // _BATCH_SIZE))
+    for batch in batches:
+        read(np.sort(batch))
+
+
+def _uncached_rates(directory: pathlib.Path) -> dict[str, dict[str, float]]:
+    """Measures images per second that are read from the disk, in rounds as `_rates`."""
+    functions = _read_functions(directory)
+    rates: dict[str, list[float]] = {}
+    for _ in range(_ROUNDS.value):
+        for name, read in functions.items():
+            for in_blocks in (False, True):
+                _remove_from_cache(directory / name)
+                start = time.perf_counter()
+                _read(read, in_blocks)
+                rate = _BATCHES.value * _BATCH_SIZE / (time.perf_counter() - start)
+                rates.setdefault(f"{name}{_IN_BLOCKS if in_blocks else ''}", []).append(rate)
+    return {name: {"images per second": statistics.median(x)} for name, x in rates.items()}
+
+
+def _remove_from_cache(directory: pathlib.Path) -> None:
+    """Asks the operating system to forget what is in the files of a directory."""
+    for path in directory.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())  # Only what is on the disk can be removed.
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _read_with_grain(directory: pathlib.Path) -> None:
@@ -218,9 +260,13 @@ def _print_memory(name: str, directory: pathlib.Path) -> None:
 
     data.load_digits("test")  # What all sources load is there before.
     before = _resident_bytes()
-    source = _source("folder" if name == "repeated" else name, directory)
-    transform = augmentation.crop_flip(32, scale=(0.2, 1.0))
-    batches = data.multi_view_batches(source, transform, batch_size=_BATCH_SIZE)
+    stored = "folder" if name == "repeated" else name.removesuffix(_IN_BLOCKS)
+    batches = data.multi_view_batches(
+        _source(stored, directory),
+        augmentation.crop_flip(32, scale=(0.2, 1.0)),
+        batch_size=_BATCH_SIZE,
+        shuffle_buffer=_SHUFFLE_BUFFER if name.endswith(_IN_BLOCKS) else None,
+    )
     steps = len(batches)
     if name == "repeated":
         batches = batches.take(1).cache().repeat(steps)

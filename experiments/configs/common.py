@@ -31,6 +31,7 @@ def default_config() -> ConfigDict:
             seed=0,
             num_views=2,
             images_per_class=placeholder(int),  # sample batches with this many images of a class
+            shuffle_buffer=placeholder(int),  # read stored images in order, see docs/large_data.md
             labeled_fraction=1.0,  # of each class; the other images are labeled -1
             unlabeled_images=True,  # train on these other images too; a classifier cannot
             joint_classifier=False,  # train the linear classifier together with the encoder

@@ -220,6 +220,7 @@ def prepare(
             policy,
             batch_size=stage.batch_size,
             num_views=stage.num_views,
+            shuffle_buffer=config.shuffle_buffer,
             seed=config.seed,
             input_context=context,
         )

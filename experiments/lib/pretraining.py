@@ -133,6 +133,7 @@ def prepare(
             batch_size=config.batch_size,
             num_views=config.num_views,
             images_per_class=config.images_per_class,
+            shuffle_buffer=config.shuffle_buffer,
             seed=config.seed,
             input_context=context,
         )
