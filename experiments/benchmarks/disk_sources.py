@@ -129,6 +129,7 @@ def _tfds_batches(directory: pathlib.Path, transform: Any) -> Any:
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
+    from supcon_tf.data.decoding import PixelFormat
     from supcon_tf.data.sources import views_of_encoded_images
 
     builder = tfds.builder("photos", data_dir=directory / "tfrecord")
@@ -138,7 +139,9 @@ def _tfds_batches(directory: pathlib.Path, transform: Any) -> Any:
 
     def views(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         draws = tf.random.uniform([_BATCH_SIZE, 2, transform.num_draws])
-        return views_of_encoded_images(example["image"], draws, transform, 3), example["label"]
+        return views_of_encoded_images(example["image"], draws, transform, PixelFormat()), example[
+            "label"
+        ]
 
     shuffled = dataset.shuffle(1000).repeat().batch(_BATCH_SIZE, drop_remainder=True)
     return shuffled.map(views, tf.data.AUTOTUNE).prefetch(1)

@@ -95,7 +95,12 @@ class ImageTransform(abc.ABC):
         >>> darker = Darken()(tf.ones([2, 4, 4, 1]), tf.constant([[0.5], [0.25]]))
         >>> darker[:, 0, 0, 0].numpy().tolist()
         [0.5, 0.25]
+
+    Attributes:
+        channels: the numbers of channels that images can have; `None` for any number.
     """
+
+    channels: tuple[int, ...] | None = None
 
     @property
     @abc.abstractmethod
@@ -110,20 +115,24 @@ class ImageTransform(abc.ABC):
         """Transforms images of one size.
 
         Args:
-            images: `[batch, height, width, channels]` float32 in [0, 1], with 1 or 3 channels.
+            images: `[batch, height, width, channels]` float32 in [0, 1].
             draws: `[batch, num_draws]` float32, uniform in [0, 1).
 
         Returns:
             Images of the same shape, dtype and range.
 
         Raises:
-            ValueError: if the size of the images is not static, or the number of channels is
-                neither 1 nor 3.
+            ValueError: if the size of the images is not static, or the number of channels is not
+                one of `channels`.
         """
         images = tf.convert_to_tensor(images)
-        if None in images.shape[1:] or images.shape[-1] not in (1, 3):
+        if None in images.shape[1:]:
             raise ValueError(
-                "`images` must have a static size, as after a crop, and 1 or 3 channels. "
+                f"`images` must have a static size, as after a crop. Received: shape={images.shape}"
+            )
+        if self.channels is not None and images.shape[-1] not in self.channels:
+            raise ValueError(
+                f"`images` of {type(self).__name__} must have one of {self.channels} channels. "
                 f"Received: shape={images.shape}"
             )
         return self._compiled(images, draws)

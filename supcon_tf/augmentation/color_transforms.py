@@ -17,8 +17,8 @@ class ColorJitter(ImageTransform):
     """Changes brightness, contrast, saturation and hue, in a random order for each image.
 
     Factors are uniform in `[1 - strength, 1 + strength]`. The hue is rotated by a fraction of the
-    color circle that is uniform in `[-hue, hue]`. Images with one channel have neither saturation
-    nor hue. Two definitions exist:
+    color circle that is uniform in `[-hue, hue]`. Images without three channels have neither
+    saturation nor hue. Two definitions exist:
 
     - `"torchvision"`: all three strengths are factors. The image is blended with black, with its
       mean gray, and with its own grayscale version.
@@ -78,7 +78,7 @@ class ColorJitter(ImageTransform):
             ]
         rotation = _interpolate(draws[3], -self.hue, self.hue)
         changes.append(lambda image: _rotate_hue(image, rotation))
-        if image.shape[-1] == 1:
+        if image.shape[-1] != 3:
             changes = changes[:2]
         orders = list(itertools.permutations(range(len(changes))))
         order = tf.gather(orders, tf.cast(draws[5] * len(orders), tf.int32))
@@ -113,6 +113,7 @@ class RandomGrayscale(ImageTransform):
     probability: float = 0.2
 
     num_draws = 1
+    channels = (1, 3)
 
     def __post_init__(self) -> None:
         check_probability("probability", self.probability)
@@ -140,8 +141,9 @@ def _blend(image: tf.Tensor, other: tf.Tensor | float, factor: tf.Tensor) -> tf.
 
 
 def _to_gray(image: tf.Tensor) -> tf.Tensor:
-    if image.shape[-1] == 1:
-        return image
+    """Returns the luma of RGB images, and the mean of any other channels."""
+    if image.shape[-1] != 3:
+        return tf.reduce_mean(image, axis=-1, keepdims=True)
     channels = tf.unstack(image, axis=-1)
     return sum(weight * x for weight, x in zip(_LUMA, channels, strict=True))[..., None]
 

@@ -40,6 +40,8 @@ class RandomOperations(ImageTransform):
         if not 0 <= self.magnitude <= 10:
             raise ValueError(f"`magnitude` must be between 0 and 10. Received: {self.magnitude}")
 
+    channels = (1, 3)
+
     @property
     def num_draws(self) -> int:
         """Three per operation: one for the choice, two for its sign or position."""

@@ -55,6 +55,7 @@ class RandomSubPolicy(ImageTransform):
 
     translation: float = 250.0
 
+    channels = (1, 3)
     num_draws = (
         5  # one for the sub-policy, one for the probability and one for the sign of each operation
     )

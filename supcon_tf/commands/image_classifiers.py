@@ -14,6 +14,7 @@ from supcon_tf.commands.image_files import load_for_evaluation
 from supcon_tf.commands.labeled_files import read_labeled_files
 from supcon_tf.commands.representations import compute_representations
 from supcon_tf.commands.trained_run import TrainedRun
+from supcon_tf.data.decoding import PixelFormat
 from supcon_tf.data.readable import check_readable
 from supcon_tf.similarity.normalization import l2_normalize
 
@@ -73,7 +74,7 @@ def class_means_classifier(run: TrainedRun, classes: pathlib.Path) -> Classifier
     files = read_labeled_files(classes)
     if files.multi_label:
         raise ValueError("`--classes` must have one label per image. Received: several labels")
-    check_readable(files.paths, settings.channels)
+    check_readable(files.paths, PixelFormat(settings.channels))
     rows = compute_representations(
         encoder,
         load_for_evaluation(files.paths, settings.channels),

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from supcon_tf.augmentation import resize
 from supcon_tf.commands.settings import DataSummary, Settings
 from supcon_tf.data import ArrayImages, EncodedImages, ImageSource
+from supcon_tf.data.decoding import PixelFormat, decode
 from supcon_tf.data.readable import name_unreadable
-from supcon_tf.data.sources import decode
 
 _SAMPLE = 256  # images from which the settings are chosen
 _ARRAY_BYTES = 1 << 30
@@ -66,7 +66,7 @@ def load_for_training(
         contents, shapes = zip(*pool.map(read, paths), strict=True)
     names = [str(number) for number in range(num_labels)]
     if len(set(shapes)) == 1 and len(paths) * np.prod(shapes[0]) <= _ARRAY_BYTES:
-        images = np.stack([decode(each, channels).numpy() for each in contents])
+        images = np.stack([decode(each, PixelFormat(channels)).numpy() for each in contents])
         return ArrayImages(images, labels, names)
     return EncodedImages(contents, labels, names, channels=channels)
 
@@ -89,7 +89,7 @@ def read_image(path: pathlib.Path, channels: int) -> NDArray[np.uint8]:
         ValueError: if it cannot be read.
     """
     with name_unreadable(path):
-        return decode(tf.io.read_file(str(path)), channels).numpy()
+        return decode(tf.io.read_file(str(path)), PixelFormat(channels)).numpy()
 
 
 def read_pixels(path: pathlib.Path, settings: Settings) -> NDArray[np.float32]:
@@ -119,7 +119,7 @@ def preprocess(contents: tf.Tensor, *, size: int, short_side: int, channels: int
     Returns:
         `[size, size, channels]` float32 in [0, 1].
     """
-    image = tf.cast(decode(contents, channels), tf.float32)[None] / 255.0
+    image = tf.cast(decode(contents, PixelFormat(channels)), tf.float32)[None] / 255.0
     return tf.ensure_shape(resize(image, size, short_side)[0], [size, size, channels])
 
 

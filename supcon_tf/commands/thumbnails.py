@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from supcon_tf.augmentation import resize
 from supcon_tf.commands.markup import Markup, element
-from supcon_tf.data.sources import decode
+from supcon_tf.data.decoding import PixelFormat, decode
 
 _SIDE = 128  # pixels
 
@@ -22,7 +22,7 @@ def thumbnail(path: pathlib.Path, description: str) -> Markup:
         description: what the image is, for those who do not see it.
     """
     try:
-        image = decode(tf.io.read_file(str(path)), channels=3)
+        image = decode(tf.io.read_file(str(path)), PixelFormat())
     except tf.errors.NotFoundError:
         return _frame("The file is missing")
     except tf.errors.OpError:

@@ -45,6 +45,7 @@ from supcon_tf.commands.stages import (
     train_classifier,
     train_encoder,
 )
+from supcon_tf.data.decoding import PixelFormat
 from supcon_tf.data.folder import describe_missing, describe_skipped, find_images
 from supcon_tf.data.readable import check_readable
 from supcon_tf.labels import UNLABELED
@@ -288,7 +289,7 @@ def _print_data(data: _Data) -> None:
 def _load(data: _Data, settings: Settings) -> TrainingImages:
     """Reads the training images, and checks that all others can be read."""
     others = {*data.held_out.paths, *data.test.paths}
-    check_readable(sorted(others), settings.channels)
+    check_readable(sorted(others), PixelFormat(settings.channels))
     targets, unlabelled = data.train.targets, len(data.unlabelled)
     if data.train.multi_label:
         targets = np.pad(targets, [(0, unlabelled), (0, 0)])

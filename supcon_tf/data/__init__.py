@@ -3,7 +3,8 @@
 - Loaders: `load_digits` (needs no download), `load_folder` (one directory per class, with the file
   formats of `IMAGE_SUFFIXES`), `load_idx` (files of MNIST), `load_tfds` (TensorFlow Datasets),
   `load_tfrecords` (TFRecord files).
-- `verify_images` returns the damaged images of a directory.
+- `verify_images` returns the damaged images of a directory, and `drop_damaged` removes those of any
+  source.
 - Sources, which the loaders return. `Source` is their base class. `ArrayImages` are decoded images
   in memory, `EncodedImages` are decoded when they are read, `IndexedImages` are read by a function
   from indices. All are an `ImageSource`. A `TensorSource` holds samples that are not images.
@@ -22,6 +23,7 @@ from supcon_tf.data.batches import (
     multi_view_batches,
     training_batches,
 )
+from supcon_tf.data.damaged import drop_damaged
 from supcon_tf.data.digits import load_digits
 from supcon_tf.data.folder import load_folder
 from supcon_tf.data.idx import load_idx
@@ -43,8 +45,9 @@ __all__ = [
     "Source",
     "TensorSource",
     "batches_from_step",
-    "flatten_views",
+    "drop_damaged",
     "evaluation_batches",
+    "flatten_views",
     "load_digits",
     "load_folder",
     "load_idx",

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from supcon_tf._checks import check_choice
 from supcon_tf.data.class_names import describe_difference
+from supcon_tf.data.decoding import PixelFormat
 from supcon_tf.data.listing import (
     Listing,
     files_below,
@@ -18,7 +20,7 @@ from supcon_tf.data.listing import (
     path_prefix,
 )
 from supcon_tf.data.manifest import open_manifest
-from supcon_tf.data.readable import check_readable, describe_unreadable
+from supcon_tf.data.readable import check_readable, describe_unreadable, find_unreadable
 from supcon_tf.data.sources import EncodedImages
 from supcon_tf.data.suffixes import IMAGE_SUFFIXES, suffix
 from supcon_tf.data.verification import find_damaged
@@ -36,7 +38,9 @@ def load_folder(
     *,
     class_names: Sequence[str] | None = None,
     channels: int = 3,
+    dtype: str = "uint8",
     verify: bool = True,
+    on_error: str = "raise",
     manifest: str | os.PathLike[str] | None = None,
 ) -> EncodedImages:
     """Loads images from subdirectories named after their classes.
@@ -67,13 +71,17 @@ def load_folder(
         directory: the directory that contains the class directories.
         class_names: the names of the class directories in the order of the class ids. The directory
             must contain these classes and no others. `None` sorts the names.
-        channels: number of channels of the decoded images: 3 for RGB, 1 for gray. TensorFlow
-            decodes a BMP with a color palette as gray. Save such files as PNG.
+        channels: number of channels of the decoded images: 3 for RGB, 1 for gray, 4 for PNG files
+            with four channels. TensorFlow decodes a BMP with a color palette as gray. Save such
+            files as PNG.
+        dtype: `"uint8"`, or `"uint16"` to decode all 16 bits of PNG files.
         verify: whether to decode every file once now, so that a damaged file is reported before
             training. This takes about a minute for 100,000 photos. With a `manifest`, only files
             that are new, changed or damaged are decoded, and a killed call is continued.
             `supcon_tf.data.verify_images` does the same with progress, and returns all that are
             damaged.
+        on_error: `"raise"` to raise an error for damaged images, `"skip"` to leave them out with a
+            warning that states their number. The same files always give the same images.
         manifest: a file that remembers the names of the files, for directories with millions of
             them. The first call creates it. Later calls list only the directories whose time has
             changed. Put it outside of `directory`, or begin its name with a dot. Several processes
@@ -87,10 +95,13 @@ def load_folder(
         FileNotFoundError: if the directory does not exist.
         ValueError: if the directory contains no class directories, or not those of `class_names`;
             without `class_names`, if it contains `train` and `test`; if a class directory contains
-            no images; an image cannot be read; or `manifest` is not a manifest, or that of another
+            no images; an image cannot be read, and all of its class with `on_error="skip"`;
+            `on_error` is not one of its values; or `manifest` is not a manifest, or that of another
             directory.
         OSError: if a directory cannot be read, or the manifest can be neither read nor created.
     """
+    check_choice("on_error", on_error, ("raise", "skip"))
+    pixels = PixelFormat(channels, dtype)
     root = pathlib.Path(directory)
     if not root.is_dir():
         raise FileNotFoundError(
@@ -123,25 +134,41 @@ def load_folder(
         skipped += others
     if skipped:
         warnings.warn(f"{describe_skipped(skipped, root)} in class directories", stacklevel=2)
-    if verify:
-        if manifest is None:
-            check_readable(paths, channels)
-        else:
-            _require_undamaged(find_damaged(opened, [path for path in opened.listing if path]))
+    damaged: dict[str, str] = {}
+    if verify and manifest is not None:
+        damaged = find_damaged(opened, [path for path in opened.listing if path])
+    elif verify and on_error == "skip":
+        damaged = dict(find_unreadable(paths, pixels))
+    elif verify:
+        check_readable(paths, pixels)
+    if damaged and on_error == "raise":
+        raise ValueError(_describe_damaged(damaged))
+    labels = np.repeat(np.arange(len(names)), counts)
+    if damaged:
+        kept = np.array([path not in damaged for path in paths])
+        missing = set(range(len(names))).difference(labels[kept].tolist())
+        if missing:
+            raise ValueError(
+                f"{root / names[min(missing)]} must contain an image that can be read. Received: "
+                f"{counts[min(missing)]} damaged images"
+            )
+        warnings.warn(f"{_describe_damaged(damaged)}. They are left out", stacklevel=2)
+        paths = [path for path, keep in zip(paths, kept, strict=True) if keep]
+        labels = labels[kept]
     return EncodedImages(
         [os.fsencode(path) for path in paths],
-        np.repeat(np.arange(len(names)), counts),
+        labels,
         names,
         read=tf.io.read_file,
         channels=channels,
+        dtype=dtype,
     )
 
 
-def _require_undamaged(damaged: dict[str, str]) -> None:
-    if damaged:
-        path, reason = next(iter(damaged.items()))
-        others = f", and {len(damaged) - 1} more damaged images" if len(damaged) > 1 else ""
-        raise ValueError(describe_unreadable(path, reason) + others)
+def _describe_damaged(damaged: dict[str, str]) -> str:
+    path, reason = next(iter(damaged.items()))
+    others = f", and {len(damaged) - 1} more damaged images" if len(damaged) > 1 else ""
+    return describe_unreadable(path, reason) + others
 
 
 def find_class_names(directory: pathlib.Path) -> list[str]:

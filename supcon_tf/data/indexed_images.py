@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from supcon_tf._checks import check_choice
+from supcon_tf.data.decoding import PixelFormat
 from supcon_tf.data.sources import (
     ImageSource,
     ViewFunction,
@@ -43,11 +43,12 @@ class IndexedImages(ImageSource):
             The same index must always give the same image.
         labels: `[images]` integer class ids; -1 for unlabeled images.
         class_names: names of the classes.
-        channels: number of channels of the decoded images, 1 or 3.
+        channels: as in `EncodedImages`.
+        dtype: as in `EncodedImages`.
 
     Raises:
-        ValueError: if `read` is not callable, `channels` is neither 1 nor 3, or labels are neither
-            indices into `class_names` nor -1.
+        ValueError: if `read` is not callable, `channels` or `dtype` is not as in `EncodedImages`,
+            or labels are neither indices into `class_names` nor -1.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class IndexedImages(ImageSource):
         class_names: Sequence[str],
         *,
         channels: int = 3,
+        dtype: str = "uint8",
     ):
         if not callable(read):
             raise ValueError(
                 f"`read` must be a function from indices to bytes. Received: {type(read)}"
             )
-        super().__init__(labels, class_names, check_choice("channels", channels, (1, 3)))
+        super().__init__(labels, class_names, channels)
+        self._pixels = PixelFormat(channels, dtype)
         self._read = read
 
     def take(self, indices: NDArray[Any]) -> "IndexedImages":
@@ -72,20 +75,26 @@ class IndexedImages(ImageSource):
         def read(positions: NDArray[np.int64]) -> Sequence[bytes]:
             return self._read(chosen[positions])
 
-        return IndexedImages(read, self.labels[chosen], self.class_names, channels=self.channels)
+        return IndexedImages(
+            read,
+            self.labels[chosen],
+            self.class_names,
+            channels=self.channels,
+            dtype=self._pixels.dtype,
+        )
 
     def views(self, indices: tf.Tensor, draws: tf.Tensor, transform: ViewFunction) -> tf.Tensor:
         """Reads the images of the batch in one call, then decodes and transforms each."""
         contents = tf.numpy_function(self._read_batch, [tf.cast(indices, tf.int64)], tf.string)
         contents = tf.ensure_shape(contents, indices.shape)
-        return views_of_encoded_images(contents, draws, transform, self.channels)
+        return views_of_encoded_images(contents, draws, transform, self._pixels)
 
     def create_views_of_contents(
         self, contents: tf.Tensor, seeds: tf.Tensor, num_views: int, transform: Any
     ) -> tf.Tensor:
         """Creates the views of `[batch]` encoded images as `create_views` does from indices."""
         draws = draw_numbers(seeds, num_views, transform)
-        return views_of_encoded_images(contents, draws, transform, self.channels)
+        return views_of_encoded_images(contents, draws, transform, self._pixels)
 
     def read_in_order(self, indices: tf.Tensor) -> tf.Tensor:
         """Reads many images: in increasing order, in parts, which several threads read.

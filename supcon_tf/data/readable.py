@@ -5,44 +5,56 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import tensorflow as tf
 
-from supcon_tf.data.sources import decode
+from supcon_tf.data.decoding import PixelFormat, decode
 from supcon_tf.data.threads import map_in_threads
 
+Path = TypeVar("Path", str, pathlib.Path)
 
-def check_readable(paths: Iterable[str | pathlib.Path], channels: int) -> None:
+
+def check_readable(paths: Iterable[Path], pixels: PixelFormat) -> None:
     """Checks that image files can be decoded.
 
     Raises:
         ValueError: if a file cannot be decoded. The error names the file.
     """
-    for path, damage in map_in_threads(lambda path: (path, find_damage(path, channels)), paths):
+    for path, damage in find_unreadable(paths, pixels):
+        raise ValueError(describe_unreadable(path, damage))
+
+
+def find_unreadable(paths: Iterable[Path], pixels: PixelFormat) -> Iterator[tuple[Path, str]]:
+    """Decodes image files in threads, and yields those that cannot be decoded, with the reasons."""
+    for path, damage in map_in_threads(lambda path: (path, find_damage(path, pixels)), paths):
         if damage is not None:
-            raise ValueError(describe_unreadable(path, damage))
+            yield path, damage
 
 
-def find_damage(path: str | pathlib.Path, channels: int = 3) -> str | None:
+def find_damage(
+    path: str | pathlib.Path,
+    pixels: PixelFormat = PixelFormat(),  # noqa: B008
+) -> str | None:
     """Returns why an image file cannot be decoded, or `None`."""
     name = tf.constant(os.fsencode(path))
     try:
-        _decode_in_graph(name, channels)
+        _decode_in_graph(name, pixels)
         return None
     except tf.errors.OpError:
         pass
     try:
-        decode(tf.io.read_file(name), channels)  # the error of a graph is hard to read
+        decode(tf.io.read_file(name), pixels)  # the error of a graph is hard to read
     except tf.errors.OpError as error:
-        return _explain(error)
+        return describe_error(error)
     return None
 
 
 @tf.function
-def _decode_in_graph(name: tf.Tensor, channels: int) -> tf.Tensor:
+def _decode_in_graph(name: tf.Tensor, pixels: PixelFormat) -> tf.Tensor:
     """Decodes a file. Small images take an eighth of the time that they take without a graph."""
     with tf.device("CPU:0"):
-        return decode(tf.io.read_file(name), channels)
+        return decode(tf.io.read_file(name), pixels)
 
 
 @contextlib.contextmanager
@@ -51,7 +63,7 @@ def name_unreadable(path: str | pathlib.Path) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        raise ValueError(describe_unreadable(path, _explain(error))) from error
+        raise ValueError(describe_unreadable(path, describe_error(error))) from error
 
 
 def describe_unreadable(path: str | pathlib.Path, reason: str) -> str:
@@ -59,6 +71,7 @@ def describe_unreadable(path: str | pathlib.Path, reason: str) -> str:
     return f"{path} cannot be read as an image. Replace or remove it. Received: {reason}"
 
 
-def _explain(error: tf.errors.OpError) -> str:
+def describe_error(error: tf.errors.OpError) -> str:
+    """Returns the message of an error without what TensorFlow adds around it."""
     # TensorFlow puts the names of a function and an operation around its sentence.
     return re.sub(r"^\{\{.*?\}\} |\s*\[Op:.*", "", error.message, flags=re.DOTALL)

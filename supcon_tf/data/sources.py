@@ -8,10 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from supcon_tf._checks import check_choice
 from supcon_tf.augmentation import Transform
 from supcon_tf.augmentation.crop import starts_with_crop
-from supcon_tf.data.orientation import turn_upright
+from supcon_tf.data.decoding import LARGEST_VALUES, PixelFormat, decode
 
 # Function of float32 images in [0, 1] and one row of draws per view. It returns views of one size,
 # `[views, height, width, channels]` float32 in [0, 1].
@@ -97,12 +96,12 @@ class ImageSource(Source):
     Args:
         labels: `[images]` integer class ids, indices into `class_names`; -1 for unlabeled images.
         class_names: names of the classes.
-        channels: number of channels, 1 (gray) or 3 (RGB).
+        channels: number of channels, such as 1 (gray) or 3 (RGB).
 
     Attributes:
         labels: `[images]` int64 class ids, indices into `class_names`; -1 for unlabeled images.
         class_names: names of the classes.
-        channels: number of channels, 1 (gray) or 3 (RGB).
+        channels: number of channels, such as 1 (gray) or 3 (RGB).
 
     Raises:
         ValueError: if `labels` is not as described.
@@ -155,23 +154,31 @@ class ArrayImages(ImageSource):
         (2, 3)
 
     Args:
-        images: `[images, height, width, channels]` uint8.
+        images: `[images, height, width, channels]`: uint8 from 0 to 255, uint16 from 0 to 65,535,
+            or float32 from 0 to 1, with any number of channels.
         labels: `[images]` integer class ids.
         class_names: names of the classes.
 
     Raises:
-        ValueError: if the images are not uint8 of rank 4, the number of labels differs, or labels
-            are neither indices into `class_names` nor -1.
+        ValueError: if the images have another dtype or rank, or floating-point values outside of
+            [0, 1], the number of labels differs, or labels are neither indices into `class_names`
+            nor -1.
     """
 
-    def __init__(self, images: NDArray[np.uint8], labels: NDArray[Any], class_names: Sequence[str]):
+    def __init__(self, images: NDArray[Any], labels: NDArray[Any], class_names: Sequence[str]):
         images = np.asarray(images)
         channels_first = images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] > 4
-        if images.ndim != 4 or images.dtype != np.uint8 or channels_first:
+        dtypes = (*LARGEST_VALUES, "float32")
+        if images.ndim != 4 or images.dtype.name not in dtypes or channels_first:
             raise ValueError(
-                "`images` must be uint8 of shape [images, height, width, channels]"
-                f"{': use `np.moveaxis(images, 1, -1)`' if channels_first else ''}. "
+                "`images` must be uint8, uint16 or float32 of shape [images, height, width, "
+                f"channels]{': use `np.moveaxis(images, 1, -1)`' if channels_first else ''}. "
                 f"Received: shape={images.shape}, dtype={images.dtype}"
+            )
+        if images.dtype == np.float32 and not np.all((images >= 0) & (images <= 1)):
+            raise ValueError(
+                "`images` of dtype float32 must be in [0, 1]. Convert pixels from 0 to 255 to "
+                f"uint8. Received: values from {images.min()} to {images.max()}"
             )
         _check_same_length("images", images, labels)
         super().__init__(labels, class_names, images.shape[-1])
@@ -181,8 +188,8 @@ class ArrayImages(ImageSource):
             self._images = tf.constant(images)
 
     @property
-    def images(self) -> NDArray[np.uint8]:
-        """The images, `[images, height, width, channels]` uint8."""
+    def images(self) -> NDArray[Any]:
+        """The images, `[images, height, width, channels]`, of the dtype that was passed."""
         return self._images.numpy()
 
     def take(self, indices: NDArray[Any]) -> "ArrayImages":
@@ -214,11 +221,13 @@ class EncodedImages(ImageSource):
         class_names: names of the classes.
         read: function from a record to the bytes of an image. Use `tf.io.read_file` if the records
             are file names. By default the records are the bytes.
-        channels: number of channels of the decoded images, 1 or 3.
+        channels: number of channels of the decoded images: 1, 3 or 4. Images with 4 must be PNG
+            files, whose fourth channel can have any meaning.
+        dtype: `"uint8"`, or `"uint16"` to decode all 16 bits of PNG files.
 
     Raises:
-        ValueError: if `channels` is neither 1 nor 3, the number of labels differs, or labels are
-            neither indices into `class_names` nor -1.
+        ValueError: if `channels` or `dtype` is not one of these, the number of labels differs, or
+            labels are neither indices into `class_names` nor -1.
     """
 
     def __init__(
@@ -229,9 +238,11 @@ class EncodedImages(ImageSource):
         *,
         read: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
         channels: int = 3,
+        dtype: str = "uint8",
     ):
         _check_same_length("records", records, labels)
-        super().__init__(labels, class_names, check_choice("channels", channels, (1, 3)))
+        super().__init__(labels, class_names, channels)
+        self._pixels = PixelFormat(channels, dtype)
         with tf.device("CPU:0"):
             self._records = tf.constant(records)
         self._read = read
@@ -249,12 +260,13 @@ class EncodedImages(ImageSource):
             self.class_names,
             read=self._read,
             channels=self.channels,
+            dtype=self._pixels.dtype,
         )
 
     def views(self, indices: tf.Tensor, draws: tf.Tensor, transform: ViewFunction) -> tf.Tensor:
         """Decodes each image once and creates its views, for ten images in parallel."""
         records = tf.gather(self._records, indices)
-        return views_of_encoded_images(records, draws, transform, self.channels, self._read)
+        return views_of_encoded_images(records, draws, transform, self._pixels, self._read)
 
 
 def draw_numbers(seeds: tf.Tensor, num_views: int, transform: Transform) -> tf.Tensor:
@@ -279,7 +291,7 @@ def views_of_encoded_images(
     records: tf.Tensor,
     draws: tf.Tensor,
     transform: ViewFunction,
-    channels: int,
+    pixels: PixelFormat,
     read: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
 ) -> tf.Tensor:
     """Decodes each image once and creates its views, for ten images in parallel.
@@ -288,7 +300,7 @@ def views_of_encoded_images(
         records: `[batch]` records of images.
         draws: `[batch, views, num_draws]` float32, the random numbers of each view.
         transform: transform from images and draws to views.
-        channels: number of channels of the decoded images.
+        pixels: the pixels to decode the images to.
         read: function from a record to the bytes of an image.
 
     Returns:
@@ -299,7 +311,7 @@ def views_of_encoded_images(
 
     def views_of_image(record_and_draws: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         record, draws = record_and_draws
-        image = decode(read(record), channels)
+        image = decode(read(record), pixels)
         return _create_views(image[None], draws, num_views, transform)
 
     return tf.map_fn(views_of_image, (records, draws), fn_output_signature=tf.float32)
@@ -316,59 +328,8 @@ def _check_same_length(argument: str, values: Any, labels: Any) -> None:
 def _create_views(
     images: tf.Tensor, draws: tf.Tensor, num_views: int, transform: ViewFunction
 ) -> tf.Tensor:
-    """Creates views `[images * num_views, ...]` of uint8 images, image by image."""
-    images = tf.cast(images, tf.float32) / 255.0
+    """Creates views `[images * num_views, ...]`, image by image."""
+    images = tf.cast(images, tf.float32) / LARGEST_VALUES.get(images.dtype.name, 1)
     if not starts_with_crop(transform):
         images = tf.repeat(images, num_views, axis=0)
     return transform(images, draws)
-
-
-def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes the bytes of an image in any format that TensorFlow supports.
-
-    A GIF is decoded to its first frame. TensorFlow 2.19 supports neither WebP nor JPEG XL. A JPEG
-    is turned upright by the orientation in its EXIF header.
-
-    Args:
-        contents: scalar string.
-        channels: 1 or 3. Every format is decoded to RGB first, because TensorFlow cannot decode all
-            of them to gray.
-
-    Returns:
-        `[height, width, channels]` uint8. Height and width are not static.
-
-    Raises:
-        tf.errors.InvalidArgumentError: if TensorFlow cannot decode the image.
-    """
-    image = tf.cond(
-        _has_fixed_channels(contents),
-        lambda: _decode_own_channels(contents),
-        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
-    )
-    image = tf.ensure_shape(turn_upright(image, contents), [None, None, 3])
-    return image if channels == 3 else tf.image.rgb_to_grayscale(image)
-
-
-def _has_fixed_channels(contents: tf.Tensor) -> tf.Tensor:
-    """Returns whether TensorFlow can decode an image only to its own number of channels.
-
-    Returns `False` for an animated WebP. TensorFlow 2.21 ends the process if it decodes one to its
-    own number of channels, and raises an error if it decodes one to 3 channels.
-    """
-    header = tf.io.decode_raw(contents, tf.uint8, fixed_length=21)
-
-    def has(signature: bytes, position: int) -> tf.Tensor:
-        return tf.reduce_all(header[position : position + len(signature)] == list(signature))
-
-    # https://developers.google.com/speed/webp/docs/riff_container
-    animated = has(b"VP8X", 12) & (tf.bitwise.bitwise_and(header[20], 2) > 0)
-    webp = has(b"RIFF", 0) & has(b"WEBP", 8) & ~animated
-    jpeg_xl = has(b"\xff\x0a", 0) | has(b"\x00\x00\x00\x0cJXL ", 0)
-    return webp | jpeg_xl
-
-
-def _decode_own_channels(contents: tf.Tensor) -> tf.Tensor:
-    """Decodes gray or RGB images, with or without alpha, to RGB."""
-    image = tf.io.decode_image(contents, channels=0, expand_animations=False)
-    gray = tf.shape(image)[-1] < 3
-    return tf.gather(image, tf.where(gray, [0, 0, 0], [0, 1, 2]), axis=-1)

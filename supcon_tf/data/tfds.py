@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from supcon_tf._files import write_arrays
 from supcon_tf._requirements import require_extra
+from supcon_tf.data.decoding import PixelFormat
 from supcon_tf.data.indexed_images import IndexedImages
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
 from supcon_tf.data.storage import file_version
@@ -147,11 +149,13 @@ def _load_in_memory(builder: Any, split: str) -> ImageSource:
     labels = np.array([label for _, label in pairs], np.int64)
     if fixed_size:
         return ArrayImages(np.stack(images), labels, label.names)
-    return EncodedImages(images, labels, label.names, channels=_channels(builder))
+    pixels = _pixel_format(builder)
+    return EncodedImages(images, labels, label.names, channels=pixels.channels, dtype=pixels.dtype)
 
 
-def _channels(builder: Any) -> int:
-    return builder.info.features["image"].shape[-1] or 3
+def _pixel_format(builder: Any) -> PixelFormat:
+    image = builder.info.features["image"]
+    return PixelFormat(image.shape[-1] or 3, np.dtype(image.np_dtype).name)
 
 
 def _load_tfrecords(builder: Any, split: str, directory: pathlib.Path) -> IndexedImages:
@@ -159,6 +163,8 @@ def _load_tfrecords(builder: Any, split: str, directory: pathlib.Path) -> Indexe
     index = directory / "supcon_tf.tfrecord.npz"
     shards = index_tfrecords([part.filename for part in parts], "image", "label", index)
     for shard, part in zip(shards, parts, strict=True):
+        if shard.damage:
+            raise ValueError(shard.damage)
         if len(shard.labels) != part.examples_in_shard:
             raise ValueError(
                 f"{shard.path} must contain {part.examples_in_shard} images. Prepare the data set "
@@ -168,7 +174,7 @@ def _load_tfrecords(builder: Any, split: str, directory: pathlib.Path) -> Indexe
         shard.take(slice(part.skip, part.skip + part.take))
         for shard, part in zip(shards, parts, strict=True)
     ]
-    return indexed_images(taken, builder.info.features["label"].names, _channels(builder))
+    return indexed_images(taken, builder.info.features["label"].names, _pixel_format(builder))
 
 
 def _load_array_records(builder: Any, split: str, directory: pathlib.Path) -> IndexedImages:
@@ -192,7 +198,8 @@ def _load_array_records(builder: Any, split: str, directory: pathlib.Path) -> In
     versions = np.array([file_version(os.stat(part.filename)) for part in parts])
     labels = _find_labels(read_labels, split, versions, directory)
     class_names = builder.info.features["label"].names
-    return IndexedImages(read, labels, class_names, channels=_channels(builder))
+    pixels = _pixel_format(builder)
+    return IndexedImages(read, labels, class_names, channels=pixels.channels, dtype=pixels.dtype)
 
 
 def _find_labels(
@@ -211,9 +218,14 @@ def _find_labels(
     """
     file = directory / f"supcon_tf.{re.sub('[^0-9a-zA-Z]+', '_', split)}.npz"
     if file.exists():
-        with np.load(file) as arrays:
-            if arrays["split"] == split and np.array_equal(arrays["versions"], versions):
-                return arrays["labels"]
+        try:
+            with np.load(file) as arrays:
+                if arrays["split"] == split and np.array_equal(arrays["versions"], versions):
+                    return arrays["labels"]
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{file} must be a file of labels. Delete it. Received: {error}"
+            ) from error
     require_writable(directory)
     labels = np.fromiter(read_labels(), np.int64)
     write_arrays(file, {"split": split, "versions": versions, "labels": labels})

@@ -9,14 +9,17 @@ import dataclasses
 import mmap
 import os
 import pathlib
+import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from supcon_tf._checks import check_choice
 from supcon_tf._files import write_arrays
+from supcon_tf.data.decoding import PixelFormat
 from supcon_tf.data.indexed_images import IndexedImages
 from supcon_tf.data.storage import (
     is_remote,
@@ -45,6 +48,8 @@ def load_tfrecords(
     label: str = "label",
     index: str | os.PathLike[str] | None = None,
     channels: int = 3,
+    dtype: str = "uint8",
+    on_error: str = "raise",
 ) -> IndexedImages:
     """Loads images of TFRecord files of `tf.train.Example`, which stay on disk.
 
@@ -75,7 +80,11 @@ def load_tfrecords(
         index: a file that stores the index, in the format npz. Only files that are new or have
             changed are indexed again. With `None`, all files are indexed each time, which takes
             about 20 seconds for a million images if the files are cached.
-        channels: number of channels of the decoded images, 1 or 3.
+        channels: as in `EncodedImages`.
+        dtype: as in `EncodedImages`.
+        on_error: `"raise"` to raise an error for a damaged file, `"skip"` to use the images before
+            the damage with a warning that states their number. `supcon_tf.data.drop_damaged` leaves
+            out images that cannot be decoded.
 
     Returns:
         The images. They are read when they are needed. If a file has changed since it was indexed,
@@ -85,12 +94,19 @@ def load_tfrecords(
         FileNotFoundError: if a file does not exist.
         PermissionError: if the index cannot be written.
         ValueError: if a file is truncated, compressed or of another format, an Example lacks one of
-            the features, or a label is not an index into `class_names`.
+            the features, a label is not an index into `class_names`, or `on_error` is not one of
+            its values.
     """
+    check_choice("on_error", on_error, ("raise", "skip"))
     if isinstance(files, str | os.PathLike) or len(files) == 0:
         raise ValueError(f"`files` must be a list of at least one file. Received: {files!r}")
-    shards = index_tfrecords(files, image, label, None if index is None else pathlib.Path(index))
-    return indexed_images(shards, class_names, channels)
+    index = None if index is None else pathlib.Path(index)
+    shards = index_tfrecords(files, image, label, index)
+    for damage in filter(None, (shard.damage for shard in shards)):
+        if on_error == "raise":
+            raise ValueError(damage)
+        warnings.warn(damage, stacklevel=2)
+    return indexed_images(shards, class_names, PixelFormat(channels, dtype))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +120,7 @@ class Shard:
         offsets: `[images]` int64, the position of the first byte of each image.
         lengths: `[images]` int64, the number of bytes of each image.
         labels: `[images]` int64 class ids.
+        damage: the error for what follows these images; empty if the file is complete.
     """
 
     path: str
@@ -112,6 +129,7 @@ class Shard:
     offsets: NDArray[np.int64]
     lengths: NDArray[np.int64]
     labels: NDArray[np.int64]
+    damage: str = ""
 
     def take(self, rows: slice) -> "Shard":
         """Returns the positions of some images."""
@@ -124,7 +142,7 @@ class Shard:
 
 
 def indexed_images(
-    shards: Sequence[Shard], class_names: Sequence[str], channels: int
+    shards: Sequence[Shard], class_names: Sequence[str], pixels: PixelFormat
 ) -> IndexedImages:
     """Creates a source of the images of shards, in their order.
 
@@ -149,7 +167,7 @@ def indexed_images(
         for start, length in zip(offsets[images] - begin, lengths[images], strict=True):
             yield contents[start : start + length]
 
-    return IndexedImages(read, labels, class_names, channels=channels)
+    return IndexedImages(read, labels, class_names, channels=pixels.channels, dtype=pixels.dtype)
 
 
 def _read_range(shard: Shard, start: int, end: int) -> bytes:
@@ -188,7 +206,8 @@ def index_tfrecords(
     for shard in map_in_threads(lambda path: _index_file(path, image, label), changed):
         known[shard.path] = shard
     if changed and index is not None:
-        _save_index(index, known.values(), image, label)
+        complete = [shard for shard in known.values() if not shard.damage]
+        _save_index(index, complete, image, label)
     return [known[path] for path in paths]
 
 
@@ -210,16 +229,18 @@ def _relative(path: str, directory: pathlib.Path) -> str:
     return path if is_remote(path) else os.path.relpath(path, directory)
 
 
-def _save_index(index: pathlib.Path, shards: Iterable[Shard], image: str, label: str) -> None:
+def _save_index(index: pathlib.Path, shards: Sequence[Shard], image: str, label: str) -> None:
     """Writes the shards, joined, and the names of the features."""
-    shards = list(shards)
     arrays = {
         "features": np.array([image, label]),
         "names": np.array([_relative(shard.path, index.parent) for shard in shards]),
         "sizes": np.array([shard.size for shard in shards]),
         "modified": np.array([shard.modified for shard in shards]),
         "counts": np.array([len(shard.labels) for shard in shards]),
-        **{name: np.concatenate([getattr(x, name) for x in shards]) for name in _COLUMNS},
+        **{
+            name: np.concatenate([np.empty(0, np.int64), *(getattr(x, name) for x in shards)])
+            for name in _COLUMNS
+        },
     }
     write_arrays(index, arrays)
 
@@ -249,23 +270,20 @@ def _load_index(index: pathlib.Path, image: str, label: str) -> dict[str, Shard]
 
 
 def _index_file(path: str, image: str, label: str) -> Shard:
-    """Finds the images in a file.
-
-    Raises:
-        ValueError: if the file is not an uncompressed TFRecord file of such Examples.
-    """
+    """Finds the images in a file, up to the first record that cannot be read."""
+    positions, damage = [], ""
     with _map_file(path) as (data, version):
         try:
-            positions = [
-                find_image(data, start, end, image, label) for start, end in _records(data)
-            ]
+            for start, end in _records(data):
+                positions.append(find_image(data, start, end, image, label))
         except (IndexError, ValueError) as error:
-            raise ValueError(
+            damage = (
                 f"{path} must be an uncompressed TFRecord file of tf.train.Example with the "
-                f"features {image!r} and {label!r}. Received: {error}"
-            ) from error
-    columns = np.array(positions, np.int64).reshape([-1, len(_COLUMNS)]).T
-    return Shard(path, *version, *columns)
+                f"features {image!r} and {label!r}. Received: {error}, after "
+                f"{len(positions)} images"
+            )
+    offsets, lengths, labels = np.array(positions, np.int64).reshape([-1, len(_COLUMNS)]).T
+    return Shard(path, *version, offsets, lengths, labels, damage)
 
 
 @contextlib.contextmanager

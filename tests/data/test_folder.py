@@ -223,3 +223,29 @@ def test_an_animated_webp_is_an_error(tmp_path):
     contents = encoded("RGBA", "WEBP", save_all=True, append_images=frames, lossless=True)
     with pytest.raises(ValueError, match=r"b\.webp cannot be read as an image"):
         decoded(tmp_path, "b.webp", contents, 3)
+
+
+@pytest.mark.parametrize("manifest", [False, True])
+def test_damaged_files_can_be_left_out(folder, tmp_path_factory, manifest):
+    options = {"on_error": "skip"}
+    if manifest:
+        options["manifest"] = tmp_path_factory.mktemp("manifest") / "file"
+    (folder / "cat" / "broken.png").write_bytes(b"no image")
+    (folder / "cat" / "worse.png").write_bytes(b"")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="broken.png cannot be read.*1 more.*are left out"):
+            source = load_folder(folder, **options)
+        assert source.labels.tolist() == [0, 0, 1]
+    (folder / "dog" / "b.png").write_bytes(b"no image either")
+    with pytest.raises(ValueError, match="dog must contain an image that can be.*1 damaged"):
+        load_folder(folder, **options)
+    with pytest.raises(ValueError, match="`on_error` must be one of.*'ignore'"):
+        load_folder(folder, on_error="ignore")
+
+
+def test_files_of_16_bits_and_four_channels(folder):
+    pixels = np.random.default_rng(0).integers(0, 1 << 16, [5, 5, 4], np.uint16)
+    (folder / "dog" / "b.png").write_bytes(tf.io.encode_png(pixels).numpy())
+    source = load_folder(folder, channels=4, dtype="uint16").take([2])
+    ((images, _),) = evaluation_batches(source, size=5, batch_size=1)
+    np.testing.assert_allclose(images[0], pixels / 65535, rtol=1e-6)

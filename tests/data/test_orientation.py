@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from supcon_tf.data.decoding import PixelFormat, decode
 from supcon_tf.data.orientation import read_orientation
-from supcon_tf.data.sources import decode
 
 PIXELS = np.random.default_rng(0).integers(0, 255, [16, 24, 3], np.uint8)
 TAG = 0x0112
@@ -35,11 +35,11 @@ def test_images_are_upright_as_with_pillow(orientation):
     contents = encode(orientation)
     image = Image.open(io.BytesIO(contents))
     image = np.asarray(ImageOps.exif_transpose(image))
-    decoded = tf.function(decode)(contents, 3).numpy()
+    decoded = tf.function(decode)(contents, PixelFormat()).numpy()
     assert decoded.shape == image.shape
     # The decoders differ in how they upsample colors.
     assert np.abs(decoded.astype(int) - image).mean() < 3
-    np.testing.assert_array_equal(decode(tf.constant(contents), 3), decoded)
+    np.testing.assert_array_equal(decode(tf.constant(contents), PixelFormat()), decoded)
 
 
 def test_headers_of_other_cameras():

@@ -3,7 +3,14 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentation
-from supcon_tf.data import ArrayImages, EncodedImages, evaluation_batches, load_digits
+from supcon_tf.data import (
+    ArrayImages,
+    EncodedImages,
+    IndexedImages,
+    evaluation_batches,
+    load_digits,
+    multi_view_batches,
+)
 
 
 def test_digits():
@@ -39,7 +46,7 @@ def test_image_batches_are_the_images_in_order():
     ("images", "labels", "message"),
     [
         (np.zeros([3, 4, 4], np.uint8), np.zeros(3), r"shape=\(3, 4, 4\)"),
-        (np.zeros([3, 4, 4, 1], np.float32), np.zeros(3), "dtype=float32"),
+        (np.zeros([3, 4, 4, 1], np.int32), np.zeros(3), "dtype=int32"),
         (np.zeros([3, 4, 4, 1], np.uint8), np.zeros(2), "3 images, 2 labels"),
     ],
 )
@@ -84,7 +91,8 @@ def test_views_of_encoded_images_equal_those_of_decoded_images(crops):
         ({"labels": [0, 2]}, "indices into `class_names`.*from 0 to 2, 2 class names"),
         ({"labels": [-2, 1]}, "indices into `class_names`.*from -2 to 1"),
         ({"labels": [0]}, "`records` and `labels` must have the same length.*2 records, 1 labels"),
-        ({"channels": 4}, "`channels` must be one of.*Received: 4"),
+        ({"channels": 2}, "`channels` must be one of.*Received: 2"),
+        ({"dtype": "float32"}, "`dtype` must be one of.*Received: 'float32'"),
     ],
 )
 def test_bad_encoded_images(arguments, message):
@@ -96,3 +104,62 @@ def test_bad_encoded_images(arguments, message):
 def test_images_with_channels_first():
     with pytest.raises(ValueError, match=r"use `np.moveaxis\(images, 1, -1\)`.*\(2, 3, 8, 8\)"):
         ArrayImages(np.zeros([2, 3, 8, 8], np.uint8), [0, 1], ["cat", "dog"])
+
+
+def evaluate(source, size):
+    ((images, _),) = evaluation_batches(source, size=size, batch_size=len(source))
+    return images.numpy()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_of_16_bits_keep_all_of_them(channels):
+    pixels = np.random.default_rng(0).integers(0, 1 << 16, [2, 6, 6, channels], np.uint16)
+    pixels[0, 0, 0, 0] = 65535
+    encoded = [tf.io.encode_png(image).numpy() for image in pixels]
+    arguments = {"labels": [0, 1], "class_names": ["a", "b"]}
+    options = {"channels": channels, "dtype": "uint16"}
+    expected = (pixels / 65535).astype(np.float32)
+    for source in (
+        ArrayImages(pixels, **arguments),
+        ArrayImages(expected, **arguments),
+        EncodedImages(encoded, **arguments, **options),
+        EncodedImages(encoded[::-1], **arguments, **options).take([1, 0]),
+        IndexedImages(lambda i: [encoded[k] for k in i], **arguments, **options).take([0, 1]),
+    ):
+        assert source.channels == channels
+        np.testing.assert_allclose(evaluate(source, 6), expected, rtol=1e-6)
+
+
+def test_images_with_four_channels_can_be_augmented():
+    pixels = np.random.default_rng(0).integers(0, 256, [8, 9, 9, 4], np.uint8)
+    encoded = [tf.io.encode_png(image).numpy() for image in pixels]
+    policy = augmentation.Compose(
+        [
+            augmentation.RandomResizedCrop(8),
+            augmentation.RandomHorizontalFlip(),
+            augmentation.ColorJitter(probability=1),
+            augmentation.RandomGaussianBlur(3, probability=1),
+        ]
+    )
+    names = [str(i) for i in range(8)]
+    views = [
+        next(iter(multi_view_batches(source, policy, batch_size=8)))[0]
+        for source in (
+            ArrayImages(pixels, np.arange(8), names),
+            EncodedImages(encoded, np.arange(8), names, channels=4),
+        )
+    ]
+    assert views[0].shape == (8, 2, 8, 8, 4)
+    np.testing.assert_allclose(views[0], views[1], atol=1e-5)
+    gray = augmentation.Compose([augmentation.RandomResizedCrop(8), augmentation.RandomGrayscale()])
+    with pytest.raises(ValueError, match=r"RandomGrayscale must have one of \(1, 3\) channels"):
+        multi_view_batches(ArrayImages(pixels, np.arange(8), names), gray, batch_size=8)
+
+
+@pytest.mark.parametrize("value", [-0.1, 255.0, np.nan])
+def test_floating_point_images_must_be_in_range(value):
+    images = np.full([1, 2, 2, 1], value, np.float32)
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\].*Received: values from"):
+        ArrayImages(images, [0], ["cat"])
+    with pytest.raises(ValueError, match="uint8, uint16 or float32.*dtype=float64"):
+        ArrayImages(images.astype("float64"), [0], ["cat"])

@@ -181,6 +181,22 @@ def test_wrong_files_are_named(shards, images, tmp_path):
         load_tfrecords(shards, NAMES, index=tmp_path / "index.npz")
 
 
+def test_a_damaged_file_can_be_used_up_to_the_damage(shards, images, tmp_path, indexed):
+    shards[0].write_bytes(shards[0].read_bytes()[:-100])
+    index = tmp_path / "index.npz"
+    with pytest.raises(ValueError, match="pets-0.tfrecord must be.*after 14 images"):
+        load_tfrecords(shards, NAMES, index=index)
+    for _ in range(2):  # What is damaged is not remembered.
+        indexed.clear()
+        with pytest.warns(UserWarning, match="pets-0.tfrecord must be.*after 14 images"):
+            source = load_tfrecords(shards, NAMES, index=index, on_error="skip")
+        assert len(source) == 39
+        assert source._read(np.array([13, 14])) == [images[13], images[15]]
+    assert indexed == ["pets-0.tfrecord"]
+    with pytest.raises(ValueError, match="`on_error` must be one of"):
+        load_tfrecords(shards, NAMES, on_error="ignore")
+
+
 def test_an_unwritable_directory_is_an_error_before_the_search(shards, monkeypatch, indexed):
     monkeypatch.setattr(os, "access", lambda *args: False)
     with pytest.raises(PermissionError, match=f"Pass a file in another.*{shards[0].parent}"):
