@@ -1,0 +1,28 @@
+import json
+import pathlib
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+
+
+def test_all_ways_are_measured(run_script, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("os.sched_setaffinity", lambda *args: None)
+    run_script(
+        "benchmarks.decoding",
+        "--size=500x375",
+        "--views=2",
+        "--images=2",
+        "--seconds=0",
+        f"--output_dir={tmp_path}",
+    )
+    (row,) = json.loads((tmp_path / "decoding.json").read_text())
+    assert (row["size"], row["views"]) == ("500x375", 2)
+    assert min(row["whole"], row["windows"], row["reduced"]) > 0
+    assert "| 500x375 | 2 |" in capsys.readouterr().out
+
+
+def test_the_page_shows_the_committed_results(load_script):
+    rows = json.loads((DOCS / "benchmarks" / "decoding.json").read_text())
+    assert load_script("benchmarks.decoding").table(rows) in (DOCS / "large_data.md").read_text()
+    for row in rows:
+        if row["views"] > 1:
+            assert row["whole"] < row["windows"]
