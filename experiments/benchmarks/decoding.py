@@ -13,8 +13,8 @@ For JPEGs of several sizes and for one, two and eight views of an image:
 Windows cover 20 % to 100 % of the image. Prints a table of milliseconds per image: medians over
 repetitions in which the ways alternate.
 
-Expected: with two or more views, `windows` takes more time than `whole`. With one view it takes 0.75
-to 0.9 of the time. Takes about two minutes.
+Expected: with two or more views, `windows` takes more time than `whole`. With one view it takes
+0.75 to 0.9 of the time. Takes about two minutes.
 """
 
 import os

@@ -1,16 +1,15 @@
 """Creates the programs that `experiments.benchmarks.accelerator_compile` compiles."""
 
 import dataclasses
-import importlib
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
-from ml_collections import ConfigDict
 
 import supcon_tf
+from experiments import configs
 from experiments.lib import recipe_stages
 from experiments.lib.loss_forms import value_and_gradient
 from experiments.lib.reduced_recipes import random_images
@@ -60,7 +59,7 @@ def recipe_step(name: str, directory: pathlib.Path, *, linear: bool) -> Program:
         directory: receives the file of a teacher, untrained.
         linear: whether to create the step of the second stage.
     """
-    config = _load_recipe(name)
+    config = configs.load_recipe(name)
     stage = config.linear if linear else config
     stage.batch_size //= _DEVICES.get(name, 1)
     classes = _CLASSES.get(config.dataset, 10)
@@ -123,13 +122,9 @@ def loss_and_gradient(form: str, number: int, block_size: int | None = None) -> 
     return Program("float32", number, step, specs)
 
 
-def _load_recipe(name: str) -> ConfigDict:
-    return importlib.import_module(f"experiments.configs.{name}").get_config()
-
-
 def _write_teacher(path: str, images: supcon_tf.data.ImageSource, directory: pathlib.Path) -> str:
     """Writes the untrained classifier that a recipe expects at runs/RECIPE/classifier.keras."""
     name = pathlib.Path(path).parent.name
     file = directory / f"{name}.keras"
-    recipe_stages.build_classifier(name, _load_recipe(name), images).save(file)
+    recipe_stages.build_classifier(name, configs.load_recipe(name), images).save(file)
     return str(file)

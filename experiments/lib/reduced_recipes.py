@@ -1,12 +1,12 @@
 """Reduces recipes to small models and images, with the same operations in a step."""
 
-import importlib
 import pathlib
 
 import keras
 import numpy as np
 from ml_collections import ConfigDict
 
+from experiments import configs
 from supcon_tf.data import ArrayImages
 
 BATCH_SIZE = 8
@@ -20,7 +20,7 @@ def reduced_recipe(name: str, width: float = 1 / 16, depth: int | None = 10) -> 
         width: the number of channels, relative to a ResNet of width 1.
         depth: the depth of a ResNet; `None` keeps the depth of the recipe.
     """
-    config = importlib.import_module(f"experiments.configs.{name}").get_config()
+    config = configs.load_recipe(name)
     config.image_size = config.test_short_side = 32
     if "width" in config.encoder:
         config.encoder.width = width
