@@ -2,8 +2,8 @@
 
     python -m experiments.benchmarks.input_cores
 
-The views per second of a core are read from docs/benchmarks/input_pipeline.json, which
-`python -m experiments.benchmarks.input_pipeline` writes. Images of 32 pixels are in memory, and
+The views per second of a core are those that `python -m experiments.benchmarks.input_pipeline` has
+written. Images of 32 pixels are in memory, and
 those of 224 pixels are JPEGs of 500 x 375 pixels. The views per second of a host are an estimate:
 
 - a training step takes three times the operations of the encoder for each view. With a momentum
@@ -22,7 +22,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from absl import app
+from absl import app, flags
 
 from experiments import configs
 from experiments.lib.tables import markdown_table
@@ -30,7 +30,9 @@ from experiments.lib.tables import markdown_table
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-_MEASURED = pathlib.Path(__file__).parents[2] / "docs" / "benchmarks" / "input_pipeline.json"
+_MEASURED = flags.DEFINE_string(
+    "measured", "docs/benchmarks/input_pipeline.json", "The file with the rates of a core."
+)
 _TPU_CORES = 8
 _PEAKS = {"TPU v3 cores": 61.5e12, "V100, mixed": 125e12, "V100, float32": 15.7e12}
 _UTILIZATION = 0.4
@@ -50,7 +52,7 @@ class Hardware(NamedTuple):
 
 def main(_) -> None:
     """Prints the table."""
-    measured = json.loads(_MEASURED.read_text())["measurements"]
+    measured = json.loads(pathlib.Path(_MEASURED.value).read_text())["measurements"]
     print(table(configs.NAMES, measured), end="")
 
 
@@ -71,11 +73,17 @@ def table(recipes: list[str], measured: list[Mapping[str, Any]]) -> str:
         config = configs.load_recipe(recipe)
         if config.augmentation.policy and config.dataset.startswith(("cifar", "imagenet")):
             row = _row(recipe, config, rates)
-            recipes_of_row.setdefault(row, []).append(f"`{recipe}`")
+            recipes_of_row.setdefault(row, []).append(recipe)
     return markdown_table(
         ["recipes", "host", "policy", "GFLOP per view", "views per second", "of a core", "cores"],
-        ([", ".join(names), *row] for row, names in recipes_of_row.items()),
+        ([_name(recipes), *row] for row, recipes in recipes_of_row.items()),
     )
+
+
+def _name(recipes: list[str]) -> str:
+    """Returns the recipe with the shortest name, and the number of the others."""
+    first = f"`{min(recipes, key=len)}`"
+    return first if len(recipes) == 1 else f"{first} and {len(recipes) - 1} more"
 
 
 def _row(recipe: str, config: Any, rates: Mapping[tuple[str, int], float]) -> tuple[Any, ...]:
