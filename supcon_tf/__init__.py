@@ -10,6 +10,7 @@ Losses, for `compile(loss=...)` of any Keras model:
 
 - `SupConLoss`: SupCon for class ids, which is SimCLR if no sample has a label;
 - `GeneralizedSupConLoss`: SupCon for label distributions, such as mixed labels or soft targets;
+- `PairwiseSupConLoss`: SupCon for given weights of pairs of samples, such as masks;
 - `NPairsLoss`, `TripletLoss`, `MaxMarginLoss`: baselines of metric learning.
 
 Models:
@@ -74,6 +75,7 @@ if not _is_command:
         GeneralizedSupConLoss,
         MaxMarginLoss,
         NPairsLoss,
+        PairwiseSupConLoss,
         SupConLoss,
         TripletLoss,
     )
@@ -102,6 +104,7 @@ __all__ = [
     "MixingLayer",
     "MomentumSupConModel",
     "NPairsLoss",
+    "PairwiseSupConLoss",
     "SupConLoss",
     "SupConModel",
     "TripletLoss",

@@ -46,7 +46,7 @@ def to_class_ids(labels: Any, num_classes: int | None = None) -> tf.Tensor:
             )
         ids = tf.cast(tf.reshape(labels, [-1]), tf.int64)
     else:
-        _require_numbers(labels)
+        require_numbers(labels)
         rows = labels if labels.dtype.is_floating else tf.cast(labels, tf.int64)
         rows = _ensure(
             _are_one_hot(rows),
@@ -85,7 +85,7 @@ def to_distributions(labels: Any) -> tf.Tensor:
             "classes], with a known number of two or more classes. For class ids, use SupConLoss "
             f"or convert them with `tf.one_hot`. Received: shape={labels.shape}"
         )
-    _require_numbers(labels)
+    require_numbers(labels)
     if labels.dtype != tf.float64:
         labels = tf.cast(labels, tf.float32)
     return _ensure(
@@ -184,7 +184,8 @@ def _largest_class(rows: tf.Tensor) -> tf.Tensor:
     return tf.where(labeled, tf.argmax(rows, axis=1), tf.constant(UNLABELED, tf.int64))
 
 
-def _require_numbers(rows: tf.Tensor) -> None:
+def require_numbers(rows: tf.Tensor) -> None:
+    """Raises `ValueError` unless the dtype of labels is a number or a boolean."""
     if not (rows.dtype.is_integer or rows.dtype.is_floating or rows.dtype.is_bool):
         raise ValueError(f"Rows of `y_true` must be numbers. Received: dtype={rows.dtype.name}")
 

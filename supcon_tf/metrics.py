@@ -157,6 +157,9 @@ def positive_fraction(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
 # The metrics to log in every pretraining.
 HEALTH = [alignment, uniformity, nearest_neighbor_accuracy, positive_fraction]
 
+# These compare the classes of samples.
+COMPARE_CLASSES = [nearest_neighbor_accuracy, positive_fraction]
+
 
 def _views(y_pred: tf.Tensor) -> tf.Tensor:
     """Returns projections as `[batch, views, dim]` float32."""

@@ -9,7 +9,9 @@ from supcon_tf._checks import check_integer
 from supcon_tf.encoders.l2_normalization import L2Normalization
 from supcon_tf.encoders.pixels import find_pixels
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
+from supcon_tf.losses.pairwise import PairwiseSupConLoss
 from supcon_tf.losses.temperature import at_step
+from supcon_tf.metrics import COMPARE_CLASSES
 from supcon_tf.models.arguments import (
     CLASS_METRICS,
     check_encoder,
@@ -105,7 +107,8 @@ class ContrastiveModel(EncoderModel):
 
         Raises:
             ValueError: if `loss` or one of the `metrics` is a string or takes classes, as most
-                losses and metrics of Keras. They do not take projections.
+                losses and metrics of Keras. They do not take projections. For PairwiseSupConLoss,
+                also if one of the `metrics` compares the classes of samples.
         """
         for part in tf.nest.flatten(loss):
             if isinstance(part, str) or find_from_logits(part) is not None:
@@ -120,6 +123,8 @@ class ContrastiveModel(EncoderModel):
                 "`supcon_tf.metrics`. For accuracy, use `JointSupConModel` or `LinearClassifier`. "
                 f"Received: metrics={metrics}"
             )
+        if isinstance(loss, PairwiseSupConLoss):
+            _require_no_classes(metrics)
         super().compile(optimizer, loss, loss_weights, metrics, *args, **kwargs)
 
     def fit(
@@ -285,3 +290,13 @@ class ContrastiveModel(EncoderModel):
             for name in cls._parts
         }
         return cls(**{**config, **parts})
+
+
+def _require_no_classes(metrics: Any) -> None:
+    """Raises `ValueError` if metrics compare classes, for labels that are weights of pairs."""
+    names = [part.__name__ for part in tf.nest.flatten(metrics) if part in COMPARE_CLASSES]
+    if names:
+        raise ValueError(
+            "`metrics` must not compare classes, which PairwiseSupConLoss does not know. Use "
+            f"`supcon_tf.metrics.alignment` and `uniformity`. Received: {', '.join(names)}"
+        )

@@ -17,6 +17,7 @@ from supcon_tf.similarity.label_sums import (
     weighted_similarities,
 )
 from supcon_tf.similarity.masks import NEGATIVES, OTHERS, POSITIVES, Rows
+from supcon_tf.similarity.pair_weights import pair_weight_sums, pair_weighted_similarities
 from supcon_tf.similarity.reductions import SAFE_SPREAD, LogSumExp, Reduction
 from supcon_tf.similarity.streaming import (
     BY_LENGTH,
@@ -197,11 +198,85 @@ def generalized_supcon(
         [weighted_similarities(anchors.z, y, c, other, tau, replica) for y, other in both_kinds]
     )
     weights = tf.add_n([global_weight_sums(y, other, replica) for y, other in both_kinds])
+    others = _num_others(anchors, contrasts, replica)
+    return _weighted_loss(log_denominator, similar, weights, weighting, others)
+
+
+def pairwise_supcon(
+    anchors: Rows,
+    pair_weights: tf.Tensor,
+    contrasts: Rows | None,
+    views: int | tf.Tensor,
+    temperature: float | tf.Tensor,
+    *,
+    weighting: str = "similarity_sum",
+    unit_length: bool = False,
+    block_size: int | None = None,
+    product_dtype: str | None = None,
+    replica: tf.distribute.ReplicaContext | None = None,
+) -> tf.Tensor:
+    r"""Computes the loss of `generalized_supcon` with given weights $w_{ij}$ of pairs of samples.
+
+    Args:
+        anchors: the rows i, sample by sample.
+        pair_weights: `[batch, samples]` numbers or booleans, the weights of all samples for the
+            samples of the anchors.
+        contrasts: the rows of all samples; `None` if they are the anchors.
+        views: number of views of each sample.
+        temperature: as in `generalized_supcon`.
+        weighting: as in `generalized_supcon`.
+        unit_length: as in `generalized_supcon`.
+        block_size: as in `generalized_supcon`.
+        product_dtype: as in `generalized_supcon`.
+        replica: as in `generalized_supcon`.
+
+    Returns:
+        `[anchors]` losses; 0, with gradient 0, for an anchor whose weights are all 0.
+    """
+    reduce = _reducer(
+        anchors,
+        contrasts,
+        temperature,
+        unit_length=unit_length,
+        block_size=block_size,
+        product_dtype=product_dtype,
+        replica=replica,
+    )
+    (log_denominator,) = reduce(Reduction("logsumexp", OTHERS))
+    similar = pair_weighted_similarities(
+        anchors.z,
+        pair_weights,
+        None if contrasts is None else contrasts.z,
+        views,
+        _scalar(temperature, anchors.z.dtype),
+        replica,
+    )
+    weights = pair_weight_sums(pair_weights, views, replica)
+    others = _num_others(anchors, contrasts, replica)
+    return _weighted_loss(log_denominator, similar, weights, weighting, others)
+
+
+def _weighted_loss(
+    log_denominator: LogSumExp,
+    similar: tf.Tensor,
+    weights: tf.Tensor,
+    weighting: str,
+    num_others: tf.Tensor,
+) -> tf.Tensor:
+    r"""Computes $-\frac{1}{n_i} \sum_j w_{ij} (s_{ij} - \log D_i)$ of every anchor.
+
+    Args:
+        log_denominator: $\log D_i$.
+        similar: `[anchors]`, $\sum_j w_{ij} s_{ij}$.
+        weights: `[anchors]` float64, $\sum_j w_{ij}$.
+        weighting: `"similarity_sum"` or `"contrast_count"`.
+        num_others: $|A(i)|$.
+    """
     empty = weights <= _NO_POSITIVE  # false for NaN
     if weighting == "similarity_sum":
         count = tf.where(empty, tf.ones_like(weights), weights)
     else:
-        count = tf.cast(tf.maximum(_num_others(anchors, contrasts, replica), 1), weights.dtype)
+        count = tf.cast(tf.maximum(num_others, 1), weights.dtype)
     # sum_j w_ij / n_i
     share, count = tf.cast(weights / count, similar.dtype), tf.cast(count, similar.dtype)
     loss = share * log_denominator.maximum - similar / count + share * log_denominator.log_total

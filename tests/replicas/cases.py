@@ -52,6 +52,13 @@ def distributions(ids):
     return labels.astype("float32") * (np.arange(len(ids)) % 5 > 0)[:, None]
 
 
+def pair_weights(ids):
+    """Weights between the samples of each batch, which are not symmetric."""
+    weights = np.random.default_rng(3).random([STEPS, BATCH, BATCH])
+    ids = ids.reshape(STEPS, BATCH)
+    return (weights * (ids[:, :, None] == ids[:, None])).reshape(STEPS * BATCH, BATCH)
+
+
 def mixed(x, ids):
     """Views and labels mixed within every batch, as in an input pipeline."""
     lam = np.random.default_rng(2).random([len(ids), VIEWS, 1])
@@ -150,7 +157,11 @@ def double_precision(loss, dim=16, weights=False, **options):
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     x, ids = images_and_ids()
-    y = distributions(ids) if loss is supcon_tf.GeneralizedSupConLoss else ids
+    labels = {
+        supcon_tf.GeneralizedSupConLoss: distributions,
+        supcon_tf.PairwiseSupConLoss: pair_weights,
+    }
+    y = labels.get(loss, lambda ids: ids)(ids)
     model = DoublePrecisionModel(dim)
     optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=0.9)
     model.compile(optimizer, loss=loss(**{"temperature": 0.2, **options}))
@@ -196,6 +207,7 @@ def cases():
         add(name, double_precision, supcon_tf.SupConLoss, **options)
     first_view = {"anchors": "first_view", "positives_cap": 4}
     add("float64 first view, positives cap", double_precision, supcon_tf.SupConLoss, **first_view)
+    add("float64 pair weights", double_precision, supcon_tf.PairwiseSupConLoss)
     cold = {"temperature": 0.02}  # no fixed shift is safe
     add("float64 cold", double_precision, supcon_tf.SupConLoss, **cold)
     # With 16 dimensions distributions are gathered, with 3 moments are added up.

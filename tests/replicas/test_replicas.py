@@ -24,10 +24,11 @@ TWO = [
     "float64 inside one_positive",
     "float64 cold",
     "float64 gathered",
+    "float64 pair weights",
 ]
 # Tracing a step for every replica is what takes the time, so most trainings run in one form.
 WORKERS = ["momentum ids", "float64 added up", "own rows"]
-FOUR = ["float64 first view, positives cap"]  # depends on the order of all rows
+FOUR = ["float64 first view, positives cap", "float64 pair weights"]  # depend on the order of rows
 
 pytestmark = pytest.mark.slow
 

@@ -14,6 +14,7 @@ CLASSES = 4
 RNG = np.random.default_rng(0)
 VIEWS = RNG.normal(size=[16, 2, 8, 8, 1]).astype("float32")
 IDS = np.arange(16) % CLASSES
+SAME_CLASS = (IDS[:, None] == IDS).astype("float32")
 
 
 def encoder():
@@ -32,8 +33,8 @@ def head():
     return supcon_tf.projection_head((8,))
 
 
-def contrastive(model, loss, optimizer="sgd"):
-    model.compile(optimizer, loss=loss, metrics=supcon_tf.metrics.HEALTH)
+def contrastive(model, loss, optimizer="sgd", metrics=supcon_tf.metrics.HEALTH):
+    model.compile(optimizer, loss=loss, metrics=metrics)
     return model
 
 
@@ -76,6 +77,11 @@ CASES = {
     "joint": lambda: contrastive(
         supcon_tf.JointSupConModel(encoder(), CLASSES, head()), supcon_tf.SupConLoss(0.2)
     ),
+    "pairwise": lambda: contrastive(
+        supcon_tf.SupConModel(encoder(), head()),
+        supcon_tf.PairwiseSupConLoss(0.2),
+        metrics=[supcon_tf.metrics.alignment, supcon_tf.metrics.uniformity],
+    ),
     "n_pairs": lambda: contrastive(
         supcon_tf.SupConModel(encoder(), head()), supcon_tf.NPairsLoss(normalize=True)
     ),
@@ -99,6 +105,10 @@ def inputs(model):
     return VIEWS if hasattr(model, "projection_head") else VIEWS[:, 0]
 
 
+def labels(model):
+    return SAME_CLASS if isinstance(model.loss, supcon_tf.PairwiseSupConLoss) else IDS
+
+
 @contextlib.contextmanager
 def operation_by_operation():
     """Compiles nothing, which takes longer than all else here."""
@@ -110,13 +120,15 @@ def operation_by_operation():
 
 def train(model):
     with operation_by_operation():
-        model.fit(inputs(model), IDS, batch_size=16, shuffle=False, verbose=0)
+        model.fit(inputs(model), labels(model), batch_size=16, shuffle=False, verbose=0)
 
 
 def behavior(model):
     """What a model gives, and what it gives after another step of training."""
     with operation_by_operation():
-        logs = model.evaluate(inputs(model), IDS, batch_size=16, return_dict=True, verbose=0)
+        logs = model.evaluate(
+            inputs(model), labels(model), batch_size=16, return_dict=True, verbose=0
+        )
         outputs = model.predict(VIEWS[:, 0], verbose=0)
         train(model)
         later = model.predict(VIEWS[:, 0], verbose=0)
