@@ -22,6 +22,12 @@ def photos(count: int, height: int, width: int, seed: int = 0) -> NDArray[np.uin
     return (255 * noisy.clip(0, 1)).astype(np.uint8)
 
 
+# Further images of a data set repeat these, because creating an image takes much longer than reading
+# it.
+_DIFFERENT_IMAGES = 2_500
+_BLOCK = 100
+
+
 def jpegs(count: int, seed: int = 0) -> list[bytes]:
     """Creates JPEGs of 500 x 375 pixels, about 74 kB each."""
     return [tf.io.encode_jpeg(x, quality=92).numpy() for x in photos(count, 375, 500, seed)]
@@ -29,9 +35,10 @@ def jpegs(count: int, seed: int = 0) -> list[bytes]:
 
 def _labeled_jpegs(count: int, classes: int) -> Iterator[tuple[str, bytes, int]]:
     """Yields the names, the bytes and the labels of JPEGs."""
-    for first in range(0, count, 100):
-        for i, jpeg in enumerate(jpegs(min(100, count - first), seed=first), first):
-            yield f"{i:07d}.jpg", jpeg, i % classes
+    block_of = functools.cache(lambda first: jpegs(_BLOCK, seed=first))
+    for i in range(count):
+        block = block_of(i % _DIFFERENT_IMAGES // _BLOCK * _BLOCK)
+        yield f"{i:07d}.jpg", block[i % _BLOCK], i % classes
 
 
 def _class_name(label: int) -> str:

@@ -103,7 +103,7 @@ def _first_sample(weights: tf.Tensor, replica: tf.distribute.ReplicaContext | No
 
 def _sum_views(z: tf.Tensor, views: int | tf.Tensor) -> tf.Tensor:
     """Sums the views of each sample: `[samples, dim]`."""
-    return tf.reduce_sum(tf.reshape(z, [-1, views, z.shape[1]]), axis=1)
+    return tf.reduce_sum(tf.reshape(z, [-1, views, tf.shape(z)[1]]), axis=1)
 
 
 def _weighted_others(
