@@ -22,8 +22,8 @@ def photos(count: int, height: int, width: int, seed: int = 0) -> NDArray[np.uin
     return (255 * noisy.clip(0, 1)).astype(np.uint8)
 
 
-# Further images of a data set repeat these, because creating an image takes much longer than reading
-# it.
+# Further images of a data set repeat these, because creating an image takes much longer than
+# reading it.
 _DIFFERENT_IMAGES = 2_500
 _BLOCK = 100
 

@@ -12,6 +12,7 @@
   `training_batches`. Both are shuffled and augmented, and every pass is a new epoch. `mix_batches`
   mixes their samples, `flatten_views` converts views to single images, and `map_batches` applies a
   function of yours. `batches_from_step` returns the batches from a step on.
+- Labels: `class_tree` creates label distributions of classes in a hierarchy.
 - Batches in the order of the source, for evaluation and embedding: `evaluation_batches`.
 """
 
@@ -23,6 +24,7 @@ from supcon_tf.data.batches import (
     multi_view_batches,
     training_batches,
 )
+from supcon_tf.data.class_tree import class_tree
 from supcon_tf.data.damaged import drop_damaged
 from supcon_tf.data.digits import load_digits
 from supcon_tf.data.folder import load_folder
@@ -45,6 +47,7 @@ __all__ = [
     "Source",
     "TensorSource",
     "batches_from_step",
+    "class_tree",
     "drop_damaged",
     "evaluation_batches",
     "flatten_views",

@@ -29,7 +29,7 @@ class PairwiseSupConLoss(ContrastiveLoss):
     same sample, and is usually 1. With $w_{ij} = [y_i = y_j]$ the loss equals SupConLoss, and with
     the cosines of label distributions it equals GeneralizedSupConLoss. These losses need no matrix
     of pairs: prefer them for classes and distributions, and for hierarchies of classes
-    `supcon_tf.labels.class_tree`.
+    `supcon_tf.data.class_tree`.
 
     Masks are the argument `mask` of the authors' PyTorch code. A sample whose weights are all 0 has
     loss 0. The weights are the only matrix of pairs of samples in memory.

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from supcon_tf._checks import check_positive
 from supcon_tf.labels import UNLABELED, to_class_ids
 from supcon_tf.models.classifier_model import ClassifierModel
 from supcon_tf.models.contrastive_model import ContrastiveModel
@@ -15,9 +16,10 @@ from supcon_tf.models.contrastive_model import ContrastiveModel
 class JointSupConModel(ClassifierModel, ContrastiveModel):
     """An encoder trained as in `SupConModel`, with a linear classifier on its representations.
 
-    The classifier passes no gradient to the encoder. The encoder and the projection head therefore
-    train as in `SupConModel`, and one training replaces the two stages. The paper reports about the
-    same accuracy for both (section 4.5).
+    By default, the classifier passes no gradient to the encoder. The encoder and the projection
+    head therefore train as in `SupConModel`, and one training replaces the two stages. The paper
+    reports about the same accuracy for both (section 4.5). With `stop_gradient=False`, the encoder
+    minimizes the sum of the contrastive loss and `classifier_weight` times the cross-entropy.
 
     The classifier minimizes the cross-entropy of every view, with the same optimizer. Samples
     without a label, of class id -1, have the loss 0. `sample_weight` and `class_weight` multiply
@@ -44,6 +46,9 @@ class JointSupConModel(ClassifierModel, ContrastiveModel):
         encoder: as in `SupConModel`.
         num_classes: the number of classes, at least 2. Class ids are below it.
         projection_head: as in `SupConModel`.
+        stop_gradient: whether the encoder receives no gradient of the cross-entropy.
+        classifier_weight: the factor of the cross-entropy in the minimized sum, above 0. The logged
+            `classifier_loss` has no factor.
         class_names: as in `CrossEntropyModel`.
         augmenter: as in `SupConModel`.
         num_views: as in `SupConModel`.
@@ -51,7 +56,8 @@ class JointSupConModel(ClassifierModel, ContrastiveModel):
 
     Raises:
         ValueError: as in `SupConModel`, or if `num_classes` is not an integer of at least 2 or
-            `class_names` are not `num_classes` distinct strings; in training, if class ids are not
+            `class_names` are not `num_classes` distinct strings, or `classifier_weight` is not
+            positive; in training, if class ids are not
             below `num_classes`, or labels are missing.
     """
 
@@ -61,6 +67,8 @@ class JointSupConModel(ClassifierModel, ContrastiveModel):
         num_classes: int,
         projection_head: keras.Layer | None = None,
         *,
+        stop_gradient: bool = True,
+        classifier_weight: float = 1.0,
         class_names: Sequence[str] | None = None,
         augmenter: keras.Layer | None = None,
         num_views: int = 2,
@@ -77,6 +85,8 @@ class JointSupConModel(ClassifierModel, ContrastiveModel):
             name=name,
             **kwargs,
         )
+        self.stop_gradient = stop_gradient
+        self.classifier_weight = check_positive("classifier_weight", classifier_weight)
         self.classifier = keras.layers.Dense(self.num_classes, dtype="float32", name="classifier")
         self.classifier.build(self.encoder.output_shape)
         self.classifier_loss = keras.metrics.Mean("classifier_loss")
@@ -102,10 +112,11 @@ class JointSupConModel(ClassifierModel, ContrastiveModel):
                 views, self.encoder, self.projection_head, training=True
             )
             loss = self.compute_loss(views, labels, projections, sample_weight, training=True)
-            cross_entropy = self._cross_entropy(
-                tf.stop_gradient(representations), labels, sample_weight
-            )
-            scaled_loss = self.optimizer.scale_loss(tf.cast(loss, tf.float32) + cross_entropy)
+            if self.stop_gradient:
+                representations = tf.stop_gradient(representations)
+            cross_entropy = self._cross_entropy(representations, labels, sample_weight)
+            total = tf.cast(loss, tf.float32) + self.classifier_weight * cross_entropy
+            scaled_loss = self.optimizer.scale_loss(total)
         self._apply_gradients(tape.gradient(scaled_loss, self.trainable_variables))
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
@@ -158,3 +169,11 @@ class JointSupConModel(ClassifierModel, ContrastiveModel):
         self.classifier_loss.update_state(losses, sample_weight=labeled)
         self.classifier_accuracy.update_state(correct, sample_weight=labeled)
         return tf.reduce_mean(losses) / self.distribute_strategy.num_replicas_in_sync
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor arguments."""
+        return {
+            **super().get_config(),
+            "stop_gradient": self.stop_gradient,
+            "classifier_weight": self.classifier_weight,
+        }

@@ -75,6 +75,30 @@ def test_a_step_of_the_classifier_by_hand(unlabeled):
     assert logs["classifier_accuracy"] == pytest.approx(right, rel=1e-5)
 
 
+@pytest.mark.usefixtures("uncompiled")
+def test_a_step_with_the_gradient_of_both_losses():
+    views, ids = views_and_ids()
+    model = JointSupConModel(small_encoder(), 3, head(), stop_gradient=False, classifier_weight=0.3)
+    model.compile(keras.optimizers.SGD(0.5), loss=SupConLoss(0.2))
+    twin = keras.models.clone_model(model.encoder)
+    twin.set_weights(model.encoder.get_weights())
+    with tf.GradientTape() as tape:
+        representations = twin(views.reshape(24, 8, 8, 1), training=True)
+        projections = tf.reshape(model.projection_head(representations), [12, 2, -1])
+        log_softmax = tf.nn.log_softmax(model.classifier(representations))
+        one_hot = tf.one_hot(np.repeat(ids, 2), 3)
+        loss = SupConLoss(0.2)(ids, projections)
+        loss -= 0.3 * tf.reduce_mean(tf.reduce_sum(one_hot * log_softmax, axis=1))
+    gradients = tape.gradient(loss, twin.trainable_variables)
+    model.train_on_batch(views, ids)
+    for actual, before, gradient in zip(
+        model.encoder.trainable_variables, twin.trainable_variables, gradients, strict=True
+    ):
+        np.testing.assert_allclose(actual, before - 0.5 * gradient, atol=1e-6)
+    with pytest.raises(ValueError, match="`classifier_weight` must be.*Received: 0"):
+        JointSupConModel(small_encoder(), 3, classifier_weight=0)
+
+
 @pytest.mark.slow
 def test_learns_to_classify_and_to_evaluate():
     views, ids = views_and_ids(48)
@@ -91,13 +115,14 @@ def test_learns_to_classify_and_to_evaluate():
 @pytest.mark.usefixtures("uncompiled")
 def test_save_and_load(tmp_path):
     views, ids = views_and_ids()
-    model = JointSupConModel(small_encoder(), 3, head())
+    model = JointSupConModel(small_encoder(), 3, head(), stop_gradient=False, classifier_weight=2)
     model.compile("sgd", loss=SupConLoss())
     model.fit(views, ids, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded.classify(views), model.classify(views))
     np.testing.assert_array_equal(loaded(views), model(views))
+    assert (loaded.stop_gradient, loaded.classifier_weight) == (False, 2)
 
 
 @pytest.mark.slow
@@ -109,7 +134,9 @@ def test_replicas_train_as_one(two_replicas):
 
     def train(run_eagerly):
         keras.utils.set_random_seed(0)
-        model = JointSupConModel(small_encoder(), 3, head())
+        model = JointSupConModel(
+            small_encoder(), 3, head(), stop_gradient=False, classifier_weight=0.5
+        )
         optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
         model.compile(optimizer, loss=SupConLoss(), run_eagerly=run_eagerly)
         logs = model.fit(data, epochs=3, verbose=0).history
