@@ -19,6 +19,7 @@ Models:
 - `projection_head`: an MLP from representations to projections, which the loss compares;
 - `SupConModel`: an encoder and a projection head, trained by `fit`;
 - `MomentumSupConModel`: SupCon with a momentum encoder and a queue of keys (MoCo);
+- `CrossBatchSupConModel`: SupCon with a memory of earlier projections (XBM);
 - `JointSupConModel`: SupCon with a linear classifier that is trained at the same time;
 - `LinearClassifier`: the second stage, a linear layer on a frozen encoder;
 - `CrossEntropyModel`: the cross-entropy baseline;
@@ -81,6 +82,7 @@ if not _is_command:
     )
     from supcon_tf.models import (
         AveragedCrossEntropyModel,
+        CrossBatchSupConModel,
         CrossEntropyModel,
         Distillation,
         JointSupConModel,
@@ -95,6 +97,7 @@ if not _is_command:
 __all__ = [
     "LARS",
     "AveragedCrossEntropyModel",
+    "CrossBatchSupConModel",
     "CrossEntropyModel",
     "Distillation",
     "GeneralizedSupConLoss",

@@ -28,12 +28,16 @@ class References(NamedTuple):
         labels: their labels, from `_row_labels`.
         sample_ids: `[refs]` int32, equal to the sample id of an anchor for a view of its sample.
         mask: `[refs]` booleans, false for rows to ignore; `None` to use all rows.
+        first_sample: the sample id of the first anchor.
+        include_batch: whether anchors are also compared with the other rows of the batch.
     """
 
     z: tf.Tensor
     labels: tf.Tensor
     sample_ids: tf.Tensor
     mask: tf.Tensor | None
+    first_sample: int | tf.Tensor
+    include_batch: bool
 
 
 class ContrastiveLoss(EmbeddingLoss):
@@ -95,9 +99,10 @@ class ContrastiveLoss(EmbeddingLoss):
         *,
         ref_sample_ids: Any = None,
         ref_mask: Any = None,
+        include_batch: bool = False,
         sample_weight: Any = None,
     ) -> tf.Tensor:
-        """Computes the reduced loss of anchors that are compared with reference rows only.
+        """Computes the reduced loss of anchors that are compared with reference rows.
 
         References are rows outside the batch, such as the keys of a momentum encoder or a queue of
         earlier embeddings. The gradient reaches `embeddings` and `ref_embeddings`; wrap references
@@ -125,6 +130,10 @@ class ContrastiveLoss(EmbeddingLoss):
                 -1 for all.
             ref_mask: `[refs]` booleans: false for references to ignore, such as the empty part of a
                 queue. They must be unlabeled and have sample id -1. `None` uses all references.
+            include_batch: whether anchors are also compared with the other rows of the batch, as if
+                the loss were called, on several replicas of the global batch. This is cross-batch
+                memory (XBM, Wang et al., 2020, https://arxiv.org/abs/1912.06798), whose references
+                are the embeddings of earlier batches.
             sample_weight: optional weights `[batch]` or `[batch, 1]` of the anchors, or a scalar.
 
         Returns:
@@ -151,23 +160,32 @@ class ContrastiveLoss(EmbeddingLoss):
                 f"ref_embeddings.shape={ref_embeddings.shape}, "
                 f"embeddings.shape={embeddings.shape}, ref_sample_ids.shape={ref_sample_ids.shape}"
             )
-        first_id, batch_size = 0, tf.shape(embeddings)[0]
+        first_sample, batch_size = 0, tf.shape(embeddings)[0]
         replica = replica_context()
         if replica is not None:
             self._check_replicas(embeddings, replica.num_replicas_in_sync)
-            first_id = replica.replica_id_in_sync_group * embeddings.shape[0]
+            first_sample = replica.replica_id_in_sync_group * embeddings.shape[0]
             batch_size *= replica.num_replicas_in_sync
         rows, sample_ids, views = self._to_rows(labels, embeddings)
         ref_rows, ref_indices, _ = self._to_rows(ref_labels, ref_embeddings)
         # References that are not views of a sample in the batch get ids above all of its samples.
         ref_sample_ids = tf.cast(ref_sample_ids, tf.int32)
         ref_sample_ids = tf.where(ref_sample_ids < 0, batch_size + ref_indices, ref_sample_ids)
+        references = References(
+            ref_rows,
+            self._row_labels(ref_labels, 1),
+            ref_sample_ids,
+            ref_mask,
+            first_sample,
+            include_batch,
+        )
         losses = self._row_losses(
             rows,
             self._row_labels(labels, views),
-            first_id + sample_ids,
+            sample_ids,
             views,
-            References(ref_rows, self._row_labels(ref_labels, 1), ref_sample_ids, ref_mask),
+            references,
+            replica=replica if include_batch and self.cross_replica else None,
         )
         valid = are_finite(rows) & are_finite(ref_rows)
         valid &= self._has_valid_labels(labels) & self._has_valid_labels(ref_labels)
@@ -188,7 +206,7 @@ class ContrastiveLoss(EmbeddingLoss):
         Args:
             rows: `[batch * views, dim]` embeddings, sample by sample.
             labels: their labels, from `_row_labels`.
-            sample_ids: `[batch * views]` int32, equal for the views of one sample.
+            sample_ids: `[batch * views]` int32 from 0, equal for the views of one sample.
             views: number of views per sample.
             references: the rows to compare with; `None` to compare the rows with each other.
             replica: the replica that holds the rows, which are then compared with the rows of all

@@ -139,23 +139,28 @@ class GeneralizedSupConLoss(ContrastiveLoss):
         replica: tf.distribute.ReplicaContext | None = None,
     ) -> tf.Tensor:
         """Computes the loss of every row as an anchor."""
-        contrasts = contrast_labels = None
+        contrasts = contrast_labels = reference_rows = reference_labels = None
+        include_batch = references is not None and references.include_batch
         if references is not None:
-            z, contrast_labels, ref_sample_ids, mask = references
+            reference_labels = references.labels
+            sample_ids_of_references = references.first_sample + sample_ids
             size = tf.shape(rows)[0]
             classes = _classes(
-                tf.concat([_is_zero(labels), _is_zero(contrast_labels)], 0),
-                dense_rank(tf.concat([sample_ids, ref_sample_ids], 0)),
+                tf.concat([_is_zero(labels), _is_zero(reference_labels)], 0),
+                dense_rank(tf.concat([sample_ids_of_references, references.sample_ids], 0)),
             )
-            anchors, contrasts = make_anchor_and_contrast_rows(
+            reference_rows = make_anchor_and_contrast_rows(
                 rows,
                 classes[:size],
-                sample_ids,
-                z,
+                sample_ids_of_references,
+                references.z,
                 classes[size:],
-                ref_sample_ids,
-                present=mask,
+                references.sample_ids,
+                present=references.mask,
             )
+        if reference_rows is not None and not include_batch:
+            (anchors, contrasts), reference_rows = reference_rows, None
+            contrast_labels = reference_labels
         elif replica is not None:
             first_class = replica.replica_id_in_sync_group * rows.shape[0]
             classes = _classes(_is_zero(labels), sample_ids, first_class)
@@ -175,6 +180,8 @@ class GeneralizedSupConLoss(ContrastiveLoss):
             block_size=self.block_size,
             product_dtype=self.product_dtype,
             replica=replica,
+            references=reference_rows,
+            reference_label_rows=reference_labels,
         )
 
     def get_config(self) -> dict[str, Any]:

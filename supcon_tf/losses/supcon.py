@@ -155,12 +155,26 @@ class SupConLoss(ContrastiveLoss):
     ) -> tf.Tensor:
         """Computes the loss of every row as an anchor."""
         ranked = self.positives_cap is not None
-        contrasts = None
-        if references is not None:
-            z, ref_labels, ref_sample_ids, mask = references
-            anchors, contrasts = make_anchor_and_contrast_rows(
-                rows, labels, sample_ids, z, ref_labels, ref_sample_ids, ranked, mask
+        include_batch = references is not None and references.include_batch
+        if include_batch and ranked:
+            raise ValueError(
+                "`include_batch` requires a loss without `positives_cap`. "
+                f"Received: positives_cap={self.positives_cap}"
             )
+        contrasts = reference_rows = None
+        if references is not None:
+            reference_rows = make_anchor_and_contrast_rows(
+                rows,
+                labels,
+                references.first_sample + sample_ids,
+                references.z,
+                references.labels,
+                references.sample_ids,
+                ranked,
+                references.mask,
+            )
+        if reference_rows is not None and not include_batch:
+            (anchors, contrasts), reference_rows = reference_rows, None
         elif replica is not None:
             anchors, contrasts = gather_rows(rows, labels, sample_ids, replica, ranked)
         else:
@@ -176,6 +190,7 @@ class SupConLoss(ContrastiveLoss):
             block_size=self.block_size,
             product_dtype=self.product_dtype,
             replica=replica,
+            references=reference_rows,
         )
 
     def _max_positive_samples(self, views: int | tf.Tensor) -> int | None:

@@ -1,6 +1,7 @@
 """Models that train an encoder, and the projection head."""
 
 from supcon_tf.models.averaged_cross_entropy_model import AveragedCrossEntropyModel
+from supcon_tf.models.cross_batch_model import CrossBatchSupConModel
 from supcon_tf.models.cross_entropy_model import CrossEntropyModel
 from supcon_tf.models.distillation import Distillation
 from supcon_tf.models.heads import projection_head
@@ -12,6 +13,7 @@ from supcon_tf.models.supcon_model import SupConModel
 
 __all__ = [
     "AveragedCrossEntropyModel",
+    "CrossBatchSupConModel",
     "CrossEntropyModel",
     "Distillation",
     "JointSupConModel",

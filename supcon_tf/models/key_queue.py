@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from supcon_tf.distribution.replicas import replica_context
 from supcon_tf.labels import UNLABELED
 
 
@@ -104,3 +105,11 @@ class KeyQueue(keras.layers.Layer):
     @property
     def _storage(self) -> tuple[Any, Any, Any]:
         return self.embeddings, self.labels, self.soft_targets
+
+
+def gather_keys(keys: Keys) -> Keys:
+    """Returns the keys of the global batch."""
+    replica = replica_context()
+    if replica is None:
+        return keys
+    return Keys(*(None if x is None else replica.all_gather(x, axis=0) for x in keys))

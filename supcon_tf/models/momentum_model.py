@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_integer
 from supcon_tf.augmentation import Mixing
-from supcon_tf.distribution.replicas import replica_context
 from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.losses.embedding import convert_labels
 from supcon_tf.losses.temperature import at_step
@@ -17,7 +16,7 @@ from supcon_tf.models.distillation import Distillation
 from supcon_tf.models.ema import Pairs, clone, sync_trainable, update_ema
 from supcon_tf.models.gradient_cache import differentiate, map_micro_batches
 from supcon_tf.models.hyperparameter import Hyperparameter
-from supcon_tf.models.key_queue import KeyQueue, Keys
+from supcon_tf.models.key_queue import KeyQueue, Keys, gather_keys
 from supcon_tf.models.supcon_model import SupConModel
 from supcon_tf.models.views import first_array, has_views, map_arrays
 
@@ -208,7 +207,7 @@ class MomentumSupConModel(SupConModel):
         views, labels = self._mix(views, labels, training=True)
         pairs = self._sync_momentum_encoder()
         anchors, keys = self._split(views, labels, training=True)
-        global_keys = _gather(keys)
+        global_keys = gather_keys(keys)
         projections, loss, gradients = differentiate(
             self,
             anchors.views,
@@ -228,7 +227,7 @@ class MomentumSupConModel(SupConModel):
         views, labels = self._mix(views, labels, training=False)
         anchors, keys = self._split(views, labels, training=False)
         projections = self(anchors.views, training=False)
-        loss = self._contrast(projections, anchors, _gather(keys), sample_weight)
+        loss = self._contrast(projections, anchors, gather_keys(keys), sample_weight)
         projections = tf.concat([projections, keys.embeddings[:, None]], axis=1)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
 
@@ -376,14 +375,6 @@ class MomentumSupConModel(SupConModel):
             "momentum": self.momentum,
             "num_classes": self.num_classes,
         }
-
-
-def _gather(keys: Keys) -> Keys:
-    """Returns the keys of the global batch."""
-    replica = replica_context()
-    if replica is None:
-        return keys
-    return Keys(*(None if x is None else replica.all_gather(x, axis=0) for x in keys))
 
 
 def _require_key(argument: str, views: int) -> None:

@@ -149,6 +149,19 @@ def log_sum_exp(shift: tf.Tensor, total: tf.Tensor) -> LogSumExp:
     return LogSumExp(tf.stop_gradient(shift), tf.where(empty, total.dtype.min, log_total))
 
 
+def join_log_sum_exps(first: LogSumExp, second: LogSumExp) -> LogSumExp:
+    """Returns the log-sum-exp over two disjoint sets of columns."""
+    parts = first, second
+    lowest = first.log_total.dtype.min
+    shifts = [tf.where(x.log_total == lowest, lowest, x.maximum) for x in parts]
+    maximum = tf.maximum(*shifts)
+    maximum = tf.where(maximum == lowest, tf.zeros_like(maximum), maximum)  # both sets are empty
+    totals = [
+        tf.where(x.log_total == lowest, lowest, (x.maximum - maximum) + x.log_total) for x in parts
+    ]
+    return LogSumExp(maximum, tf.reduce_logsumexp(totals, axis=0))
+
+
 def term_gradients(
     kind: str, terms: tf.Tensor, upstream: tf.Tensor, shift: tf.Tensor
 ) -> tf.Tensor | None:

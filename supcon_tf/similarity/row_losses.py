@@ -18,7 +18,12 @@ from supcon_tf.similarity.label_sums import (
 )
 from supcon_tf.similarity.masks import NEGATIVES, OTHERS, POSITIVES, Rows
 from supcon_tf.similarity.pair_weights import pair_weight_sums, pair_weighted_similarities
-from supcon_tf.similarity.reductions import SAFE_SPREAD, LogSumExp, Reduction
+from supcon_tf.similarity.reductions import (
+    SAFE_SPREAD,
+    LogSumExp,
+    Reduction,
+    join_log_sum_exps,
+)
 from supcon_tf.similarity.streaming import (
     BY_LENGTH,
     FIXED_SHIFT,
@@ -48,6 +53,7 @@ def supcon(
     block_size: int | None = None,
     product_dtype: str | None = None,
     replica: tf.distribute.ReplicaContext | None = None,
+    references: tuple[Rows, Rows] | None = None,
 ) -> tf.Tensor:
     r"""Computes the supervised contrastive loss of every anchor.
 
@@ -79,6 +85,8 @@ def supcon(
         product_dtype: `"bfloat16"` to round the factors of products; `None` does not round.
         replica: `None`, or the replica that the anchors belong to. The contrasts are then the
             global rows (see `losses.gathered_rows.gather_rows`).
+        references: `None`, or the anchors once more, and rows that they are also compared with,
+            none of which is an anchor (see `masks.make_anchor_and_contrast_rows`).
 
     Returns:
         `[anchors]` losses; 0, with gradient 0, for an anchor without positives or whose denominator
@@ -101,6 +109,7 @@ def supcon(
         product_dtype=product_dtype,
         positives_cap=positives_cap,
         replica=replica,
+        references=references,
     )
     outside = summation == "outside"
     positive_terms = Reduction("sum" if outside else "logsumexp", POSITIVES)
@@ -143,6 +152,8 @@ def generalized_supcon(
     block_size: int | None = None,
     product_dtype: str | None = None,
     replica: tf.distribute.ReplicaContext | None = None,
+    references: tuple[Rows, Rows] | None = None,
+    reference_label_rows: tf.Tensor | None = None,
 ) -> tf.Tensor:
     r"""Computes the contrastive loss of every anchor, with label similarities as its targets.
 
@@ -170,6 +181,8 @@ def generalized_supcon(
         product_dtype: `"bfloat16"` to round the factors of products; `None` does not round.
         replica: `None`, or the replica that the anchors belong to. The contrasts are then the
             global rows (see `losses.gathered_rows.gather_rows`).
+        references: as in `supcon`.
+        reference_label_rows: `[references, classes]`, with `references`.
 
     Returns:
         `[anchors]` losses; 0, with gradient 0, for an anchor whose label has similarity 0 with all
@@ -183,22 +196,37 @@ def generalized_supcon(
         block_size=block_size,
         product_dtype=product_dtype,
         replica=replica,
+        references=references,
     )
     (log_denominator,) = reduce(Reduction("logsumexp", OTHERS))
-    # Cosines of label rows, and 1 between the views of an unlabeled sample.
-    labels: list[Labels] = [Distributions(label_rows), Classes(anchors.group)]
-    contrast_labels: list[Labels | None] = [
-        None if contrast_label_rows is None else Distributions(contrast_label_rows),
-        None if contrasts is None else Classes(contrasts.group),
-    ]
-    c = None if contrasts is None else contrasts.z
     tau = _scalar(temperature, tf.float64)
-    both_kinds = list(zip(labels, contrast_labels, strict=True))
-    similar = tf.add_n(
-        [weighted_similarities(anchors.z, y, c, other, tau, replica) for y, other in both_kinds]
-    )
-    weights = tf.add_n([global_weight_sums(y, other, replica) for y, other in both_kinds])
+
+    def compare(
+        anchors: Rows,
+        contrasts: Rows | None,
+        contrast_label_rows: tf.Tensor | None,
+        replica: tf.distribute.ReplicaContext | None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the sums over the contrasts of w_ij s_ij and of w_ij."""
+        # Cosines of label rows, and 1 between the views of an unlabeled sample.
+        labels: list[Labels] = [Distributions(label_rows), Classes(anchors.group)]
+        contrast_labels: list[Labels | None] = [
+            None if contrast_label_rows is None else Distributions(contrast_label_rows),
+            None if contrasts is None else Classes(contrasts.group),
+        ]
+        c = None if contrasts is None else contrasts.z
+        both_kinds = list(zip(labels, contrast_labels, strict=True))
+        similar = tf.add_n(
+            [weighted_similarities(anchors.z, y, c, other, tau, replica) for y, other in both_kinds]
+        )
+        return similar, tf.add_n([global_weight_sums(y, x, replica) for y, x in both_kinds])
+
+    similar, weights = compare(anchors, contrasts, contrast_label_rows, replica)
     others = _num_others(anchors, contrasts, replica)
+    if references is not None:
+        similar_references, reference_weights = compare(*references, reference_label_rows, None)
+        similar, weights = similar + similar_references, weights + reference_weights
+        others += _num_others(*references, None)
     return _weighted_loss(log_denominator, similar, weights, weighting, others)
 
 
@@ -293,6 +321,7 @@ def _reducer(
     product_dtype: str | None,
     positives_cap: int | None = None,
     replica: tf.distribute.ReplicaContext | None,
+    references: tuple[Rows, Rows] | None = None,
 ) -> Callable[..., list[Any]]:
     """Returns a function from reductions, and `log_negatives`, to their values.
 
@@ -312,7 +341,14 @@ def _reducer(
             block_size or default_block_size(anchors.z),
             product_dtype,
         )
-        return reduce_rows(anchors, contrasts, settings, log_negatives, replica)
+        values = reduce_rows(anchors, contrasts, settings, log_negatives, replica)
+        if references is None:
+            return values
+        others = reduce_rows(*references, settings, log_negatives, None)
+        return [
+            join_log_sum_exps(value, other) if isinstance(value, LogSumExp) else value + other
+            for value, other in zip(values, others, strict=True)
+        ]
 
     return reduce
 

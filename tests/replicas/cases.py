@@ -96,6 +96,8 @@ def supcon(loss, weights=False, policy="float32", dim=16, norm=True, distilled=F
         y *= (np.arange(len(ids)) % 5 > 0)[:, None, None]
         arguments = {"distillation": supcon_tf.Distillation(teacher(), weight=0.5), **arguments}
     kind = supcon_tf.SupConModel
+    if "memory_size" in arguments:
+        kind = supcon_tf.CrossBatchSupConModel
     if "queue_size" in arguments:
         kind = supcon_tf.MomentumSupConModel
         arguments["num_classes"] = CLASSES if generalized else None
@@ -192,6 +194,7 @@ def cases():
     queue = {"queue_size": 4 * BATCH, "momentum": 0.9}  # full after four steps
     add("momentum ids", supcon, supcon_tf.SupConLoss(0.2, positives_cap=3), **queue)
     add("momentum distilled", supcon, contrast_count, distilled=True, **queue)
+    add("cross-batch", supcon, supcon_tf.SupConLoss(0.2), memory_size=3 * BATCH)
     add("mixed_float16", supcon, supcon_tf.SupConLoss(0.2), policy="mixed_float16")
     add("cross-entropy", cross_entropy)
     add("linear", cross_entropy, linear=True)

@@ -16,6 +16,7 @@ TWO = [
     "inside one_positive, sum of weighted samples",  # five steps in one execution
     "similarity_sum gathered, distilled",
     "momentum distilled",
+    "cross-batch",
     "cross-entropy",
     "linear",
     "float64 outside all",

@@ -74,6 +74,10 @@ CASES = {
         supcon_tf.SupConLoss(0.2),
         RMSpropWithL2(0.01, weight_decay=1e-3),
     ),
+    "cross_batch": lambda: contrastive(
+        supcon_tf.CrossBatchSupConModel(encoder(), head(), memory_size=48),
+        supcon_tf.SupConLoss(0.2),
+    ),
     "joint": lambda: contrastive(
         supcon_tf.JointSupConModel(encoder(), CLASSES, head()), supcon_tf.SupConLoss(0.2)
     ),
