@@ -69,6 +69,46 @@ def test_equal_values(theirs, uncompiled):
         np.testing.assert_allclose(gradient, expected_gradient, atol=1e-5 * scale)
 
 
+@pytest.fixture(scope="module")
+def pairs_and_memory():
+    return np.load(ROOT / "tests" / "data" / "pairs_and_memory.npz")
+
+
+def value_and_gradient(function, inputs):
+    inputs = tf.constant(inputs)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        value = function(inputs)
+    return value, tape.gradient(value, inputs)
+
+
+@pytest.mark.parametrize("case", ["mask_symmetric", "mask_asymmetric"])
+def test_masks_equal_those_of_supcontrast(pairs_and_memory, uncompiled, case):
+    z, mask, expected, gradient = (
+        pairs_and_memory[f"{case}/{name}"] for name in ("features", "mask", "loss", "gradient")
+    )
+    loss = supcon_tf.PairwiseSupConLoss(0.1, normalize=False, dtype="float64")
+    value, own_gradient = value_and_gradient(lambda z: loss(mask, z), z)
+    # Their code casts the mask to float32.
+    np.testing.assert_allclose(value, expected, rtol=1e-7)
+    np.testing.assert_allclose(own_gradient, gradient, atol=1e-6)
+
+
+def test_the_memory_equals_that_of_pytorch_metric_learning(pairs_and_memory, uncompiled):
+    loss = supcon_tf.SupConLoss(0.1, dtype="float64")
+    memory, memory_ids = np.zeros([0, 5]), np.zeros([0], int)
+    for step in range(4):
+        embeddings, ids, expected = (
+            pairs_and_memory[f"memory_{step}/{name}"]
+            for name in ("embeddings", "class_ids", "loss")
+        )
+        value = loss.contrast(embeddings, ids, memory, memory_ids, include_batch=True)
+        np.testing.assert_allclose(value, expected, rtol=1e-9)
+        # Their memory of 12 rows also holds the batch, as constants, so the gradients differ.
+        memory = np.concatenate([memory, embeddings])[-8:]
+        memory_ids = np.concatenate([memory_ids, ids])[-8:]
+
+
 def test_pytorch_metric_learning_leaves_out_anchors_without_positives(uncompiled):
     embeddings, ids, expected, _ = outputs("other_libraries/pml_single_samples")
     losses = supcon_tf.SupConLoss(0.1, reduction=None)(ids, embeddings).numpy()
