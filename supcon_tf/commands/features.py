@@ -10,6 +10,7 @@ from supcon_tf.commands.image_files import load_for_evaluation
 from supcon_tf.commands.representations import compute_representations
 from supcon_tf.commands.run_outputs import require_file
 from supcon_tf.commands.saved_models import load_model
+from supcon_tf.data.decoding import PixelFormat
 from supcon_tf.data.readable import check_readable
 
 _BATCH_SIZE = 64
@@ -31,7 +32,7 @@ def load_features(run_dir: pathlib.Path, settings: Mapping[str, Any]) -> Feature
     encoder = load_model(path)
 
     def compute(paths: Sequence[pathlib.Path]) -> NDArray[Any]:
-        check_readable(paths, settings["channels"])
+        check_readable(paths, PixelFormat(settings["channels"]))
         images = load_for_evaluation(paths, settings["channels"])
         return compute_representations(
             encoder, images, _BATCH_SIZE, short_side=settings.get("short_side")

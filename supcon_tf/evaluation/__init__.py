@@ -1,7 +1,7 @@
 """Evaluation of representations and classifiers: functions of arrays.
 
 - Representations: `knn_accuracy` and `knn_predict`, `linear_probe`, `logistic_regression`,
-  `recall_at_k`, `map_at_r`.
+  `retrieval_metrics`, `recall_at_k`, `map_at_r`.
 - Predictions: `mean_per_class_accuracy`, `voc_mean_average_precision`.
 - Calibration: `expected_calibration_error`, and `reliability_curve`, which returns a
   `ReliabilityCurve`.
@@ -23,7 +23,7 @@ from supcon_tf.evaluation.corruption_errors import (
 from supcon_tf.evaluation.knn_classifier import knn_accuracy, knn_predict
 from supcon_tf.evaluation.linear import linear_probe, logistic_regression
 from supcon_tf.evaluation.per_class import mean_per_class_accuracy, voc_mean_average_precision
-from supcon_tf.evaluation.retrieval import map_at_r, recall_at_k
+from supcon_tf.evaluation.retrieval import map_at_r, recall_at_k, retrieval_metrics
 
 __all__ = [
     "ALEXNET_CLEAN_ERROR",
@@ -40,5 +40,6 @@ __all__ = [
     "recall_at_k",
     "relative_mean_corruption_error",
     "reliability_curve",
+    "retrieval_metrics",
     "voc_mean_average_precision",
 ]

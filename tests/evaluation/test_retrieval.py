@@ -1,8 +1,10 @@
+import pathlib
+
 import numpy as np
 import pytest
 
 from supcon_tf import evaluation
-from supcon_tf.evaluation import nearest
+from supcon_tf.evaluation import nearest, ranks
 
 RNG = np.random.default_rng(0)
 # Classes of 1 to 15 rows. One row is a duplicate.
@@ -32,6 +34,8 @@ def tiles(request, monkeypatch):
     if request.param == "small tiles":
         monkeypatch.setattr(nearest, "_TILE_ROWS", 16)
         monkeypatch.setattr(nearest, "_TILE_COLUMNS", 11)
+        monkeypatch.setattr(ranks, "_BLOCK_NUMBERS", 300)
+        monkeypatch.setattr(ranks, "_BLOCK_COLUMNS", 17)
 
 
 @pytest.mark.parametrize("k", [1, 2, 8, 69])
@@ -76,3 +80,75 @@ def test_bad_arguments(function):
 def test_bad_k():
     with pytest.raises(ValueError, match="`k` must be at most 69.*Received: 70"):
         evaluation.recall_at_k(FEATURES, LABELS, 70)
+
+
+# Names in pytorch-metric-learning.
+PML = {
+    "map": "mean_average_precision",
+    "map_at_r": "mean_average_precision_at_r",
+    "mrr": "mean_reciprocal_rank",
+    "precision_at_1": "precision_at_1",
+    "r_precision": "r_precision",
+}
+TORCHMETRICS = (
+    "map",
+    "mrr",
+    "precision_at_5",
+    "recall_at_5",
+    "r_precision",
+    "ndcg_at_5",
+    "ndcg_at_10",
+)
+
+
+@pytest.mark.parametrize("case", ["separate", "leave_one_out"])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_metrics_equal_those_of_other_libraries(case, distance):
+    golden = np.load(pathlib.Path(__file__).parents[1] / "data" / "retrieval.npz")
+    arrays = [golden[f"{case}/{name}"] for name in ("queries", "query_labels")]
+    if case == "separate":
+        arrays += [golden[f"{case}/{name}"] for name in ("gallery", "gallery_labels")]
+    for average in ("queries", "classes"):
+        values = evaluation.retrieval_metrics(*arrays, distance=distance, average=average)
+        for name, theirs in PML.items():
+            expected = golden[f"{case}/{distance}/{average}/pml_{theirs}"]
+            assert values[name] == pytest.approx(float(expected), abs=1e-6)
+        of_nearest = ("recall", "precision", "ndcg", "r_precision", "map_at_r")
+        again = evaluation.retrieval_metrics(
+            *arrays, distance=distance, average=average, metrics=of_nearest
+        )
+        assert again == pytest.approx({name: values[name] for name in again})
+    values = evaluation.retrieval_metrics(*arrays, distance=distance)
+    for name in TORCHMETRICS:
+        expected = golden[f"{case}/{distance}/queries/torchmetrics_{name}"]
+        assert values[name] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_far_from_the_origin_distances_do_not_cancel():
+    values = [
+        evaluation.retrieval_metrics(FEATURES + shift, LABELS, distance="euclidean")
+        for shift in (0, 1e4)
+    ]
+    assert values[0] == pytest.approx(values[1], abs=1e-3)
+
+
+def test_ties_rank_relevant_rows_first():
+    gallery, labels = np.eye(2)[[0, 0, 0, 1, 1]], [1, 0, 1, 0, 1]
+    values = evaluation.retrieval_metrics(np.eye(2)[:1], [0], gallery, labels, ks=(1,))
+    # The ranks of the relevant rows are 1, among three equal rows, and 4.
+    assert (values["mrr"], values["map"]) == (1, (1 + 2 / 4) / 2)
+
+
+def test_bad_arguments_of_retrieval_metrics():
+    for options, message in (
+        ({"metrics": ["accuracy"]}, "`metrics` must be one of.*'accuracy'"),
+        ({"distance": "l1"}, "`distance` must be one of.*'l1'"),
+        ({"average": "none"}, "`average` must be one of"),
+        ({"ks": (0,)}, "`ks` must be.*Received: 0"),
+        ({"ks": (70,)}, "`k` must be at most 69"),
+        ({"gallery": FEATURES}, "`gallery_labels` must be the class ids"),
+        ({"gallery": FEATURES[:, :2], "gallery_labels": LABELS}, "as many columns.*2 and 6"),
+        ({"gallery": FEATURES, "gallery_labels": LABELS + 100}, "no common class"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluation.retrieval_metrics(FEATURES, LABELS, **options)
