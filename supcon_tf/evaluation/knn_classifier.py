@@ -1,5 +1,7 @@
 """k-nearest-neighbor classification."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -56,15 +58,35 @@ def knn_predict(
     if not temperature > 0:
         raise ValueError(f"`temperature` must be positive. Received: {temperature!r}")
     classes, positions = np.unique(train_labels, return_inverse=True)
-    predictions = []
-    for similarities, neighbors in nearest_neighbors(features, train_features, k):
+    neighbors = nearest_neighbors(features, train_features, k)
+    votes = vote(neighbors, positions, len(classes), temperature)
+    return np.concatenate([classes[block.argmax(axis=1)] for block in votes])
+
+
+def vote(
+    neighbors: Iterable[tuple[NDArray[np.float32], NDArray[np.int32]]],
+    positions: NDArray[np.int64],
+    num_classes: int,
+    temperature: float,
+) -> Iterator[NDArray[np.float64]]:
+    """Yields the votes of the neighbors of each block of rows for the classes.
+
+    Args:
+        neighbors: blocks of similarities and indices, as from `nearest_neighbors`.
+        positions: `[train]` positions of the classes of the training rows, from 0.
+        num_classes: the number of classes.
+        temperature: as in `knn_predict`.
+
+    Yields:
+        `[block, classes]` sums of weights, relative to the largest weight of a row.
+    """
+    for similarities, indices in neighbors:
         # Dividing the votes of a row by the largest one prevents overflow and changes no result.
         weights = np.exp((similarities - similarities[:, :1]).astype(np.float64) / temperature)
         rows = np.arange(len(weights))[:, None]
-        slots = rows * len(classes) + positions[neighbors]
-        votes = np.bincount(slots.ravel(), weights.ravel(), minlength=len(rows) * len(classes))
-        predictions.append(classes[votes.reshape(len(rows), -1).argmax(axis=1)])
-    return np.concatenate(predictions)
+        slots = rows * num_classes + positions[indices]
+        votes = np.bincount(slots.ravel(), weights.ravel(), minlength=len(rows) * num_classes)
+        yield votes.reshape(len(rows), num_classes).astype(np.float64)
 
 
 def knn_accuracy(

@@ -7,15 +7,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from supcon_tf._checks import check_choice, check_integer
+from supcon_tf.evaluation.clustering import clustering_metrics
 from supcon_tf.evaluation.inputs import check_class_ids, check_matrix, check_num_neighbors
-from supcon_tf.evaluation.nearest import DISTANCES
+from supcon_tf.evaluation.knn_classifier import vote
+from supcon_tf.evaluation.nearest import DISTANCES, nearest_neighbors
 from supcon_tf.evaluation.ranks import ranks_of_all, ranks_of_nearest
 
 # Metrics of the nearest rows at each of `ks`, and metrics that have one value.
 _AT_K = ("recall", "precision", "ndcg")
 _OF_FIRST_R = ("r_precision", "map_at_r")
 _OF_WHOLE_RANKING = ("map", "mrr")
-METRICS = (*_AT_K, *_OF_FIRST_R, *_OF_WHOLE_RANKING)
+_RANKING = (*_AT_K, *_OF_FIRST_R, *_OF_WHOLE_RANKING)
+_KNN = {"knn_top_1": 1, "knn_top_5": 5}
+_CLUSTERING = ("nmi", "ami")
+METRICS = (*_RANKING, *_KNN, *_CLUSTERING)
 AVERAGES = ("queries", "classes")
 
 
@@ -25,7 +30,7 @@ def retrieval_metrics(
     gallery: ArrayLike | None = None,
     gallery_labels: ArrayLike | None = None,
     *,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] = _RANKING,
     ks: Sequence[int] = (1, 5, 10),
     distance: str = "cosine",
     average: str = "queries",
@@ -45,10 +50,13 @@ def retrieval_metrics(
     | `map` | $\frac{1}{R} \sum_j j / r_j$, the mean average precision |
     | `mrr` | $1 / r_1$, the mean reciprocal rank |
 
-    where $G_{ideal}$ is the gain if all relevant rows rank first.
+    where $G_{ideal}$ is the gain if all relevant rows rank first. Queries without relevant rows are
+    left out. `map` and `mrr` sort the similarities of all rows, which takes longer. Memory does not
+    grow with the number of similarities.
 
-    Queries without relevant rows are left out. `map` and `mrr` sort the similarities of all rows,
-    which takes longer. Memory does not grow with the number of similarities.
+    On request, `metrics` also contains `knn_top_1` and `knn_top_5`, whether the class of a query is
+    among the first classes by the vote of `knn_predict`, and `nmi` and `ami`, the normalized and
+    the adjusted mutual information of classes and of as many clusters of the queries by k-means.
 
     References: Manning et al., "Introduction to Information Retrieval", 2008, chapter 8; Oh Song et
     al., 2016 (https://arxiv.org/abs/1511.06452), for Recall@K; Musgrave et al., 2020
@@ -66,7 +74,7 @@ def retrieval_metrics(
         query_labels: `[queries]` or `[queries, 1]` integer class ids, none of them -1.
         gallery: `[rows, dim]` rows to retrieve. `None` retrieves from the other queries.
         gallery_labels: `[rows]` or `[rows, 1]` integer class ids, with `gallery`.
-        metrics: names of metrics, without `_at_k`.
+        metrics: names of metrics, without `_at_k`; by default those of the table.
         ks: numbers of nearest rows for recall, precision and nDCG.
         distance: `"cosine"` or `"euclidean"`.
         average: `"queries"` for the mean over queries, `"classes"` for the mean over classes of the
@@ -78,6 +86,7 @@ def retrieval_metrics(
     Raises:
         ValueError: if an argument is not as described, a number of `ks` exceeds the number of rows
             to retrieve, or no query has a relevant row.
+        ImportError: for `nmi` and `ami`, if scikit-learn is not installed.
     """
     check_choice("distance", distance, DISTANCES)
     check_choice("average", average, AVERAGES)
@@ -90,17 +99,50 @@ def retrieval_metrics(
         gallery, gallery_labels = queries, query_labels
     else:
         gallery, gallery_labels = _check_gallery(queries, gallery, gallery_labels)
-    return _measure(
+    ranking = [name for name in metrics if name in _RANKING]
+    values = _measure(
         queries,
         query_labels,
         gallery,
         gallery_labels,
-        metrics,
+        ranking,
         [check_integer("ks", k) for k in ks],
         distance,
         average,
         leave_one_out,
     )
+    values |= _knn(queries, query_labels, gallery, gallery_labels, metrics, leave_one_out)
+    if set(metrics) & set(_CLUSTERING):
+        clustering = clustering_metrics(queries, query_labels, distance)
+        values |= {name: value for name, value in clustering.items() if name in metrics}
+    return values
+
+
+def _knn(
+    queries: NDArray[Any],
+    query_labels: NDArray[np.int64],
+    gallery: NDArray[Any],
+    gallery_labels: NDArray[np.int64],
+    metrics: Sequence[str],
+    leave_one_out: bool,
+) -> dict[str, float]:
+    """Computes the accuracies in `metrics` of k-NN with the defaults of `knn_predict`."""
+    chosen = {name: top for name, top in _KNN.items() if name in metrics}
+    if not chosen:
+        return {}
+    classes, positions = np.unique(gallery_labels, return_inverse=True)
+    neighbors = nearest_neighbors(
+        queries,
+        gallery,
+        min(200, len(gallery) - leave_one_out),
+        exclude_self=leave_one_out,
+    )
+    votes = np.concatenate(list(vote(neighbors, positions, len(classes), temperature=0.07)))
+    best = classes[np.argsort(-votes, axis=1, kind="stable")]
+    return {
+        name: float(np.mean((best[:, :top] == query_labels[:, None]).any(axis=1)))
+        for name, top in chosen.items()
+    }
 
 
 def recall_at_k(features: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
@@ -200,6 +242,8 @@ def _measure(
     leave_one_out: bool,
 ) -> dict[str, float]:
     """Computes metrics of checked arguments, see `retrieval_metrics`."""
+    if not metrics:
+        return {}
     num_rows = len(gallery) - leave_one_out
     for k in ks:
         check_num_neighbors(k, num_rows)

@@ -124,6 +124,33 @@ def test_metrics_equal_those_of_other_libraries(case, distance):
         assert values[name] == pytest.approx(float(expected), abs=1e-6)
 
 
+def test_knn_and_clustering():
+    from sklearn import cluster, metrics
+
+    values = evaluation.retrieval_metrics(
+        FEATURES[:20],
+        LABELS[:20],
+        FEATURES[20:],
+        LABELS[20:],
+        metrics=["knn_top_1", "knn_top_5", "nmi", "ami"],
+    )
+    unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
+    votes = np.exp(unit[:20] @ unit[20:].T / 0.07)
+    of_classes = np.stack([votes[:, LABELS[20:] == c].sum(1) for c in range(30)], axis=1)
+    order = np.argsort(-of_classes, axis=1)
+    for name, top in (("knn_top_1", 1), ("knn_top_5", 5)):
+        expected = np.mean([y in row[:top] for y, row in zip(LABELS[:20], order, strict=True)])
+        assert values[name] == pytest.approx(expected)
+    count = len(set(LABELS[:20].tolist()))
+    clusters = cluster.KMeans(count, n_init=1, random_state=0).fit_predict(unit[:20])
+    assert values["nmi"] == pytest.approx(
+        metrics.normalized_mutual_info_score(LABELS[:20], clusters)
+    )
+    assert values["ami"] == pytest.approx(metrics.adjusted_mutual_info_score(LABELS[:20], clusters))
+    alone = evaluation.retrieval_metrics(FEATURES, LABELS, metrics=["knn_top_1"])
+    assert alone["knn_top_1"] < 1  # A row is not its own neighbor.
+
+
 def test_far_from_the_origin_distances_do_not_cancel():
     values = [
         evaluation.retrieval_metrics(FEATURES + shift, LABELS, distance="euclidean")
