@@ -6,14 +6,14 @@ VENV := .venv
 
 help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
-	@echo "make test               run all tests"
+	@echo "make test               run all tests except those of 'make docs' (10 minutes)"
 	@echo "make test-fast          run the tests that are not slow, after every change (90 seconds)"
 	@echo "make test-newest        all tests with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
 	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
 	@echo "make gpu-check          run the tests that a GPU can change, if this machine has one"
 	@echo "make lint               check style, formatting, types and imports (make format fixes the first two)"
-	@echo "make docs               build the documentation in build/site"
+	@echo "make docs               build the documentation in build/site, and run its examples"
 	@echo "make notebooks          write the Colab notebooks from their scripts"
 	@echo "make dist               build and check the wheel and the source distribution"
 	@echo "make clean              remove the environments and build files"
@@ -35,10 +35,10 @@ quickstart: $(VENV)/installed
 	$(VENV)/bin/python -m experiments.quickstart
 
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -m "not docs"
 
 test-fast: $(VENV)/installed
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(VENV)/bin/python -m pytest -m "not slow and not docs"
 
 test-newest: .venv-newest/installed
 	.venv-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy=eager $(REQUIREMENTS)
@@ -79,6 +79,7 @@ $(VENV)/docs-installed: $(VENV)/installed
 docs: $(VENV)/docs-installed
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 	@echo "build/site/index.html"
+	$(VENV)/bin/python -m pytest -m docs
 
 notebooks: $(VENV)/installed
 	$(VENV)/bin/jupytext --to notebook experiments/colab_gpu.py experiments/colab_tpu.py

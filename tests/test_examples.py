@@ -45,6 +45,7 @@ def test_is_short_and_names_its_command(name):
     assert f"[`{name}.py`]({name}.py)" in (EXAMPLES / "README.md").read_text()
 
 
+@pytest.mark.docs
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_keeps_its_promise(name, capsys):

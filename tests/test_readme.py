@@ -18,6 +18,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.docs
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "block"), BLOCKS)
 def test_python_blocks_run(page, block, monkeypatch, tmp_path, capsys):

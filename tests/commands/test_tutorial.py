@@ -17,6 +17,7 @@ FEW = {"train": ["--epochs=3", "--encoder=resnet10x0.125"]}
 BRIGHTNESS = {"cat": 60, "dog": 190}
 
 
+@pytest.mark.docs
 @pytest.mark.slow
 def test_the_commands_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -80,6 +80,7 @@ def test_executions_of_the_tpu_notebook_divide_an_epoch():
     assert steps % parameters["STEPS_PER_EXECUTION"] == 0
 
 
+@pytest.mark.docs
 @pytest.mark.slow
 def test_tpu_notebook_runs(capsys, monkeypatch, policy):
     parameters = {"STRATEGY": "one_device", "DATASET": "digits", "STEPS_PER_EXECUTION": 2}
@@ -88,6 +89,7 @@ def test_tpu_notebook_runs(capsys, monkeypatch, policy):
     assert names["accuracy"] > 0.3  # chance is 0.1
 
 
+@pytest.mark.docs
 @pytest.mark.slow
 def test_gpu_notebook_runs_on_a_folder(capsys, monkeypatch, tmp_path, policy):
     for split in ("train", "test"):
