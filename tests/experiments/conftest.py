@@ -1,8 +1,11 @@
 import importlib
 import sys
 
+import keras
 import pytest
 from absl import flags
+
+from experiments.lib import builders
 
 
 @pytest.fixture
@@ -38,3 +41,24 @@ def run_script(load_script, monkeypatch):
         script.main(["script"])
 
     return run
+
+
+@pytest.fixture
+def small_encoders(monkeypatch):
+    """Recipes train one convolution instead of a ResNet, which takes most of the time to trace.
+
+    Other tests train the ResNet of a recipe: test_recipe_scripts.py and test_configs.py.
+    """
+
+    def build(input_shape, **arguments):
+        return keras.Sequential(
+            [
+                keras.Input(input_shape),
+                keras.layers.Conv2D(8, 3, strides=2),
+                keras.layers.BatchNormalization(),
+                keras.layers.ReLU(),
+                keras.layers.GlobalAveragePooling2D(),
+            ]
+        )
+
+    monkeypatch.setitem(builders.ENCODERS, "resnet", build)

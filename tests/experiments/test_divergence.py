@@ -123,6 +123,7 @@ def test_non_finite_weights_are_no_result_of_a_complete_training(tmp_path, monke
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_encoders")
 @pytest.mark.parametrize(
     ("script", "rate", "execution"), [("pretrain", 1e12, 1), ("cross_entropy", 1e6, 3)]
 )
@@ -147,6 +148,7 @@ def test_a_recipe_writes_no_result(run_script, tmp_path, script, rate, execution
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_encoders")
 def test_the_quickstart_writes_no_result(run_script, tmp_path):
     with pytest.raises(SystemExit, match=r"the loss is .* after step \d+, at a learning rate of"):
         run_script(

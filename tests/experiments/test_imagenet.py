@@ -42,6 +42,7 @@ class SmallImageNet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_encoders")
 def test_twenty_steps_from_both_formats_are_the_same(run_script, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.import_module("supcon_tf.data.tfds"), "_LARGEST_IN_MEMORY", 0)
     weights = []

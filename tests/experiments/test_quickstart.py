@@ -4,7 +4,7 @@ import pytest
 
 
 @pytest.fixture
-def run(run_script, tmp_path):
+def run(run_script, small_encoders, tmp_path):
     """Runs the script with flags, writing to `tmp_path / "out"`."""
 
     def run(*arguments):

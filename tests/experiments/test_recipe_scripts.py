@@ -90,6 +90,7 @@ def test_cross_entropy(run_script, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_encoders")
 def test_a_teacher_and_its_student(run_script, tmp_path):
     recipe = tmp_path / "teacher.py"
     recipe.write_text(

@@ -21,6 +21,7 @@ def get_config():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_encoders")
 def test_a_recipe_that_is_stopped_ends_like_an_uninterrupted_one(run_script, monkeypatch, tmp_path):
     recipe = tmp_path / "recipe.py"
     recipe.write_text(RECIPE)
