@@ -9,10 +9,12 @@ import subprocess
 import sys
 import warnings
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from supcon_tf import encoders
 from supcon_tf.commands import command_line, train
 from supcon_tf.commands.remaining_time import RemainingTime
 from supcon_tf.commands.saved_models import load_model
@@ -46,6 +48,30 @@ def run(*arguments):
 def read_outputs(directory, name="test_outputs.npz"):
     with np.load(directory / name) as arrays:
         return dict(arrays)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_encoder():
+    """The commands of this process train one convolution, which is traced in less time.
+
+    A process with the wheel alone trains the ResNet.
+    """
+
+    def build(depth, *, stem, width, input_shape):
+        assert (depth, stem) == (10, "cifar")
+        return keras.Sequential(
+            [
+                keras.Input(input_shape),
+                keras.layers.Conv2D(int(64 * width), 3, strides=2),
+                keras.layers.BatchNormalization(),
+                keras.layers.ReLU(),
+                keras.layers.GlobalAveragePooling2D(),
+            ]
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoders, "resnet", build)
+        yield
 
 
 @pytest.fixture(scope="module")
