@@ -58,6 +58,12 @@ def images_of(batches):
     return [x.numpy() for x, _ in batches]
 
 
+@pytest.fixture(scope="module")
+def expected():
+    """The images of the first four epochs, in the order of the steps."""
+    return images_of(data.batches_from_step(make_views(), 0).take(4 * STEPS))
+
+
 def assert_seen(model, expected):
     np.testing.assert_array_equal(model.seen, expected)
     model.seen.clear()
@@ -67,39 +73,39 @@ def assert_seen(model, expected):
 @pytest.mark.parametrize("make", [make_views, mixed_images])
 @pytest.mark.parametrize("execution", [1, 2])
 def test_every_epoch_has_new_views_in_a_new_order(make, execution):
-    model = recorder(steps_per_execution=execution)
-    history = model.fit(make(), epochs=3, verbose=0)
+    model, passes = recorder(steps_per_execution=execution), make()
+    history = model.fit(passes, epochs=3, verbose=0)
     assert history.epoch == [0, 1, 2]
     assert len(history.history["loss"]) == 3
-    expected = images_of(data.batches_from_step(make(), 0).take(3 * STEPS))
+    expected = images_of(data.batches_from_step(passes, 0).take(3 * STEPS))
     assert_seen(model, expected)
     passes = make()
     np.testing.assert_array_equal([*images_of(passes), *images_of(passes)], expected[: 2 * STEPS])
     assert len({batch.tobytes() for batch in expected}) == 3 * STEPS
 
 
-def test_the_initial_epoch_has_its_own_views():
+def test_the_initial_epoch_has_its_own_views(expected):
     model, views = recorder(), make_views()
     model.fit(views, initial_epoch=2, epochs=3, verbose=0)
-    assert_seen(model, images_of(data.batches_from_step(make_views(), 2 * STEPS).take(STEPS)))
+    assert_seen(model, expected[2 * STEPS : 3 * STEPS])
 
 
-def test_a_second_fit_continues():
+def test_a_second_fit_continues(expected):
     model, views = recorder(), make_views()
     for _ in range(2):
         model.fit(views, verbose=0)
     model.fit(views, steps_per_epoch=4, verbose=0)
-    assert_seen(model, images_of(data.batches_from_step(make_views(), 0).take(2 * STEPS + 4)))
+    assert_seen(model, expected[: 2 * STEPS + 4])
     other = recorder()
     other.fit(views, verbose=0)
-    assert_seen(other, images_of(data.batches_from_step(make_views(), 0).take(STEPS)))
+    assert_seen(other, expected[:STEPS])
 
 
 def test_validation_always_has_the_same_views():
     model, views = recorder(), make_views(seed=1)
     model.fit(make_views(), validation_data=views, epochs=3, verbose=0)
     model.evaluate(views, verbose=0)
-    expected = images_of(data.batches_from_step(make_views(seed=1), 0).take(STEPS))
+    expected = images_of(data.batches_from_step(views, 0).take(STEPS))
     np.testing.assert_array_equal(model.validated, 4 * expected)
 
 
@@ -129,7 +135,9 @@ class Killed(Exception):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("save_freq", "step"), [(STEPS, STEPS), (1, STEPS + 1)])
-def test_fit_resumes_at_the_step_of_the_newest_checkpoint(tmp_path, save_freq, step):
+def test_fit_resumes_at_the_step_of_the_newest_checkpoint(tmp_path, save_freq, step, expected):
+    views = make_views()
+
     def kill(batch, logs):
         if len(model.seen) == STEPS + 1:
             raise Killed
@@ -138,7 +146,7 @@ def test_fit_resumes_at_the_step_of_the_newest_checkpoint(tmp_path, save_freq, s
     model = recorder()
     with pytest.raises(Killed):
         model.fit(
-            make_views(),
+            views,
             epochs=3,
             callbacks=[Checkpoints(tmp_path, save_freq=save_freq), killer],
             verbose=0,
@@ -149,14 +157,13 @@ def test_fit_resumes_at_the_step_of_the_newest_checkpoint(tmp_path, save_freq, s
     assert history.epoch == [1, 2]
     assert len(history.history["loss"]) == 2
     assert model.history is history
-    rest = 3 * STEPS - step
-    assert_seen(model, images_of(data.batches_from_step(make_views(), step).take(rest)))
+    assert_seen(model, expected[step : 3 * STEPS])
     # The training is complete.
-    assert model.fit(make_views(), epochs=3, callbacks=checkpoints, verbose=0).epoch == []
+    assert model.fit(views, epochs=3, callbacks=checkpoints, verbose=0).epoch == []
     with pytest.raises(
         ValueError, match="`initial_epoch` must be omitted with Checkpoints.*=1, re"
     ):
-        model.fit(make_views(), initial_epoch=1, epochs=9, callbacks=[checkpoints], verbose=0)
+        model.fit(views, initial_epoch=1, epochs=9, callbacks=[checkpoints], verbose=0)
 
 
 def test_a_callback_ends_an_epoch_that_resumes(tmp_path):
@@ -174,16 +181,17 @@ def test_a_callback_ends_an_epoch_that_resumes(tmp_path):
 
 @pytest.mark.slow
 def test_under_a_strategy(two_replicas):
+    views, others = make_views(), make_views(seed=1)
+
     def train(model):
-        model.compile(keras.optimizers.SGD(0.1), loss=supcon_tf.SupConLoss())
-        return model.fit(make_views(), validation_data=make_views(seed=1), epochs=3, verbose=0)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.1), loss=loss, jit_compile=False)
+        return model.fit(views, validation_data=others, epochs=3, verbose=0)
 
     def make():
         keras.utils.set_random_seed(0)
-        encoder = keras.Sequential(
-            [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4)]
-        )
-        return supcon_tf.SupConModel(encoder)
+        encoder = keras.Sequential([keras.Input((2, 8, 8, 1)), keras.layers.Flatten()])
+        return supcon_tf.CrossEntropyModel(encoder, 10)  # traced in less time than a pair loss
 
     with two_replicas.scope():
         replicated = train(make())
