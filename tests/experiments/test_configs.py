@@ -53,6 +53,15 @@ DIFFERENT = {
 }.values()
 
 
+def with_crops(config):
+    """Leaves only crops and flips of the augmentation, which are traced in a fraction of the time.
+
+    `test_first_stage` builds the recipes with their own augmentations.
+    """
+    config.augmentation = config.linear.augmentation
+    return config
+
+
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     """Writes a classifier that can teach, for a number of channels."""
@@ -146,7 +155,7 @@ def test_the_encoder_of_the_paper_has_the_parameters_of_a_resnet50():
 
 @pytest.mark.slow
 def test_three_steps_of_an_epoch():
-    config = reduced_recipe("cifar10_resnet50")
+    config = with_crops(reduced_recipe("cifar10_resnet50"))
     source = random_images(config, 3 * BATCH_SIZE)
     config.epochs = 1
     model, batches, steps_per_epoch = pretraining.prepare(config, source, ONE_DEVICE)
@@ -269,7 +278,7 @@ def test_bad_fields(change, message):
 
 @pytest.mark.slow
 def test_joint_classifier():
-    config = reduced_recipe("digits_small")
+    config = with_crops(reduced_recipe("digits_small"))
     config.joint_classifier = True
     model = assert_steps(pretraining.prepare(config, random_images(config), ONE_DEVICE), 1)
     assert model.classifier.kernel.shape[1] == 10
@@ -279,7 +288,7 @@ def test_joint_classifier():
 @pytest.mark.slow
 @pytest.mark.parametrize("mixing", ["", "cutmix"])
 def test_the_generalized_loss_gets_label_distributions(mixing):
-    config = reduced_recipe("digits_small")
+    config = with_crops(reduced_recipe("digits_small"))
     config.loss.name, config.mixing.kind = "generalized", mixing
     _, batches, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
     views, labels = next(iter(batches))
@@ -295,7 +304,7 @@ def test_the_generalized_loss_gets_label_distributions(mixing):
 
 @pytest.mark.slow
 def test_a_queue_of_label_distributions():
-    config = reduced_recipe("digits_small")
+    config = with_crops(reduced_recipe("digits_small"))
     config.loss.name, config.mixing.kind = "generalized", "mixup_cutmix"
     config.momentum_encoder = ConfigDict({"queue_size": 2 * BATCH_SIZE, "momentum": 0.9})
     model, _, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
@@ -361,7 +370,7 @@ def test_a_teacher_that_is_not_there():
 
 @pytest.mark.slow
 def test_simclr_has_no_labels():
-    config = reduced_recipe("cifar10_resnet50_simclr")
+    config = with_crops(reduced_recipe("cifar10_resnet50_simclr"))
     images = pretraining.first_stage_images(config, random_images(config))
     _, batches, _ = pretraining.prepare(config, images, ONE_DEVICE)
     _, labels = next(iter(batches))
@@ -371,7 +380,7 @@ def test_simclr_has_no_labels():
 
 @pytest.mark.slow
 def test_bfloat16_of_the_imagenet_recipes():
-    config = reduced_recipe("imagenet_resnet50")
+    config = with_crops(reduced_recipe("imagenet_resnet50"))
     model, _, _ = pretraining.prepare(config, random_images(config), ONE_DEVICE)
     assert model.encoder.layers[-1].get_layer("stem_conv").compute_dtype == "bfloat16"
     assert model.encoder(np.zeros([1, 32, 32, 3])).dtype == "float32"  # normalized
