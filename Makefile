@@ -6,7 +6,7 @@ VENV := .venv
 
 help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
-	@echo "make test               run all tests except those of 'make docs' (10 minutes)"
+	@echo "make test               run all tests except those of 'make docs'"
 	@echo "make test-fast          run the tests that are not slow, after every change (90 seconds)"
 	@echo "make test-newest        all tests with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
