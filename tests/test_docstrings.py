@@ -27,6 +27,7 @@ PUBLIC = {
 }
 
 
+@pytest.mark.docs
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run_as_printed(name):
