@@ -56,16 +56,14 @@ def main(argv: list[str]) -> None:
     strategy = strategy_flags.create_strategy()
     from experiments import pictures
     from experiments.lib.ablation import apply_changes, load_recipe, run_directory, run_grid
-    from experiments.lib.datasets import load_train_and_test
+    from experiments.lib.datasets import load_of_recipe
     from experiments.lib.files import write_json
     from supcon_tf.commands.run_directory import package_versions
     from supcon_tf.distribution import is_chief
 
     config = apply_changes(load_recipe(recipe), changes)
     # Images that cannot be loaded are an error before anything is written.
-    train, test = load_train_and_test(
-        config.dataset, config.data_dir, config.train_images, config.hold_out
-    )
+    train, test = load_of_recipe(config)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     path = output_dir / "records.jsonl"
     records = run_grid(

@@ -26,6 +26,8 @@ def default_config() -> ConfigDict:
         dict(
             data_dir="",
             train_images=placeholder(int),  # the number of training images; None for all
+            label_noise=0.0,  # the fraction of training images that get the label of another class
+            imbalance=1.0,  # the size of the first class relative to the last one, in training
             hold_out=0,  # test on this many training images instead of the test set
             dtype_policy="float32",
             seed=0,

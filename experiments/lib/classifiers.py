@@ -140,9 +140,7 @@ def train_classifier(
             another recipe; before any file is written.
     """
     start = time.monotonic()
-    train_images, test_images = datasets.load_train_and_test(
-        config.dataset, config.data_dir, config.train_images, config.hold_out
-    )
+    train_images, test_images = datasets.load_of_recipe(config)
     train_images = datasets.take_labeled(datasets.hide_labels(train_images, stage.labeled_fraction))
     model, batches, steps_per_epoch = prepare(build, config, stage, train_images, strategy)
     weights = train(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from supcon_tf import data
 from supcon_tf.data.class_names import check_same_classes
@@ -181,6 +182,19 @@ def load_train_and_test(
     return train, test
 
 
+def load_of_recipe(config: ConfigDict) -> tuple[data.ImageSource, data.ImageSource]:
+    """Loads the training images of a recipe, as it changes them, and the test images.
+
+    Raises:
+        ValueError: as in `load_train_and_test`, `add_label_noise` and `make_long_tailed`.
+    """
+    train, test = load_train_and_test(
+        config.dataset, config.data_dir, config.train_images, config.hold_out
+    )
+    train = make_long_tailed(train, config.imbalance)
+    return add_label_noise(train, config.label_noise), test
+
+
 def hide_labels(images: data.ImageSource, labeled_fraction: float) -> data.ImageSource:
     """Replaces the labels of some images by -1, which marks an unlabeled image.
 
@@ -203,6 +217,70 @@ def hide_labels(images: data.ImageSource, labeled_fraction: float) -> data.Image
     partly_labeled.labels = images.labels.copy()
     partly_labeled.labels[hidden] = -1
     return partly_labeled
+
+
+def add_label_noise(images: data.ImageSource, fraction: float) -> data.ImageSource:
+    """Gives some images the label of another class (symmetric label noise).
+
+    Args:
+        images: labeled images.
+        fraction: the fraction of each class that gets a wrong label, from 0 to 1, rounded to whole
+            images. Every other class is equally likely. The choice is always the same.
+
+    Returns:
+        The same images with the new labels.
+
+    Raises:
+        ValueError: if `fraction` is out of range, or there is a single class.
+    """
+    num_classes = len(images.class_names)
+    if not 0 <= fraction <= 1 or (fraction and num_classes == 1):
+        raise ValueError(
+            "`label_noise` must be from 0 to 1, and 0 for a single class. "
+            f"Received: {fraction!r} for {num_classes} classes"
+        )
+    rank, counts = _rank_within_class(images.labels)
+    wrong = (rank < np.round(fraction * counts)) & (images.labels >= 0)
+    noisy = copy.copy(images)
+    shifts = np.random.default_rng(1).integers(1, max(num_classes, 2), len(images))
+    noisy.labels = np.where(wrong, (images.labels + shifts) % num_classes, images.labels)
+    return noisy
+
+
+def make_long_tailed(images: data.ImageSource, imbalance: float) -> data.ImageSource:
+    r"""Keeps fewer images of later classes, so that class sizes decrease exponentially.
+
+    Of the class $c$ of $C$ classes, $n_c \, \rho^{-c / (C - 1)}$ images remain, where $n_c$ is the
+    size of the class and $\rho$ is the imbalance.
+
+    Reference: Cui et al., "Class-Balanced Loss", 2019 (https://arxiv.org/abs/1901.05555), for
+    long-tailed CIFAR.
+
+    Args:
+        images: labeled images.
+        imbalance: $\rho$, the size of the first class relative to the last one, at least 1. 1 keeps
+            all images. The choice is always the same.
+
+    Returns:
+        The remaining images, in their order.
+
+    Raises:
+        ValueError: if `imbalance` is below 1, or leaves a class without images.
+    """
+    if not imbalance >= 1:
+        raise ValueError(f"`imbalance` must be at least 1. Received: {imbalance!r}")
+    if imbalance == 1:
+        return images
+    rank, counts = _rank_within_class(images.labels)
+    exponents = images.labels / max(1, len(images.class_names) - 1)
+    kept = rank < np.floor(counts * imbalance**-exponents)
+    missing = set(images.labels.tolist()) - set(images.labels[kept].tolist())
+    if missing:
+        raise ValueError(
+            f"`imbalance` must leave at least one image of each class. Received: {imbalance!r}, "
+            f"which leaves none of {images.class_names[min(missing)]!r}"
+        )
+    return images.take(np.flatnonzero(kept))
 
 
 def take_labeled(images: data.ImageSource) -> data.ImageSource:

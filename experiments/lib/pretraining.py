@@ -45,9 +45,7 @@ def pretrain(
             another recipe; before any file is written.
     """
     start = time.monotonic()
-    train_images, test_images = datasets.load_train_and_test(
-        config.dataset, config.data_dir, config.train_images, config.hold_out
-    )
+    train_images, test_images = datasets.load_of_recipe(config)
     train_images = first_stage_images(config, train_images)
     model, batches, steps_per_epoch = prepare(config, train_images, strategy)
     inputs: dict[str, Any] = {

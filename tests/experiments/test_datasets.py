@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from experiments.configs import common
 from experiments.lib import datasets
 from supcon_tf.data import ArrayImages, evaluation_batches
 
@@ -233,3 +234,62 @@ def test_bad_fraction_of_labels(fraction):
     images = ArrayImages(np.zeros([2, 1, 1, 1], np.uint8), [0, 1], ["a", "b"])
     with pytest.raises(ValueError, match="`labeled_fraction` must be from 0 to 1. Received"):
         datasets.hide_labels(images, fraction)
+
+
+def labeled_images(counts):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    pixels = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
+    return ArrayImages(pixels, labels, [str(i) for i in range(len(counts))])
+
+
+@pytest.mark.parametrize(("fraction", "wrong"), [(0.0, [0, 0, 0]), (0.4, [5, 8, 1])])
+def test_label_noise(fraction, wrong):
+    images = labeled_images([12, 20, 3])
+    before = images.labels.copy()
+    noisy = datasets.add_label_noise(images, fraction)
+    np.testing.assert_array_equal(images.labels, before)
+    np.testing.assert_array_equal(noisy.images, images.images)
+    changed = noisy.labels != before
+    assert np.bincount(before[changed], minlength=3).tolist() == wrong
+    assert set(noisy.labels.tolist()) <= {0, 1, 2}
+    again = datasets.add_label_noise(images, fraction)
+    np.testing.assert_array_equal(noisy.labels, again.labels)
+
+
+def test_every_other_class_is_equally_likely_as_label_noise():
+    noisy = datasets.add_label_noise(labeled_images([9000, 1, 1, 1]), 1.0)
+    counts = np.bincount(noisy.labels, minlength=4)[1:]
+    assert abs(counts - 3000).max() < 200
+
+
+def test_a_long_tail():
+    images = labeled_images([100, 100, 100])
+    tail = datasets.make_long_tailed(images, 25)
+    assert np.bincount(tail.labels).tolist() == [100, 20, 4]
+    np.testing.assert_array_equal(tail.images, datasets.make_long_tailed(images, 25).images)
+    assert datasets.make_long_tailed(images, 1) is images
+
+
+def test_bad_noise_and_imbalance():
+    images = labeled_images([4, 4])
+    for value in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match="`label_noise` must be from 0 to 1.*2 classes"):
+            datasets.add_label_noise(images, value)
+    with pytest.raises(ValueError, match="0 for a single class"):
+        datasets.add_label_noise(labeled_images([4]), 0.5)
+    for value in (0.5, np.nan):
+        with pytest.raises(ValueError, match="`imbalance` must be at least 1"):
+            datasets.make_long_tailed(images, value)
+    with pytest.raises(ValueError, match="at least one image of each class.*none of '1'"):
+        datasets.make_long_tailed(images, 5)
+
+
+def test_a_recipe_changes_its_training_images_only():
+    config = common.default_config()
+    config.update({"dataset": "digits", "label_noise": 0.5, "imbalance": 10.0})
+    train, test = datasets.load_of_recipe(config)
+    plain_train, plain_test = datasets.load_train_and_test("digits", "")
+    tail = datasets.make_long_tailed(plain_train, 10)
+    np.testing.assert_array_equal(train.images, tail.images)
+    assert np.mean(train.labels != tail.labels) == pytest.approx(0.5, abs=0.02)
+    np.testing.assert_array_equal(test.labels, plain_test.labels)
