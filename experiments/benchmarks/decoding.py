@@ -18,7 +18,6 @@ Expected: with two or more views, `windows` takes more time than `whole`. With o
 """
 
 import os
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,6 +45,7 @@ _SCALE = (0.2, 1.0)
 
 def main(_) -> None:
     """Measures all sizes and numbers of views, and prints the table."""
+    output_dir = files.make_output_dir(_OUTPUT_DIR.value)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     rows = [
         {"size": size, "views": views, **_milliseconds(*map(int, size.split("x")), views)}
@@ -53,8 +53,8 @@ def main(_) -> None:
         for views in _VIEWS.value
     ]
     print(table(rows), end="")
-    if _OUTPUT_DIR.value:
-        files.write_json(pathlib.Path(_OUTPUT_DIR.value) / "decoding.json", rows)
+    if output_dir is not None:
+        files.write_json(output_dir / "decoding.json", rows)
 
 
 def table(rows: list[Mapping[str, Any]]) -> str:

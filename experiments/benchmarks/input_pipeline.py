@@ -20,7 +20,6 @@ import collections
 import importlib.util
 import io
 import os
-import pathlib
 import platform
 import statistics
 import time
@@ -218,6 +217,7 @@ def _print_row(records: list[dict]) -> None:
 
 def main(_) -> None:
     """Measures, prints and writes."""
+    output_dir = files.make_output_dir(_OUTPUT_DIR.value)
     if _PIN.value:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import tensorflow as tf
@@ -226,9 +226,7 @@ def main(_) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     print(f"| views per second | {' | '.join(PIPELINES)} |\n|{'---|' * (1 + len(PIPELINES))}")
     records = measure()
-    if _OUTPUT_DIR.value:
-        directory = pathlib.Path(_OUTPUT_DIR.value)
-        directory.mkdir(parents=True, exist_ok=True)
+    if output_dir is not None:
         report = {
             "batch_size": _BATCH_SIZE.value,
             "machine": platform.machine(),
@@ -236,7 +234,7 @@ def main(_) -> None:
             "tensorflow": tf.__version__,
             "measurements": records,
         }
-        files.write_json(directory / "input_pipeline.json", report)
+        files.write_json(output_dir / "input_pipeline.json", report)
 
 
 if __name__ == "__main__":

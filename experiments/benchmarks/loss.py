@@ -23,7 +23,6 @@ import collections
 import importlib.util
 import json
 import os
-import pathlib
 import platform
 import resource
 import subprocess
@@ -254,15 +253,14 @@ def main(_) -> None:
     if _MEASURE_MEMORY.value:
         method, rows, dim = _MEASURE_MEMORY.value.split(";")
         return _print_memory_growth(method, int(rows), int(dim))
+    output_dir = files.make_output_dir(_OUTPUT_DIR.value)
     import tensorflow as tf
 
     methods = _METHODS.value or [
         name for name in METHODS if "PyTorch" not in name or importlib.util.find_spec("torch")
     ]
     records = measure(methods)
-    if _OUTPUT_DIR.value:
-        directory = pathlib.Path(_OUTPUT_DIR.value)
-        directory.mkdir(parents=True, exist_ok=True)
+    if output_dir is not None:
         report = {
             "temperature": _TEMPERATURE.value,
             "classes": _CLASSES.value,
@@ -272,10 +270,10 @@ def main(_) -> None:
             "tensorflow": tf.__version__,
             "measurements": records,
         }
-        files.write_json(directory / "loss.json", report)
+        files.write_json(output_dir / "loss.json", report)
         from experiments import pictures
 
-        pictures.loss_costs(directory / "loss.png", records)
+        pictures.loss_costs(output_dir / "loss.png", records)
 
 
 if __name__ == "__main__":

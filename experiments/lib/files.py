@@ -27,6 +27,28 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     _files.write_json(path, value)
 
 
+def make_output_dir(directory: str | None) -> pathlib.Path | None:
+    """Creates the directory for the results of a script, before it works for minutes.
+
+    Args:
+        directory: the value of a flag; `None` to write nothing.
+
+    Returns:
+        The path, or `None`.
+
+    Raises:
+        NotADirectoryError: if the path or a parent of it is a file.
+        OSError: if the directory cannot be created.
+    """
+    if directory is None:
+        return None
+    from supcon_tf import _files
+
+    path = pathlib.Path(directory)
+    _files.make_directory(path)
+    return path
+
+
 def read_json_lines(path: pathlib.Path) -> list[Any]:
     """Reads one JSON value per line; a missing file has none.
 

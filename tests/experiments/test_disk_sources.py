@@ -31,6 +31,7 @@ def test_all_sources_are_measured(run_script, monkeypatch, tmp_path, capsys):
     stored = ["folder", "tfrecord", "array_record"]
     assert list(results["views"]) == ["memory", *stored, "tfds"]
     assert list(results["reads"])[:3] == stored
+    assert set(results["uncached"]) == {name + x for name in stored for x in ("", " in blocks")}
     for measured in (*results["views"].values(), *results["reads"].values()):
         assert measured["images per second"] > 0
     assert "| tfrecord |" in capsys.readouterr().out
@@ -41,12 +42,17 @@ def test_the_page_shows_the_committed_results(load_script):
     results = json.loads((docs / "benchmarks" / "disk_sources.json").read_text())
     table = load_script("benchmarks.disk_sources").table
     page = (docs / "large_data.md").read_text()
-    for part in ("views", "reads", "memory"):
+    for part in ("views", "reads", "uncached", "memory"):
         assert table(results[part]) in page
     views = {name: row["images per second"] for name, row in results["views"].items()}
     for name in ("folder", "tfrecord", "array_record"):
         assert views[name] >= 0.9 * views["memory"]
         assert views[name] >= views["tfds"]
     repeated = results["memory"].pop("repeated")["MB at the end"]
+    # Two buffers of 1,024 images of 74 kB, and as much again while strings are converted.
+    buffers = results["memory"].pop("tfrecord in blocks")["MB at the end"] - repeated
+    assert buffers < 4 * 1024 * 0.074
     for row in results["memory"].values():
         assert row["MB at the end"] - repeated < 100
+    rates = {name: row["images per second"] for name, row in results["uncached"].items()}
+    assert rates["tfrecord in blocks"] > 2 * rates["tfrecord"]
