@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 # Their replicas run in threads, which cannot synchronize inside one branch of a condition.
 _MIRRORING = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
@@ -107,6 +108,12 @@ def require_momentum(momentum: Any) -> None:
         raise ValueError(
             f"`momentum` must be a number of at least 0 and below 1. Received: {momentum!r}"
         )
+
+
+def require_momentum_or_schedule(momentum: Any) -> None:
+    """Raises `ValueError` unless the momentum is as in `require_momentum`, or a schedule."""
+    if not isinstance(momentum, LearningRateSchedule):
+        require_momentum(momentum)
 
 
 def require_no_accumulation(optimizer: keras.Optimizer, strategy: tf.distribute.Strategy) -> None:

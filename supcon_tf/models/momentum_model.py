@@ -4,13 +4,14 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from supcon_tf._checks import check_integer
 from supcon_tf.augmentation import Mixing
 from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.losses.embedding import convert_labels
 from supcon_tf.losses.temperature import at_step
-from supcon_tf.models.arguments import require_momentum
+from supcon_tf.models.arguments import require_momentum_or_schedule
 from supcon_tf.models.batch_specs import global_batch_spec
 from supcon_tf.models.distillation import Distillation
 from supcon_tf.models.ema import Pairs, clone, sync_trainable, update_ema
@@ -87,8 +88,10 @@ class MomentumSupConModel(SupConModel):
             the momentum head.
         queue_size: the number of keys in the queue, a multiple of the global batch size. The batch
             size must be static: `dataset.batch(size, drop_remainder=True)`.
-        momentum: $m$, at least 0 and below 1. The attribute can change during training, which
-            compiles the step again.
+        momentum: $m$, at least 0 and below 1, or a schedule of the training step. The attribute can
+            change during training, which compiles the step again. To increase $m$ to 1 along a
+            cosine, as in MoCo v3, pass `keras.optimizers.schedules.CosineDecay(0.99, steps,
+            alpha=1 / 0.99)`.
         num_classes: `None` if labels are class ids, or one-hot rows for `SupConLoss`. For
             `GeneralizedSupConLoss`, the number of classes of the label distributions. The queue
             then holds `queue_size * num_classes` float32 numbers more.
@@ -120,7 +123,7 @@ class MomentumSupConModel(SupConModel):
             do not fit `num_classes`.
     """
 
-    momentum = Hyperparameter(require_momentum)
+    momentum = Hyperparameter(require_momentum_or_schedule)
 
     _compares_samples = False  # but with those in the queue too
 
@@ -130,7 +133,7 @@ class MomentumSupConModel(SupConModel):
         projection_head: keras.Layer | None = None,
         *,
         queue_size: int = 65536,
-        momentum: float = 0.999,
+        momentum: float | LearningRateSchedule = 0.999,
         num_classes: int | None = None,
         augmenter: keras.Layer | None = None,
         num_views: int = 2,
@@ -149,7 +152,7 @@ class MomentumSupConModel(SupConModel):
                 "`distillation` is given. Received: num_classes=None"
             )
         _require_key("num_views", check_integer("num_views", num_views))
-        require_momentum(momentum)
+        require_momentum_or_schedule(momentum)
         super().__init__(
             encoder,
             projection_head,
@@ -206,6 +209,9 @@ class MomentumSupConModel(SupConModel):
         views = self._make_views(images)
         views, labels = self._mix(views, labels, training=True)
         pairs = self._sync_momentum_encoder()
+        momentum = self.momentum
+        if isinstance(momentum, LearningRateSchedule):
+            momentum = momentum(self.optimizer.iterations)
         anchors, keys = self._split(views, labels, training=True)
         global_keys = gather_keys(keys)
         projections, loss, gradients = differentiate(
@@ -215,7 +221,7 @@ class MomentumSupConModel(SupConModel):
             self.micro_batch_size,
         )
         self._apply_gradients(gradients)
-        update_ema(pairs, self.momentum)
+        update_ema(pairs, momentum)
         self.queue.enqueue(global_keys)
         projections = tf.concat([projections, keys.embeddings[:, None]], axis=1)
         return self._update_metrics(views, labels, projections, sample_weight, loss)
@@ -372,9 +378,24 @@ class MomentumSupConModel(SupConModel):
         return {
             **super().get_config(),
             "queue_size": self.queue_size,
-            "momentum": self.momentum,
+            "momentum": _serialize(self.momentum),
             "num_classes": self.num_classes,
         }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "MomentumSupConModel":
+        """Creates a model from the output of `get_config`."""
+        if isinstance(config["momentum"], dict):
+            momentum = keras.saving.deserialize_keras_object(config["momentum"], custom_objects)
+            config = {**config, "momentum": momentum}
+        return super().from_config(config, custom_objects)
+
+
+def _serialize(momentum: float | LearningRateSchedule) -> Any:
+    is_schedule = isinstance(momentum, LearningRateSchedule)
+    return keras.saving.serialize_keras_object(momentum) if is_schedule else momentum
 
 
 def _require_key(argument: str, views: int) -> None:

@@ -235,6 +235,23 @@ def test_copies_follow_trained_weights_and_are_not_trained():
 
 
 @pytest.mark.usefixtures("uncompiled")
+def test_the_momentum_can_be_a_schedule(tmp_path):
+    images, ids = samples(steps=3)
+    # From 0.5 to 1 along a cosine, as in MoCo v3.
+    schedule = keras.optimizers.schedules.CosineDecay(0.5, 4, alpha=1 / 0.5)
+    model = compiled(small_model(momentum=schedule), SupConLoss(TAU))
+    for step in range(3):
+        if step == 1:
+            model.save(tmp_path / "model.keras")
+            model = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+        key = model.momentum_head.get_weights()[0]
+        model.train_on_batch(*(x[step * BATCH : (step + 1) * BATCH] for x in (images, ids)))
+        momentum = 1 - 0.5 * (1 + np.cos(np.pi * step / 4)) / 2
+        expected = momentum * key + (1 - momentum) * model.projection_head.get_weights()[0]
+        np.testing.assert_allclose(model.momentum_head.get_weights()[0], expected, atol=1e-6)
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_regularization_and_sample_weight_count_once():
     images, ids = samples(steps=1)
     inputs = keras.Input((4, 4, 1))
