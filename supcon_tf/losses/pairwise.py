@@ -31,6 +31,9 @@ class PairwiseSupConLoss(ContrastiveLoss):
     of pairs: prefer them for classes and distributions, and for hierarchies of classes
     `supcon_tf.data.class_tree`.
 
+    The columns have the order of the samples of the batch. Shuffle samples before their weights are
+    computed, and pass `shuffle=False` to `fit` for arrays.
+
     Masks are the argument `mask` of the authors' PyTorch code. A sample whose weights are all 0 has
     loss 0. The weights are the only matrix of pairs of samples in memory.
 

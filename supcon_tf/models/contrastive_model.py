@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_integer
+from supcon_tf._epochs import DATASETS
 from supcon_tf.encoders.l2_normalization import L2Normalization
 from supcon_tf.encoders.pixels import find_pixels
 from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels, require_no_mask
@@ -138,9 +139,12 @@ class ContrastiveModel(EncoderModel):
         Warns if no anchor of the first batch has a positive, or batches hold a single sample.
 
         Raises:
-            ValueError: as in `EncoderModel.fit`.
+            ValueError: as in `EncoderModel.fit`, or if the loss is a PairwiseSupConLoss and arrays
+                would be shuffled.
         """
         check_data(x, y)
+        if self.compiled and isinstance(self.loss, PairwiseSupConLoss):
+            _require_order(x, bool(kwargs.get("shuffle", True)))
         if self._compares_samples:
             warn_of_single_samples(x, batch_size)
         if self.compiled and self._can_lack_positives(x):
@@ -290,6 +294,16 @@ class ContrastiveModel(EncoderModel):
             for name in cls._parts
         }
         return cls(**{**config, **parts})
+
+
+def _require_order(x: Any, shuffle: bool) -> None:
+    """Raises `ValueError` if `fit` shuffles samples, but not the columns of their pair weights."""
+    if shuffle and x is not None and not isinstance(x, DATASETS):
+        raise ValueError(
+            "`shuffle` must be False for arrays and a PairwiseSupConLoss, because Keras would "
+            "shuffle the rows of the weights and not their columns. Or pass a `tf.data.Dataset` of "
+            "batches and their weights. Received: shuffle=True"
+        )
 
 
 def _require_no_classes(metrics: Any) -> None:

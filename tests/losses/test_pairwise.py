@@ -111,6 +111,9 @@ def test_a_model_trains_on_pair_weights():
     data = tf.data.Dataset.from_tensors((Z.astype("float32"), WEIGHTS.astype("float32"))).repeat(5)
     with pytest.raises(ValueError, match="must not compare classes.*Received: nearest_neighbor"):
         model.compile("sgd", loss=model.loss, metrics=supcon_tf.metrics.HEALTH)
+    with pytest.raises(ValueError, match="`shuffle` must be False for arrays"):
+        model.fit(Z, WEIGHTS, batch_size=BATCH, verbose=0)
+    model.fit(Z, WEIGHTS, batch_size=BATCH, shuffle=False, verbose=0)
     before = model.evaluate(data, verbose=0)
     model.fit(data, epochs=3, verbose=0)
     assert model.evaluate(data, verbose=0) < before
