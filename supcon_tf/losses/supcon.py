@@ -52,7 +52,9 @@ class SupConLoss(ContrastiveLoss):
             inside the logarithm (Eq. 3), which trains worse: 67.4 % instead of 78.7 % on ImageNet.
         denominator: `"all"` for the equation above; `"one_positive"` to sum over the negatives and
             the positive of the numerator; `"only_negatives"` to sum over the negatives, so that the
-            loss can be negative.
+            loss can be negative; `"class_average"` to sum over the averages of the classes in the
+            batch, so that frequent classes do not dominate (balanced contrastive learning, Zhu et
+            al., 2022, https://arxiv.org/abs/2207.09052, without prototypes).
         anchors: `"all_views"`, or `"first_view"` to use only the first view of each sample as an
             anchor. Anchors are compared with all views in both cases.
         positives_cap: the largest number of positives from other samples per anchor, a multiple of
@@ -156,10 +158,11 @@ class SupConLoss(ContrastiveLoss):
         """Computes the loss of every row as an anchor."""
         ranked = self.positives_cap is not None
         include_batch = references is not None and references.include_batch
-        if include_batch and ranked:
+        if include_batch and (ranked or self.denominator == "class_average"):
             raise ValueError(
-                "`include_batch` requires a loss without `positives_cap`. "
-                f"Received: positives_cap={self.positives_cap}"
+                "`include_batch` requires a loss without `positives_cap`, and another denominator "
+                f"than 'class_average'. Received: positives_cap={self.positives_cap}, "
+                f"denominator={self.denominator!r}"
             )
         contrasts = reference_rows = None
         if references is not None:

@@ -29,6 +29,8 @@ class Rows(NamedTuple):
             same class, from 0. `None` unless ranked.
         present: `[rows]` booleans, false for rows to ignore, such as the empty part of a queue.
             `None` to use all rows.
+        log_weight: `[rows]` logarithms of the weights of the rows as contrasts, in reductions that
+            are weighted; `None` if none is.
     """
 
     z: tf.Tensor
@@ -37,6 +39,7 @@ class Rows(NamedTuple):
     sample: tf.Tensor | None
     rank: tf.Tensor | None
     present: tf.Tensor | None = None
+    log_weight: tf.Tensor | None = None
 
 
 def make_rows(
@@ -157,6 +160,29 @@ def set_mask(
     if column_set == POSITIVES:
         return masks.other & masks.same & kept
     return masks.other & (kept | ~masks.same)
+
+
+def average_classes(anchors: Rows, contrasts: Rows | None) -> tuple[Rows, Rows | None]:
+    """Gives rows weights as contrasts, which sum to 1 over the contrasts of each group.
+
+    Args:
+        anchors: the anchors.
+        contrasts: the contrasts; `None` if they are the anchors.
+
+    Returns:
+        The anchors and the contrasts with weights.
+    """
+    columns = anchors if contrasts is None else contrasts
+    ones = tf.ones_like(columns.z[:, 0])
+    if columns.present is not None:
+        ones *= tf.cast(columns.present, ones.dtype)
+    num_groups = tf.shape(anchors.group)[0] + tf.shape(columns.group)[0]
+    counts = tf.maximum(tf.math.unsorted_segment_sum(ones, columns.group, num_groups), 1)
+
+    def weighted(rows: Rows) -> Rows:
+        return rows._replace(log_weight=-tf.math.log(tf.gather(counts, rows.group)))
+
+    return weighted(anchors), None if contrasts is None else weighted(contrasts)
 
 
 def dense_rank(values: tf.Tensor) -> tf.Tensor:

@@ -22,10 +22,12 @@ class Reduction(NamedTuple):
     Attributes:
         kind: `"logsumexp"` or `"sum"` of the terms, or `"count"` of the columns.
         column_set: the set of columns, see `masks.set_mask`.
+        weighted: whether the log weights of the columns are added to the terms.
     """
 
     kind: str
     column_set: str
+    weighted: bool = False
 
 
 class LogSumExp(NamedTuple):

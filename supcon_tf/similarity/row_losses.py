@@ -16,7 +16,7 @@ from supcon_tf.similarity.label_sums import (
     global_weight_sums,
     weighted_similarities,
 )
-from supcon_tf.similarity.masks import NEGATIVES, OTHERS, POSITIVES, Rows
+from supcon_tf.similarity.masks import NEGATIVES, OTHERS, POSITIVES, Rows, average_classes
 from supcon_tf.similarity.pair_weights import pair_weight_sums, pair_weighted_similarities
 from supcon_tf.similarity.reductions import (
     SAFE_SPREAD,
@@ -34,7 +34,7 @@ from supcon_tf.similarity.streaming import (
 from supcon_tf.similarity.tiles import default_block_size
 
 SUMMATIONS = ("outside", "inside")
-DENOMINATORS = ("all", "one_positive", "only_negatives")
+DENOMINATORS = ("all", "one_positive", "only_negatives", "class_average")
 WEIGHTINGS = ("similarity_sum", "contrast_count")
 
 # An anchor with a smaller sum of weights has no positives: its weights are rounding errors.
@@ -75,7 +75,8 @@ def supcon(
         summation: `"outside"` for $\ell^{out}$, `"inside"` for $\ell^{in}$: whether the sum over
             positives is outside or inside the logarithm.
         denominator: `"all"` for D = A(i), as in the paper; `"one_positive"` for p and N(i);
-            `"only_negatives"` for N(i).
+            `"only_negatives"` for N(i); `"class_average"` for A(i), where every term is divided by
+            the number of terms of its class (Zhu et al., 2022).
         positives_cap: the number of samples, besides its own, whose views an anchor keeps as
             positives (see `masks.set_mask`); `None` keeps all. It requires ranked rows.
         unit_length: whether all rows have length 1. If the temperature is also a number, the shift
@@ -100,6 +101,8 @@ def supcon(
             "`positives_cap` requires ranked rows: create them with `ranked=True`. Received: "
             f"positives_cap={positives_cap}"
         )
+    if denominator == "class_average":
+        anchors, contrasts = average_classes(anchors, contrasts)
     reduce = _reducer(
         anchors,
         contrasts,
@@ -120,6 +123,20 @@ def supcon(
         positives, count = reduce(positive_terms, positive_count, log_negatives=log_negatives)
         zeros = tf.zeros_like(count)
         log_denominator = LogSumExp(zeros, zeros)
+    elif denominator == "class_average":
+        log_negatives, log_positives, positives, count = reduce(
+            Reduction("logsumexp", NEGATIVES, weighted=True),
+            Reduction("logsumexp", POSITIVES),
+            positive_terms,
+            positive_count,
+        )
+        # The mean over the positives, which has no value without positives.
+        no_positives = log_positives.log_total == count.dtype.min
+        mean = log_positives.log_total - tf.math.log(tf.maximum(count, 1))
+        log_total = tf.where(no_positives, count.dtype.min, mean)
+        log_denominator = join_log_sum_exps(
+            log_negatives, log_positives._replace(log_total=log_total)
+        )
     else:
         # The terms are similarities; all positives of an anchor have the same denominator.
         column_set = OTHERS if denominator == "all" else NEGATIVES

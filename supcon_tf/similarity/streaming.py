@@ -189,6 +189,10 @@ class _Tile(NamedTuple):
         """Returns the anchors that reduce over an axis."""
         return self.rows if axis == 1 else self.columns
 
+    def weighted(self, terms: tf.Tensor, axis: int, reduction: Reduction) -> tf.Tensor:
+        """Adds the log weights of the contrasts of these anchors, if the reduction is weighted."""
+        return terms + self.anchors(1 - axis).rows.log_weight if reduction.weighted else terms
+
     def set_mask(self, axis: int, column_set: str, positives_cap: int | None) -> tf.Tensor:
         """Returns the mask of a set of contrasts of these anchors."""
         anchors, contrasts = self.anchors(axis).rows, self.anchors(1 - axis).rows
@@ -298,9 +302,10 @@ def _accumulate_tile(
     """Adds a tile to the states of its anchors, one per reduction."""
     terms, _ = terms_and_slopes(tile.similarities, log_negatives=tile.anchors(axis).anchor_data)
     new_states = []
-    for state, (kind, column_set) in zip(states, settings.reductions, strict=True):
-        mask = tile.set_mask(axis, column_set, settings.positives_cap)
-        new_states.append(accumulate(state, kind, terms, mask, shift, axis))
+    for state, reduction in zip(states, settings.reductions, strict=True):
+        mask = tile.set_mask(axis, reduction.column_set, settings.positives_cap)
+        weighted = tile.weighted(terms, axis, reduction)
+        new_states.append(accumulate(state, reduction.kind, weighted, mask, shift, axis))
     return new_states
 
 
@@ -390,13 +395,18 @@ def _anchor_gradients(
         return None
     terms, slopes = terms_and_slopes(tile.similarities, residuals.log_negatives)
     total = tf.zeros_like(terms)
-    for (kind, column_set), own_shift, upstream in zip(
+    for reduction, own_shift, upstream in zip(
         settings.reductions, residuals.shifts, residuals.gradients, strict=True
     ):
         # With one shift for all rows, both sides of a tile share the exponentials.
-        gradients = term_gradients(kind, terms, upstream, own_shift if shift is None else shift)
+        gradients = term_gradients(
+            reduction.kind,
+            tile.weighted(terms, axis, reduction),
+            upstream,
+            own_shift if shift is None else shift,
+        )
         if gradients is not None:
-            mask = tile.set_mask(axis, column_set, settings.positives_cap)
+            mask = tile.set_mask(axis, reduction.column_set, settings.positives_cap)
             total += tf.where(mask, gradients, tf.zeros([], terms.dtype))
     return total if slopes is None else total * slopes
 

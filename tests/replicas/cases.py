@@ -203,6 +203,7 @@ def cases():
         ("outside", "all", {}),
         ("outside", "one_positive", total),
         ("outside", "only_negatives", {}),
+        ("outside", "class_average", {}),
         ("inside", "one_positive", {"weights": True}),
     ):
         options = {"summation": summation, "denominator": denominator, **options}

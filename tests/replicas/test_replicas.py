@@ -22,6 +22,7 @@ TWO = [
     "float64 outside all",
     "float64 outside one_positive",
     "float64 outside only_negatives",
+    "float64 outside class_average",
     "float64 inside one_positive",
     "float64 cold",
     "float64 gathered",
