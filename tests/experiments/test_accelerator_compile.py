@@ -151,7 +151,7 @@ def test_devices_share_the_batches_equally():
     shared = accelerator_programs._DEVICES
     assert set(shared) <= set(configs.NAMES)
     for name, devices in shared.items():
-        config = accelerator_programs._load_recipe(name)
+        config = configs.load_recipe(name)
         assert config.batch_size % devices == 0
         assert config.linear.get("batch_size", 0) % devices == 0
 
@@ -182,6 +182,12 @@ def committed():
 
 def test_the_page_shows_the_committed_results(script, committed):
     assert script.table(committed) in (DOCS / "scaling.md").read_text()
+
+
+def test_all_programs_were_compiled_for_both_devices(script, committed):
+    compiled = [(row["program"], row["device"]) for row in committed]
+    assert len(compiled) == len(set(compiled)) == 2 * len(script._PROGRAMS)
+    assert {program for program, _ in compiled} == set(script._PROGRAMS)
 
 
 def test_the_compiled_programs_read_nothing_back(committed):
