@@ -8,7 +8,6 @@ import tensorflow as tf
 from supcon_tf._checks import check_integer
 from supcon_tf.augmentation import Mixing
 from supcon_tf.losses.contrastive import ContrastiveLoss
-from supcon_tf.losses.embedding import convert_labels
 from supcon_tf.losses.pairwise import PairwiseSupConLoss
 from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.contrastive_model import ContrastiveModel
@@ -54,8 +53,7 @@ class CrossBatchSupConModel(SupConModel):
     Args:
         encoder: as in `SupConModel`.
         projection_head: as in `SupConModel`.
-        memory_size: number of projections in the memory, at least that of a global batch. Every
-            view is a projection of its own.
+        memory_size: number of projections in the memory. Every view is a projection of its own.
         num_classes: `None` if labels are class ids, or one-hot rows for `SupConLoss`. For
             `GeneralizedSupConLoss`, the number of classes of the label distributions.
         augmenter: as in `SupConModel`.
@@ -73,8 +71,8 @@ class CrossBatchSupConModel(SupConModel):
     Raises:
         ValueError: if an argument is not as described; in `compile`, if `loss` is not a
             `SupConLoss` without `positives_cap` or a `GeneralizedSupConLoss`, with
-            `cross_replica=True`, or has `loss_weights`; in training, if the batch exceeds the
-            memory, or the labels do not fit `num_classes`.
+            `cross_replica=True`, or has `loss_weights`; in training, if the labels do not fit
+            `num_classes`.
     """
 
     _compares_samples = False  # but with those in the memory too
@@ -190,26 +188,10 @@ class CrossBatchSupConModel(SupConModel):
         """Returns the rows of this replica and their labels, as the memory holds them."""
         _, dim = self.queue.embeddings.shape
         rows = tf.reshape(tf.stop_gradient(projections), [-1, dim])
-        size = rows.shape[0]
-        if size is not None and size * self.distribute_strategy.num_replicas_in_sync > (
-            self.memory_size
-        ):
-            raise ValueError(
-                "`memory_size` must not be smaller than the global batch. Received: "
-                f"memory_size={self.memory_size}, {size} rows on each of "
-                f"{self.distribute_strategy.num_replicas_in_sync} replicas"
-            )
-        row_labels, stored = convert_labels(self.loss, labels), self.queue.labels
-        if row_labels.shape[1:] != stored.shape[1:]:
-            raise ValueError(
-                "`num_classes` must be None for class ids (SupConLoss), or the number of classes "
-                "of label distributions (GeneralizedSupConLoss). Received: "
-                f"num_classes={self.num_classes}, labels of shape {labels.shape} for "
-                f"{self.loss.name}"
-            )
+        row_labels = self.queue.convert_labels(self.loss, labels)
         if len(labels.shape) < 3 and len(projections.shape) == 3:
             row_labels = tf.repeat(row_labels, tf.shape(projections)[1], axis=0)
-        return Keys(rows, tf.cast(row_labels, stored.dtype), None)
+        return Keys(rows, row_labels, None)
 
     def _can_lack_positives(self, x: Any) -> bool:
         return False  # The memory can hold positives.

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from supcon_tf.distribution.replicas import replica_context
 from supcon_tf.labels import UNLABELED
+from supcon_tf.losses.embedding import EmbeddingLoss, convert_labels
 
 
 class Keys(NamedTuple):
@@ -78,6 +79,29 @@ class KeyQueue(keras.layers.Layer):
             autocast=False,
         )
 
+    def convert_labels(self, loss: EmbeddingLoss, labels: tf.Tensor) -> tf.Tensor:
+        """Converts labels to the form in which the queue holds them.
+
+        Args:
+            loss: the loss that compares them.
+            labels: labels as the loss accepts them.
+
+        Returns:
+            One class id or label distribution for each sample, or for each view.
+
+        Raises:
+            ValueError: if the labels do not fit the number of classes of the queue.
+        """
+        rows = convert_labels(loss, labels)
+        if rows.shape[1:] != self.labels.shape[1:]:
+            num_classes = self.labels.shape[1] if len(self.labels.shape) > 1 else None
+            raise ValueError(
+                "`num_classes` must be None for class ids (SupConLoss), or the number of classes "
+                "of label distributions (GeneralizedSupConLoss). Received: "
+                f"num_classes={num_classes}, labels of shape {labels.shape} for {loss.name}"
+            )
+        return tf.cast(rows, self.labels.dtype)
+
     @property
     def keys(self) -> Keys:
         """All places of the queue as keys, the empty ones included."""
@@ -96,10 +120,12 @@ class KeyQueue(keras.layers.Layer):
                 the queue.
         """
         count = tf.shape(keys.embeddings, out_type=tf.int64)[0]
-        places = (self.num_enqueued.value + tf.range(count)) % self.size
+        first = tf.maximum(count - self.size, 0)  # of the keys that remain
+        places = (self.num_enqueued.value + tf.range(first, count)) % self.size
         for variable, new in zip(self._storage, keys, strict=True):
             if variable is not None:
-                variable.assign(tf.tensor_scatter_nd_update(variable.value, places[:, None], new))
+                updated = tf.tensor_scatter_nd_update(variable.value, places[:, None], new[first:])
+                variable.assign(updated)
         self.num_enqueued.assign_add(count)
 
     @property

@@ -9,7 +9,6 @@ from keras.optimizers.schedules import LearningRateSchedule
 from supcon_tf._checks import check_integer
 from supcon_tf.augmentation import Mixing
 from supcon_tf.losses.contrastive import ContrastiveLoss
-from supcon_tf.losses.embedding import convert_labels
 from supcon_tf.losses.temperature import at_step
 from supcon_tf.models.arguments import require_momentum_or_schedule
 from supcon_tf.models.batch_specs import global_batch_spec
@@ -363,15 +362,7 @@ class MomentumSupConModel(SupConModel):
         anchor_labels = key_labels = labels
         if len(labels.shape) == 3:  # [batch, views, classes]
             anchor_labels, key_labels = labels[:, :-1], labels[:, -1]
-        rows, queue_labels = convert_labels(self.loss, key_labels), self.queue.labels
-        if rows.shape[1:] != queue_labels.shape[1:]:
-            raise ValueError(
-                "`num_classes` must be None for class ids (SupConLoss), or the number of classes "
-                "of label distributions (GeneralizedSupConLoss). Received: "
-                f"num_classes={self.num_classes}, labels of shape {labels.shape} for "
-                f"{self.loss.name}"
-            )
-        return anchor_labels, tf.cast(rows, queue_labels.dtype)
+        return anchor_labels, self.queue.convert_labels(self.loss, key_labels)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor arguments."""

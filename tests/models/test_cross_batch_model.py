@@ -70,6 +70,16 @@ def test_views_and_distributions_enter_the_memory():
 
 
 @pytest.mark.usefixtures("uncompiled")
+def test_the_last_rows_of_a_large_batch_remain():
+    model = build(memory_size=5)
+    for start in (0, 8):
+        model.train_on_batch(IMAGES[start : start + 8], IDS[start : start + 8])
+    assert model.queue.num_enqueued.numpy() == 16
+    # The place of row n is n modulo 5.
+    assert model.queue.labels.numpy().tolist() == IDS[[15, 11, 12, 13, 14]].tolist()
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_save_and_resume(tmp_path):
     model = build()
     model.fit(IMAGES, IDS, batch_size=8, shuffle=False, verbose=0)
@@ -103,7 +113,5 @@ def test_what_does_not_fit_is_named():
     ):
         with pytest.raises(ValueError, match="`loss` must be a SupConLoss without"):
             build(loss=loss)
-    with pytest.raises(ValueError, match="not be smaller than the global batch.*memory_size=4"):
-        build(memory_size=4).train_on_batch(IMAGES[:8], IDS[:8])
     with pytest.raises(ValueError, match="`num_classes` must be None for class ids"):
         build(num_classes=4).train_on_batch(IMAGES[:8], IDS[:8])
