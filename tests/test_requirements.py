@@ -49,6 +49,16 @@ def test_another_backend_raises():
             lambda: data.load_tfds("mnist", "."),
             'load_tfds needs tensorflow-datasets: pip install "supcon-tf[experiments]"',
         ),
+        (
+            "faiss",
+            lambda: evaluation.Index(backend="faiss"),
+            'Index(backend="faiss") needs faiss-cpu: pip install "supcon-tf[faiss]"',
+        ),
+        (
+            "hnswlib",
+            lambda: evaluation.Index(backend="hnswlib"),
+            'Index(backend="hnswlib") needs hnswlib: pip install "supcon-tf[hnswlib]"',
+        ),
     ],
 )
 def test_a_missing_package_names_its_extra(monkeypatch, module, call, message):

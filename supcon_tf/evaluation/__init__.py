@@ -2,6 +2,7 @@
 
 - Representations: `knn_accuracy` and `knn_predict`, `linear_probe`, `logistic_regression`,
   `retrieval_metrics`, `recall_at_k`, `map_at_r`.
+- Search: `Index`, with the results `SearchResult` and `Calibration`.
 - Predictions: `mean_per_class_accuracy`, `voc_mean_average_precision`.
 - Calibration: `expected_calibration_error`, and `reliability_curve`, which returns a
   `ReliabilityCurve`.
@@ -20,6 +21,7 @@ from supcon_tf.evaluation.corruption_errors import (
     mean_corruption_error,
     relative_mean_corruption_error,
 )
+from supcon_tf.evaluation.index import Calibration, Index, SearchResult
 from supcon_tf.evaluation.knn_classifier import knn_accuracy, knn_predict
 from supcon_tf.evaluation.linear import linear_probe, logistic_regression
 from supcon_tf.evaluation.per_class import mean_per_class_accuracy, voc_mean_average_precision
@@ -28,7 +30,10 @@ from supcon_tf.evaluation.retrieval import map_at_r, recall_at_k, retrieval_metr
 __all__ = [
     "ALEXNET_CLEAN_ERROR",
     "ALEXNET_ERRORS",
+    "Calibration",
+    "Index",
     "ReliabilityCurve",
+    "SearchResult",
     "expected_calibration_error",
     "knn_accuracy",
     "knn_predict",
