@@ -1,15 +1,14 @@
 """Computes the representations of images."""
 
-import itertools
 import sys
 from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from supcon_tf.data import ImageSource, evaluation_batches
+from supcon_tf.models.encoding import build_encoding
 
 
 def compute_representations(
@@ -57,27 +56,10 @@ def encode_batches(
     Raises:
         ValueError: as `compute_representations`.
     """
-    strategy = encoder.distribute_strategy
-    replicas = strategy.num_replicas_in_sync
-
-    @tf.function
-    def encode(images: tf.Tensor) -> tf.Tensor:
-        return strategy.run(lambda images: encoder(images, training=False), (images,))
-
     images = evaluation_batches(
         source, size=check_encoder(encoder, source), batch_size=batch_size, batches=batches
     ).map(lambda images, _: images)
-    iterator = iter(images)
-    while group := list(itertools.islice(iterator, replicas)):
-        # Every replica needs a batch. Those without one repeat the last batch.
-        inputs = strategy.experimental_distribute_values_from_function(
-            lambda context, group=group: group[
-                min(context.replica_id_in_sync_group, len(group) - 1)
-            ]
-        )
-        outputs = strategy.experimental_local_results(encode(inputs))
-        for output in outputs[: len(group)]:
-            yield tf.cast(output, tf.float32).numpy()
+    yield from build_encoding(encoder)(images)
 
 
 def check_encoder(encoder: keras.Model, source: ImageSource) -> int:
