@@ -280,14 +280,7 @@ class Index:
                 index.add(arrays["embeddings"], arrays.get("labels"))
                 if "calibration" in arrays:
                     index.calibration = Calibration(*arrays["calibration"].tolist())
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            zipfile.BadZipFile,
-            EOFError,
-        ) as error:
+        except _NOT_AN_INDEX as error:
             raise ValueError(
                 f"`path` must be a file of `Index.save`. Received: {os.fspath(path)!r}, {error}"
             ) from error
