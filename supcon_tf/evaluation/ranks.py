@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from supcon_tf.evaluation.nearest import nearest_neighbors, similarity_factors
 from supcon_tf.similarity.dot import inner_products
 
-# Whole rows of similarities are sorted in blocks of about this many numbers.
-_BLOCK_NUMBERS = 16_000_000
+# Whole rows of similarities are computed in blocks of about this many numbers: 256 MB of float32.
+_BLOCK_NUMBERS = 64_000_000
 # Columns of similarities that are computed at a time.
 _BLOCK_COLUMNS = 65_536
 
@@ -66,13 +66,10 @@ def ranks_of_all(
     block_rows = max(1, _BLOCK_NUMBERS // len(gallery))
     for first in range(0, len(queries), block_rows):
         rows = of_queries(queries[first : first + block_rows])
-        similarities = np.concatenate(
-            [
-                inner_products(rows, of_references(gallery[start : start + _BLOCK_COLUMNS])).numpy()
-                for start in range(0, len(gallery), _BLOCK_COLUMNS)
-            ],
-            axis=1,
-        )
+        similarities = np.empty([rows.shape[0], len(gallery)], np.float32)
+        for start in range(0, len(gallery), _BLOCK_COLUMNS):
+            columns = slice(start, start + _BLOCK_COLUMNS)
+            similarities[:, columns] = inner_products(rows, of_references(gallery[columns]))
         if exclude_self:
             own = np.arange(len(similarities))
             similarities[own, first + own] = -np.inf
