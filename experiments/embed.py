@@ -119,6 +119,7 @@ def find_unlabeled_images(directory: pathlib.Path, *, channels: int, verify: boo
     import tensorflow as tf
 
     from supcon_tf.data import EncodedImages
+    from supcon_tf.data.decoding import PixelFormat
     from supcon_tf.data.folder import (
         describe_missing,
         describe_skipped,
@@ -132,7 +133,7 @@ def find_unlabeled_images(directory: pathlib.Path, *, channels: int, verify: boo
     if others:
         print(describe_skipped(others, directory))
     if verify:
-        check_readable(paths, channels)
+        check_readable(paths, PixelFormat(channels))
     source = EncodedImages(
         [str(path) for path in paths],
         np.full(len(paths), -1),
