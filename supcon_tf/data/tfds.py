@@ -15,7 +15,7 @@ from supcon_tf._requirements import require_extra
 from supcon_tf.data.decoding import PixelFormat
 from supcon_tf.data.indexed_images import IndexedImages
 from supcon_tf.data.sources import ArrayImages, EncodedImages, ImageSource
-from supcon_tf.data.storage import file_version
+from supcon_tf.data.storage import read_version
 from supcon_tf.data.tfrecords import (
     find_image,
     index_tfrecords,
@@ -195,7 +195,7 @@ def _load_array_records(builder: Any, split: str, directory: pathlib.Path) -> In
         for indices in np.array_split(np.arange(len(records)), -(-len(records) // 256)):
             yield from (label for _, label in read_examples(indices))
 
-    versions = np.array([file_version(os.stat(part.filename)) for part in parts])
+    versions = np.array([read_version(part.filename) for part in parts])
     labels = _find_labels(read_labels, split, versions, directory)
     class_names = builder.info.features["label"].names
     pixels = _pixel_format(builder)

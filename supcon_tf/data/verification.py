@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from supcon_tf.data.listing import is_settled, path_prefix
 from supcon_tf.data.manifest import Manifest, open_manifest, save_manifest
 from supcon_tf.data.readable import find_damage
+from supcon_tf.data.storage import file_version
 from supcon_tf.data.suffixes import IMAGE_SUFFIXES, suffix
 from supcon_tf.data.threads import THREADS_FOR_DISKS, map_in_threads
 
@@ -155,10 +156,9 @@ def _files(manifest: Manifest, pending: dict[str, list[int]]) -> Iterator[_File]
 def _read_status(path: str) -> tuple[int, int] | None:
     """Returns the size and the modification time of a file, or `None` if there is none."""
     try:
-        status = os.stat(path)
+        return file_version(os.stat(path))
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _decode_file(file: _File) -> _File:

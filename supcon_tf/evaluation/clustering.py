@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supcon_tf._requirements import require_extra
+from supcon_tf.evaluation.unit_length import to_unit_length
 
 
 def clustering_metrics(
@@ -29,8 +30,7 @@ def clustering_metrics(
         from sklearn.cluster import KMeans
         from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
     if distance == "cosine":
-        lengths = np.linalg.norm(features, axis=1, keepdims=True)
-        features = features / np.maximum(lengths, np.finfo(features.dtype).tiny)
+        features = to_unit_length(features, features.dtype)
     means = KMeans(len(np.unique(labels)), n_init=1, random_state=0)
     clusters = means.fit_predict(features)
     return {
