@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from supcon_tf._checks import check_choice, check_integer
+from supcon_tf._checks import check_choice, check_integer, check_non_negative
 from supcon_tf.losses.contrastive import ContrastiveLoss, References
 from supcon_tf.losses.gathered_rows import gather_rows
 from supcon_tf.losses.positives import warn_without_positives
@@ -55,6 +55,10 @@ class SupConLoss(ContrastiveLoss):
             loss can be negative; `"class_average"` to sum over the averages of the classes in the
             batch, so that frequent classes do not dominate (balanced contrastive learning, Zhu et
             al., 2022, https://arxiv.org/abs/2207.09052, without prototypes).
+        margin: epsilon, at least 0, subtracted from $z_i \cdot z_p / \tau$ in the denominator, so
+            that the gradient vanishes only when positives are more similar than negatives by
+            epsilon (Barbano et al., 2023, https://arxiv.org/abs/2211.05568). It requires
+            `denominator="one_positive"`.
         anchors: `"all_views"`, or `"first_view"` to use only the first view of each sample as an
             anchor. Anchors are compared with all views in both cases.
         positives_cap: the largest number of positives from other samples per anchor, a multiple of
@@ -101,6 +105,7 @@ class SupConLoss(ContrastiveLoss):
         *,
         summation: str = "outside",
         denominator: str = "all",
+        margin: float = 0.0,
         anchors: str = "all_views",
         positives_cap: int | None = None,
         base_temperature: float | None = None,
@@ -126,6 +131,12 @@ class SupConLoss(ContrastiveLoss):
         )
         self.summation = check_choice("summation", summation, SUMMATIONS)
         self.denominator = check_choice("denominator", denominator, DENOMINATORS)
+        self.margin = check_non_negative("margin", margin)
+        if margin and denominator != "one_positive":
+            raise ValueError(
+                "`margin` requires denominator='one_positive'. "
+                f"Received: margin={margin}, denominator={denominator!r}"
+            )
         self.positives_cap = (
             None
             if positives_cap is None
@@ -188,6 +199,7 @@ class SupConLoss(ContrastiveLoss):
             current_temperature(self.temperature),
             summation=self.summation,
             denominator=self.denominator,
+            margin=self.margin,
             positives_cap=self._max_positive_samples(views),
             unit_length=self.normalize,
             block_size=self.block_size,
@@ -213,5 +225,6 @@ class SupConLoss(ContrastiveLoss):
             **super().get_config(),
             "summation": self.summation,
             "denominator": self.denominator,
+            "margin": self.margin,
             "positives_cap": self.positives_cap,
         }

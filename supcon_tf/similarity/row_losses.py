@@ -48,6 +48,7 @@ def supcon(
     *,
     summation: str = "outside",
     denominator: str = "all",
+    margin: float = 0.0,
     positives_cap: int | None = None,
     unit_length: bool = False,
     block_size: int | None = None,
@@ -77,6 +78,8 @@ def supcon(
         denominator: `"all"` for D = A(i), as in the paper; `"one_positive"` for p and N(i);
             `"only_negatives"` for N(i); `"class_average"` for A(i), where every term is divided by
             the number of terms of its class (Zhu et al., 2022).
+        margin: epsilon, subtracted from $s_{ip}$ in the denominator; for `"one_positive"` only
+            (Barbano et al., 2023).
         positives_cap: the number of samples, besides its own, whose views an anchor keeps as
             positives (see `masks.set_mask`); `None` keeps all. It requires ranked rows.
         unit_length: whether all rows have length 1. If the temperature is also a number, the shift
@@ -118,11 +121,13 @@ def supcon(
     positive_terms = Reduction("sum" if outside else "logsumexp", POSITIVES)
     positive_count = Reduction("count", POSITIVES)
     if denominator == "one_positive":
-        # The terms are log-probabilities log(e^s_ip / (e^s_ip + sum over N(i) of e^s_ia)).
+        # The terms are log-probabilities log(e^s_ip / (e^s_ip + sum over N(i) of e^s_ia)). A margin
+        # multiplies the negatives by e^epsilon, and the quotient by e^-epsilon.
         (log_negatives,) = reduce(Reduction("logsumexp", NEGATIVES))
+        log_negatives = log_negatives._replace(maximum=log_negatives.maximum + margin)
         positives, count = reduce(positive_terms, positive_count, log_negatives=log_negatives)
         zeros = tf.zeros_like(count)
-        log_denominator = LogSumExp(zeros, zeros)
+        log_denominator = LogSumExp(zeros - margin, zeros)
     elif denominator == "class_average":
         log_negatives, log_positives, positives, count = reduce(
             Reduction("logsumexp", NEGATIVES, weighted=True),
