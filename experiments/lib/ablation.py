@@ -21,8 +21,7 @@ from experiments.lib import training_records
 from experiments.lib.classifiers import train_cross_entropy, train_linear, train_teacher
 from experiments.lib.files import write_json_lines
 from experiments.lib.pretraining import pretrain
-from experiments.lib.recipe_runs import NEUTRAL_FIELDS
-from experiments.lib.training_records import Record
+from experiments.lib.training_records import NEUTRAL_FIELDS, Record
 from supcon_tf._files import lock_directory
 from supcon_tf.commands.divergence import TrainingDiverged
 from supcon_tf.commands.remaining_time import format_remaining_time
@@ -184,7 +183,8 @@ def _plan(
     row: Row, rows: Sequence[Row], recipe: pathlib.Path, changes: Mapping[str, Any], seed: int
 ) -> _Training:
     identity = training_records.identity(recipe.stem, row, rows, changes, seed)
-    config = apply_changes(load_recipe(recipe, row.recipe), {**identity["changes"], "seed": seed})
+    all_changes = {**changes, **row.changes, "seed": seed}
+    config = apply_changes(load_recipe(recipe, row.recipe), all_changes)
     record = {"row": row.name, **identity, "settings": _digest(config), "run": _run_name(identity)}
     return _Training(row, config, record)
 

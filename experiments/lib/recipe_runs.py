@@ -9,13 +9,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from experiments.lib.learning_rates import ENDLESS_DECAYS
+from experiments.lib.training_records import NEUTRAL_FIELDS
 from supcon_tf._files import write_json
 from supcon_tf.callbacks import Checkpoints
 from supcon_tf.commands import run_directory
 from supcon_tf.commands.epoch_log import read_epoch_log
-
-# Fields that do not change the trained weights: they can differ when a run resumes.
-NEUTRAL_FIELDS = {"data_dir", "checkpoint_steps", "checkpoints_kept"}
 
 
 def prepare_run_dir(

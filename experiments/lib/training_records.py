@@ -10,13 +10,17 @@ from experiments.lib.files import read_json_lines
 
 Record = dict[str, Any]
 
+# Fields that do not change the trained weights: they can differ when a run resumes.
+NEUTRAL_FIELDS = {"data_dir", "checkpoint_steps", "checkpoints_kept"}
+
 
 def identity(
     recipe: str, row: Row, rows: Sequence[Row], changes: Mapping[str, Any], seed: int
 ) -> Record:
     """Returns what identifies a training.
 
-    The name of the row is no part of it: rows of two grids can be the same training.
+    The name of the row is no part of it: rows of two grids can be the same training. Neither are
+    changes of `NEUTRAL_FIELDS`.
 
     Args:
         recipe: the name of the recipe that the grid changes.
@@ -32,9 +36,10 @@ def identity(
     if row.teacher is not None:
         (teacher_row,) = (each for each in rows if each.name == row.teacher)
         teacher = identity(recipe, teacher_row, rows, changes, seed)
+    changes = {**changes, **row.changes}
     return {
         "recipe": recipe + row.recipe,
-        "changes": {**changes, **row.changes},
+        "changes": {name: x for name, x in changes.items() if name not in NEUTRAL_FIELDS},
         "teacher": teacher,
         "seed": seed,
     }

@@ -97,6 +97,14 @@ def test_trains_every_row_with_every_seed(recipe, tmp_path, trainings):
     assert "test" not in records[2]
 
 
+def test_the_directory_of_the_data_does_not_identify_a_training(recipe, trainings):
+    first = run([ROWS[3]], recipe, seeds=[0], changes={"data_dir": "here"})
+    assert trainings[0][2].data_dir == "here"
+    assert first[0]["changes"] == {"epochs": 1}
+    assert run([ROWS[3]], recipe, seeds=[0], changes={"data_dir": "there"}) == first
+    assert len(trainings) == 1
+
+
 def test_a_training_that_diverges_does_not_stop_the_others(recipe, trainings, monkeypatch):
     def diverge(config, directory, strategy):
         raise TrainingDiverged("the loss is nan")
