@@ -21,6 +21,7 @@ from absl import flags
 from experiments.grids import Claim, labels
 from experiments.lib import training_records
 from experiments.lib.command_line import check_arguments, run
+from experiments.lib.intervals import difference_interval
 from experiments.lib.tables import accuracy_table, markdown_table, robustness_table
 from experiments.lib.training_records import Record
 
@@ -53,7 +54,7 @@ GRIDS = {
     "augmentations": "imagenet_resnet50",
 }
 FEW_LABELS = "digits_small"  # The recipe of the grid `labels`, which the papers do not have.
-NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of accuracies.
+NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of two trainings.
 PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
 BEGIN = """# Results
 
@@ -75,8 +76,10 @@ The tables of the small trainings list
 - the minutes of a training, including pauses of some trainings.
 
 A second table lists claims of the papers. Each claim states that one row is better than another.
-The table lists the difference of their mean accuracies. A difference below {noise} is noise:
-another seed can reverse its sign. A row with a single seed shows only the order of magnitude.
+The table lists the difference of their mean accuracies, and its 95 % confidence interval by Welch's
+method if both rows have several seeds. If the interval contains 0, the difference is within the
+noise: other seeds can reverse its sign. So is a difference below {noise} without an interval. A row
+with a single seed shows only the order of magnitude.
 
 `python -m experiments.report` writes this page from [the records]({records}).
 """
@@ -108,7 +111,7 @@ def grid_section(
     text += f"\nSmall trainings:\n\n{accuracy_table(grid.ROWS, records, recipe)}"
     rows = [claim_row(claim, grid, records, recipe) for claim in grid.CLAIMS]
     if any(rows):
-        header = ["claim of the papers", "difference", "small trainings"]
+        header = ["claim of the papers", "difference", "95 % interval", "small trainings"]
         text += "\n" + markdown_table(header, filter(None, rows))
     return text
 
@@ -117,17 +120,23 @@ def claim_row(
     claim: Claim, grid: types.ModuleType, records: Mapping[str, Record], recipe: str
 ) -> list[str] | None:
     """Returns the cells of a claim, or `None` if one of its rows was not trained."""
-    means = []
+    accuracies = []
     for name in (claim.better, claim.worse):
         (row,) = (each for each in grid.ROWS if each.name == name)
         selected = training_records.select(records, recipe, row, grid.ROWS)
         if not selected:
             return None
-        means.append(statistics.mean(record["test"]["accuracy"] for record in selected))
-    difference = means[0] - means[1]
+        accuracies.append([record["test"]["accuracy"] for record in selected])
+    better, worse = accuracies
+    difference = statistics.mean(better) - statistics.mean(worse)
+    if min(len(better), len(worse)) > 1:
+        low, high = difference_interval(better, worse)
+        interval, is_noise = f"{low:+.4f} to {high:+.4f}", low <= 0 <= high
+    else:
+        interval, is_noise = "", abs(difference) < NOISE
     verdict = "agrees" if difference > 0 else "does not agree"
-    verdict = f"{verdict}, within the noise" if abs(difference) < NOISE else f"**{verdict}**"
-    return [claim.text, f"{difference:+.4f}", verdict]
+    verdict = f"{verdict}, within the noise" if is_noise else f"**{verdict}**"
+    return [claim.text, f"{difference:+.4f}", interval, verdict]
 
 
 def figure_points(

@@ -46,8 +46,8 @@ def test_a_section_compares_with_the_paper(report):
     assert "--grid=losses \\\n    --config=experiments/configs/cifar10_resnet50.py" in text
     assert "| SupCon, sum outside | 0.8000 ± 0.1000 | 3 | 2.0 |" in text
     assert "SimCLR |" not in text.split("Small trainings:")[1]  # not trained
-    assert "(SupCon, Table 1) | +0.2500 | **agrees** |" in text
-    assert "(SupCon, Table 2) | -0.0500 | **does not agree** |" in text
+    assert "(SupCon, Table 1) | +0.2500 | +0.0012 to +0.4988 | **agrees** |" in text
+    assert "(SupCon, Table 2) | -0.0500 | | **does not agree** |" in text
     assert "N-pairs (SupCon" not in text
 
 
@@ -63,7 +63,14 @@ def test_a_section_compares_with_the_paper(report):
 def test_verdicts(report, worse, expected):
     records = records_of(losses, {"SupCon, sum outside": [0.8], "SupCon, sum inside": [worse]})
     row = report.claim_row(losses.CLAIMS[0], losses, records, "small")
-    assert row == [losses.CLAIMS[0].text, *expected]
+    difference, verdict = expected
+    assert row == [losses.CLAIMS[0].text, difference, "", verdict]
+
+
+def test_a_verdict_of_several_seeds(report):
+    outcomes = {"SupCon, sum outside": [0.8, 0.9], "SupCon, sum inside": [0.7, 0.8, 0.75]}
+    row = report.claim_row(losses.CLAIMS[0], losses, records_of(losses, outcomes), "small")
+    assert row[1:] == ["+0.1000", "-0.1988 to +0.3988", "agrees, within the noise"]
 
 
 def test_a_grid_that_was_not_trained(report):
