@@ -7,7 +7,8 @@ r"""Evaluates the representations of an encoder and the predictions of a classif
 The script prints the results and writes them to a JSON file. For an encoder, the results are the
 test accuracy of k-NN and of logistic regression on the representations, and the retrieval metrics
 of the test images. For a classifier, they also include the accuracy, the mean accuracy per class
-and the calibration error. With --classifier alone, the encoder is that of the classifier.
+and the calibration error. With --classifier alone, the encoder is that of the classifier. Gray
+images are repeated for the channels that the encoder takes.
 """
 
 import pathlib
@@ -99,6 +100,8 @@ def main(argv: list[str]) -> None:
     train, test = datasets.load_train_and_test(
         _DATASET.value, _DATA_DIR.value, _TRAIN_IMAGES.value, _HOLD_OUT.value
     )
+    channels = encoder.input_shape[-1]
+    train, test = (datasets.with_channels(images, channels) for images in (train, test))
     if classifier is not None:
         check_classes(_CLASSIFIER.value, classifier, test.class_names)
     check_num_neighbors(_K.value, len(train))

@@ -195,6 +195,22 @@ def load_of_recipe(config: ConfigDict) -> tuple[data.ImageSource, data.ImageSour
     return add_label_noise(train, config.label_noise), test
 
 
+def with_channels(images: data.ImageSource, channels: int) -> data.ImageSource:
+    """Repeats the channel of gray images, for an encoder of color images.
+
+    Args:
+        images: images in memory, or images with the right number of channels.
+        channels: the number of channels that the encoder takes.
+
+    Returns:
+        The images, unchanged unless they are gray images in memory.
+    """
+    if images.channels != 1 or channels == 1 or not isinstance(images, data.ArrayImages):
+        return images
+    repeated = np.repeat(images.images, channels, axis=-1)
+    return data.ArrayImages(repeated, images.labels, images.class_names)
+
+
 def hide_labels(images: data.ImageSource, labeled_fraction: float) -> data.ImageSource:
     """Replaces the labels of some images by -1, which marks an unlabeled image.
 

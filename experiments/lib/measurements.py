@@ -1,9 +1,14 @@
 """Measures representations and predictions."""
 
+from collections.abc import Mapping
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from supcon_tf import evaluation
+from supcon_tf.commands.representations import compute_representations
+from supcon_tf.data import ImageSource, evaluation_batches
 
 
 def measure_representations(
@@ -56,3 +61,51 @@ def measure_predictions(logits: np.ndarray, labels: np.ndarray) -> dict[str, flo
             tf.nn.softmax(logits), labels
         ),
     }
+
+
+def measure_separation(
+    classifier: keras.Model,
+    train: ImageSource,
+    test: ImageSource,
+    others: Mapping[str, ImageSource],
+    *,
+    k: int,
+    batch_size: int,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Measures how well scores separate test images from the images of other data sets.
+
+    Args:
+        classifier: a model of this library with an `encoder`, from images to logits.
+        train: the images that the classifier was trained on.
+        test: test images of the same data set.
+        others: the images of other data sets by their names.
+        k: rank of the nearest training image whose distance counts.
+        batch_size: number of images in a batch.
+
+    Returns:
+        The results of `evaluation.ood_metrics` by the name of the other data set and by the name of
+        the score: `"knn"`, `"mahalanobis"` and `"softmax"`.
+    """
+    encoder = classifier.encoder
+    train_features = compute_representations(encoder, train, batch_size)
+
+    def scores(images: ImageSource) -> dict[str, np.ndarray]:
+        features = compute_representations(encoder, images, batch_size)
+        batches = evaluation_batches(images, size=encoder.input_shape[1], batch_size=batch_size)
+        return {
+            "knn": evaluation.knn_ood_scores(train_features, features, k=k),
+            "mahalanobis": evaluation.mahalanobis_ood_scores(
+                train_features, train.labels, features
+            ),
+            "softmax": evaluation.softmax_ood_scores(classifier.predict(batches, verbose=0)),
+        }
+
+    in_scores = scores(test)
+    separation = {}
+    for name, images in others.items():
+        out_scores = scores(images)
+        separation[name] = {
+            score: evaluation.ood_metrics(in_scores[score], out_scores[score])
+            for score in in_scores
+        }
+    return separation
