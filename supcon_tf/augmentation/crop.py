@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from supcon_tf._checks import check_choice, check_integer, check_range
 from supcon_tf.augmentation.base import Compose
-from supcon_tf.augmentation.crop_windows import DEFINITIONS, MIN_COVERED, draw_windows
+from supcon_tf.augmentation.crop_windows import CROPS, MIN_COVERED, draw_windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class RandomResizedCrop:
 
     def __post_init__(self) -> None:
         check_integer("size", self.size)
-        check_choice("definition", self.definition, tuple(DEFINITIONS))
+        check_choice("definition", self.definition, tuple(CROPS))
         check_range("scale", self.scale, limit=1.0)
         check_range("ratio", self.ratio)
         if self.definition == "tensorflow" and self.scale[1] < MIN_COVERED:

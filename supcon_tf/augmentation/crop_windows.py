@@ -1,4 +1,4 @@
-"""Random crop windows inside an image, with rejection of windows that do not fit.
+"""Random windows inside an image, to crop or to erase, with rejection of those that do not fit.
 
 All numbers are float64. In float32, rounding could depend on the batch and shift a window by a
 pixel.
@@ -43,7 +43,7 @@ def draw_windows(
         height: height of the image in pixels.
         width: width of the image in pixels.
         scale: smallest and largest area, as fractions of the image's area.
-        ratio: smallest and largest aspect ratio, width / height.
+        ratio: smallest and largest aspect ratio, width / height, or height / width for `"erasing"`.
         name: key of `DEFINITIONS`.
 
     Returns:
@@ -115,6 +115,24 @@ def _central_window(image_height: tf.Tensor, image_width: tf.Tensor, ratio: Rang
     return tf.stack([top, left, height, width])
 
 
+def _draw_erased_area(
+    draws: tf.Tensor,
+    image_height: tf.Tensor,
+    image_width: tf.Tensor,
+    scale: Range,
+    ratio: Range,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Makes one attempt of torchvision's `RandomErasing`, whose ratio is height / width."""
+    inverse = (1 / ratio[1], 1 / ratio[0])
+    windows, _ = _draw_area(draws, image_height, image_width, scale, inverse)
+    fits = (windows[:, 2] < image_height) & (windows[:, 3] < image_width)
+    return windows, fits
+
+
+def _no_window(image_height: tf.Tensor, image_width: tf.Tensor, ratio: Range) -> tf.Tensor:
+    return tf.zeros([4], tf.float64)
+
+
 def _draw_height(
     draws: tf.Tensor,
     image_height: tf.Tensor,
@@ -164,7 +182,8 @@ def _interpolate(draw: tf.Tensor, limits: Range) -> tf.Tensor:
     return limits[0] + draw * (limits[1] - limits[0])
 
 
-DEFINITIONS = {
+CROPS = {
     "torchvision": _Definition(_draw_area, _central_window, attempts=10),
     "tensorflow": _Definition(_draw_height, _central_square, attempts=100),
 }
+DEFINITIONS = {**CROPS, "erasing": _Definition(_draw_erased_area, _no_window, attempts=10)}

@@ -6,11 +6,12 @@ Changes of color have no effect on gray images.
 
 import tensorflow as tf
 
-from supcon_tf._checks import check_integer
+from supcon_tf._checks import check_integer, check_probability
 from supcon_tf.augmentation.base import Compose, Transform
 from supcon_tf.augmentation.blur import RandomGaussianBlur
 from supcon_tf.augmentation.color_transforms import ColorJitter, RandomGrayscale
 from supcon_tf.augmentation.crop import RandomResizedCrop
+from supcon_tf.augmentation.erasing import RandomErasing
 from supcon_tf.augmentation.flip import RandomHorizontalFlip
 from supcon_tf.augmentation.random_operations import RandomOperations
 from supcon_tf.augmentation.sub_policies import RandomSubPolicy
@@ -25,6 +26,7 @@ def crop_flip(
     scale: tuple[float, float] = (0.08, 1.0),
     flip: bool = True,
     crop: str = "torchvision",
+    erasing: float = 0.0,
 ) -> Compose:
     """Crop and flip: the policy of cross-entropy baselines and linear classifiers.
 
@@ -41,11 +43,18 @@ def crop_flip(
         scale: smallest and largest area of a crop, as fractions of the image's area.
         flip: whether to mirror half of the views. Disable it if left and right differ in meaning.
         crop: definition of the crop, `"torchvision"` or `"tensorflow"`, see `RandomResizedCrop`.
+        erasing: probability of `RandomErasing` after the flip, which regularizes classifiers.
 
     Returns:
         The policy as a single transform.
+
+    Raises:
+        ValueError: if `erasing` is not between 0 and 1.
     """
-    return Compose(_crop_flip(size, scale, flip, crop))
+    transforms = _crop_flip(size, scale, flip, crop)
+    if check_probability("erasing", erasing):
+        transforms.append(RandomErasing(erasing))
+    return Compose(transforms)
 
 
 def sim_augment(

@@ -248,6 +248,12 @@ def test_recipes_of_the_official_code_have_its_definitions(name):
         assert encoder.get_layer("stem_pool").padding == ("valid" if of_moco else "same")
 
 
+def test_fields_of_the_augmentation_are_arguments_of_the_policy():
+    fields = ConfigDict({"policy": "crop_flip", "scale": (0.5, 1.0), "erasing": 0.25})
+    policy = supcon_tf.augmentation.crop_flip(32, scale=(0.5, 1.0), erasing=0.25)
+    assert builders.build_policy(fields, 32) == policy
+
+
 def test_encoders_standardize_the_pixels():
     config = reduced_recipe("cifar10_resnet50")
     encoder = pretraining.build_model(config, random_images(config)).encoder
