@@ -6,9 +6,9 @@ The images are the handwritten digits of scikit-learn. The labels are properties
 as "even". The script takes 15 seconds on one core, and prints
 
     pixels: mean average precision 0.952
-    SupCon: mean average precision 0.973
+    SupCon: mean average precision 0.974
 
-With seeds 1 and 2, the result of SupCon is 0.982 and 0.976.
+With seeds 1 and 2, the result of SupCon is 0.975 and 0.978.
 """
 
 import keras
@@ -29,16 +29,16 @@ DIGITS_OF = {
 
 
 def load_digits(split):
-    """Loads images `[rows, 8, 8, 1]` in [0, 1] and multi-hot labels `[rows, 4]`."""
+    """Loads images `[rows, 8, 8, 1]` with multi-hot labels `[rows, 4]`."""
     digits = supcon_tf.data.load_digits(split)
     labels = [[digit in chosen for chosen in DIGITS_OF.values()] for digit in digits.labels]
-    return digits.images / 255, np.array(labels, "float32")
+    return supcon_tf.data.ArrayImages(digits.images, np.array(labels), list(DIGITS_OF))
 
 
 def main():
     """Compares linear classifiers of the labels on pixels and on representations."""
     keras.utils.set_random_seed(0)
-    (images, labels), (test_images, test_labels) = load_digits("train"), load_digits("test")
+    train, test = load_digits("train"), load_digits("test")
 
     encoder = keras.Sequential(
         [
@@ -49,21 +49,20 @@ def main():
             keras.layers.Dense(128, activation="relu"),
         ]
     )
-    views = keras.Sequential(
-        [keras.layers.RandomRotation(0.05), keras.layers.RandomTranslation(0.1, 0.1)]
-    )
-    model = supcon_tf.SupConModel(encoder, augmenter=views)
+    policy = supcon_tf.augmentation.crop_flip(8, scale=(0.5, 1.0), flip=False)
+    views = supcon_tf.data.multi_view_batches(train, policy, batch_size=128)
+    model = supcon_tf.SupConModel(encoder)
     model.compile(keras.optimizers.Adam(1e-3), loss=supcon_tf.GeneralizedSupConLoss(0.2))
-    model.fit(images, labels, batch_size=128, epochs=10, verbose=0)
+    model.fit(views, epochs=10, verbose=0)
 
     for name, represent in (
         ("pixels", lambda images: images.reshape(len(images), -1)),
         ("SupCon", lambda images: encoder.predict(images, verbose=0)),
     ):
         classifier = OneVsRestClassifier(LogisticRegression(max_iter=1000))
-        classifier.fit(represent(images), labels)
-        scores = classifier.decision_function(represent(test_images))
-        precision = evaluation.voc_mean_average_precision(scores, test_labels)
+        classifier.fit(represent(train.images / 255), train.labels)
+        scores = classifier.decision_function(represent(test.images / 255))
+        precision = evaluation.voc_mean_average_precision(scores, test.labels)
         print(f"{name}: mean average precision {precision:.3f}")
 
 

@@ -108,8 +108,8 @@ def _open_folders(directory: pathlib.Path, *, verify: bool) -> LoadSplit:
 
 def _split_by_class(images: data.ImageSource, split: str) -> data.ImageSource:
     """Returns four fifths of the images of each class, or the rest, always the same ones."""
-    rank, counts = _rank_within_class(images.labels)
-    single = [images.class_names[label] for label in images.labels[counts == 1]]
+    rank, counts = _rank_within_class(images.class_ids)
+    single = [images.class_names[label] for label in images.class_ids[counts == 1]]
     if single:
         raise ValueError(
             "Without a directory `test`, each class must have at least 2 images in `train`. "
@@ -176,7 +176,7 @@ def load_train_and_test(
         test = load_split("test")
         check_same_classes(f"The test images of {name!r}", test.class_names, train.class_names)
     if train_images is not None and train_images < len(train):
-        sorted_by_class = np.all(np.diff(train.labels) >= 0)
+        sorted_by_class = np.all(np.diff(train.class_ids) >= 0)
         spread = len(train) if sorted_by_class else train_images
         train = train.take(np.arange(train_images) * spread // train_images)
     return train, test
@@ -223,11 +223,11 @@ def hide_labels(images: data.ImageSource, labeled_fraction: float) -> data.Image
         The same images with the new labels.
 
     Raises:
-        ValueError: if `labeled_fraction` is out of range.
+        ValueError: if `labeled_fraction` is out of range, or labels are distributions.
     """
     if not 0 <= labeled_fraction <= 1:
         raise ValueError(f"`labeled_fraction` must be from 0 to 1. Received: {labeled_fraction!r}")
-    rank, counts = _rank_within_class(images.labels)
+    rank, counts = _rank_within_class(images.class_ids)
     hidden = rank >= np.round(labeled_fraction * counts)
     partly_labeled = copy.copy(images)
     partly_labeled.labels = images.labels.copy()
@@ -247,7 +247,8 @@ def add_label_noise(images: data.ImageSource, fraction: float) -> data.ImageSour
         The same images with the new labels.
 
     Raises:
-        ValueError: if `fraction` is out of range, or there is a single class.
+        ValueError: if `fraction` is out of range, there is a single class, or labels are
+            distributions.
     """
     num_classes = len(images.class_names)
     if not 0 <= fraction <= 1 or (fraction and num_classes == 1):
@@ -255,7 +256,7 @@ def add_label_noise(images: data.ImageSource, fraction: float) -> data.ImageSour
             "`label_noise` must be from 0 to 1, and 0 for a single class. "
             f"Received: {fraction!r} for {num_classes} classes"
         )
-    rank, counts = _rank_within_class(images.labels)
+    rank, counts = _rank_within_class(images.class_ids)
     wrong = (rank < np.round(fraction * counts)) & (images.labels >= 0)
     noisy = copy.copy(images)
     shifts = np.random.default_rng(1).integers(1, max(num_classes, 2), len(images))
@@ -281,13 +282,14 @@ def make_long_tailed(images: data.ImageSource, imbalance: float) -> data.ImageSo
         The remaining images, in their order.
 
     Raises:
-        ValueError: if `imbalance` is below 1, or leaves a class without images.
+        ValueError: if `imbalance` is below 1, or leaves a class without images, or labels are
+            distributions.
     """
     if not imbalance >= 1:
         raise ValueError(f"`imbalance` must be at least 1. Received: {imbalance!r}")
     if imbalance == 1:
         return images
-    rank, counts = _rank_within_class(images.labels)
+    rank, counts = _rank_within_class(images.class_ids)
     exponents = images.labels / max(1, len(images.class_names) - 1)
     kept = rank < np.floor(counts * imbalance**-exponents)
     missing = set(images.labels.tolist()) - set(images.labels[kept].tolist())
@@ -303,9 +305,9 @@ def take_labeled(images: data.ImageSource) -> data.ImageSource:
     """Returns the images with a label, which is not -1.
 
     Raises:
-        ValueError: if no image has a label.
+        ValueError: if no image has a label, or labels are distributions.
     """
-    labeled = np.flatnonzero(images.labels >= 0)
+    labeled = np.flatnonzero(images.class_ids >= 0)
     if not len(labeled):
         raise ValueError(
             "Without the unlabeled images, `labeled_fraction` must leave the label of at least one "

@@ -167,7 +167,7 @@ def _has_classes(name: str, data_dir: str) -> bool:
 
 
 def _split_of_class_ids(source: data.ImageSource) -> Split:
-    targets = np.eye(len(source.class_names), dtype=np.float32)[source.labels]
+    targets = np.eye(len(source.class_names), dtype=np.float32)[source.class_ids]
     return Split(_label_by_position(source), targets)
 
 

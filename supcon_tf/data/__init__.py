@@ -12,7 +12,8 @@
   `training_batches`. Both are shuffled and augmented, and every pass is a new epoch. `mix_batches`
   mixes their samples, `flatten_views` converts views to single images, and `map_batches` applies a
   function of yours. `batches_from_step` returns the batches from a step on.
-- Labels: `class_tree` creates label distributions of classes in a hierarchy.
+- Labels: sources hold class ids or label distributions, such as multi-hot labels. `class_tree`
+  creates label distributions of classes in a hierarchy.
 - Batches in the order of the source, for evaluation and embedding: `evaluation_batches`.
 """
 

@@ -87,14 +87,16 @@ def multi_view_batches(
 
     Returns:
         A dataset of `(views, labels)`: `[batch_size, num_views, height, width, channels]` float32
-        in [0, 1] and `[batch_size]` int64. For a `TensorSource`, the views have the structure that
-        `transform` returns. The length is the number of steps of an epoch.
+        in [0, 1] and `[batch_size]` int64 class ids. If the source has label distributions, the
+        labels are `[batch_size, classes]` float32, for `GeneralizedSupConLoss`. For a
+        `TensorSource`, the views have the structure that `transform` returns. The length is the
+        number of steps of an epoch.
 
     Raises:
         ValueError: if an argument is not as described, the batch is larger than the source, the
             number of replicas does not divide the batch size, or the source is unsuitable for
-            `images_per_class`, because it has too few classes or unlabeled images, or for
-            `shuffle_buffer`.
+            `images_per_class`, because it has too few classes, unlabeled images or label
+            distributions, or for `shuffle_buffer`.
     """
     check_integer("batch_size", batch_size)
     check_integer("num_views", num_views)
@@ -147,7 +149,11 @@ def multi_view_batches(
     if isinstance(source, IndexedImages) and shuffle_buffer is not None:
         create = source.create_views_of_contents
         rows_between = read_windows(
-            source.read_in_order, sample_rows, steps_per_epoch, shuffle_buffer // batch_size
+            source.read_in_order,
+            sample_rows,
+            labels.dtype,
+            steps_per_epoch,
+            shuffle_buffer // batch_size,
         )
     else:
         create = source.create_views
@@ -208,8 +214,8 @@ def training_batches(
 
     Returns:
         A dataset of `(images, labels)`: `[batch_size, height, width, channels]` float32 in [0, 1]
-        and `[batch_size]` int64. For a `TensorSource`, the images have the structure that
-        `transform` returns.
+        and labels as in `multi_view_batches`. For a `TensorSource`, the images have the structure
+        that `transform` returns.
 
     Raises:
         ValueError: as in `multi_view_batches`.
@@ -259,7 +265,8 @@ def evaluation_batches(
 
     Returns:
         A dataset of `(images, labels)`: `[batch, size, size, channels]` float32 in [0, 1] and
-        `[batch]` int64.
+        `[batch]` int64 class ids or, if the source has them, `[batch, classes]` float32 label
+        distributions.
 
     Raises:
         ValueError: if a number is out of range.
@@ -303,15 +310,16 @@ def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
     Returns:
         A dataset of `(images, labels)`: `[batch * views, height, width, channels]` and
-        `[batch * views]`, or `[batch * views, classes]` if every view has its own label
-        distribution. The views of a sample are adjacent.
+        `[batch * views]`, or `[batch * views, classes]` for label distributions of samples or of
+        views. The views of a sample are adjacent.
     """
 
     def flatten(views: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = tf.reshape(views, [-1, *views.shape[2:]])
         if labels.shape.rank == 3:
             return images, tf.reshape(labels, [-1, labels.shape[2]])
-        return images, tf.ensure_shape(tf.repeat(labels, views.shape[1]), images.shape[:1])
+        rows = tf.repeat(labels, views.shape[1], axis=0)
+        return images, tf.ensure_shape(rows, [images.shape[0], *labels.shape[1:]])
 
     return map_batches(dataset, flatten)
 

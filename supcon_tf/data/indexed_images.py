@@ -41,14 +41,14 @@ class IndexedImages(ImageSource):
         read: function from `[batch]` int64 indices to the bytes of as many images, in the formats
             of `EncodedImages`. Several threads call it at the same time, so it must be thread-safe.
             The same index must always give the same image.
-        labels: `[images]` integer class ids; -1 for unlabeled images.
+        labels: class ids `[images]` or label distributions `[images, classes]`, as in `Source`.
         class_names: names of the classes.
         channels: as in `EncodedImages`.
         dtype: as in `EncodedImages`.
 
     Raises:
         ValueError: if `read` is not callable, `channels` or `dtype` is not as in `EncodedImages`,
-            or labels are neither indices into `class_names` nor -1.
+            or labels are not as described.
     """
 
     def __init__(

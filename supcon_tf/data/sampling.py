@@ -1,6 +1,7 @@
 """Samplers, which select the images of every step as a pure function of the step and a seed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -84,7 +85,7 @@ def _block_size(batch_size: int) -> int:
     )
 
 
-def balanced_sampler(labels: NDArray[np.int64], batch_size: int, images_per_class: int) -> Sampler:
+def balanced_sampler(labels: NDArray[Any], batch_size: int, images_per_class: int) -> Sampler:
     """Returns a sampler of `images_per_class` images of each of several classes.
 
     A batch has `batch_size / images_per_class` different classes. Batches are independent of each
@@ -92,14 +93,19 @@ def balanced_sampler(labels: NDArray[np.int64], batch_size: int, images_per_clas
     class repeats each of its images equally often, up to one.
 
     Args:
-        labels: `[images]` class ids.
+        labels: `[images]` class ids; distributions raise an error.
         batch_size: number of images in a batch.
         images_per_class: number of images of a class in a batch.
 
     Raises:
-        ValueError: if an image has no label, `images_per_class` does not divide `batch_size`, or
-            there are too few classes.
+        ValueError: if the labels are distributions, an image has no label, `images_per_class` does
+            not divide `batch_size`, or there are too few classes.
     """
+    if labels.ndim != 1:
+        raise ValueError(
+            "`images_per_class` requires one class id for every image. Received: "
+            f"images_per_class={images_per_class}, label distributions of shape {labels.shape}"
+        )
     if labels.min() < 0:
         raise ValueError(
             "`images_per_class` requires a label for every image. Received: "

@@ -28,10 +28,12 @@ class Source(abc.ABC):
 
     Args:
         labels: `[samples]` integer class ids, indices into `class_names`; -1 for unlabeled samples.
+            For samples of several classes, label distributions `[samples, classes]`: a finite
+            number of at least 0 for each of `class_names`; all 0 for unlabeled samples.
         class_names: names of the classes.
 
     Attributes:
-        labels: `[samples]` int64 class ids, indices into `class_names`; -1 for unlabeled samples.
+        labels: `[samples]` int64 class ids, or `[samples, classes]` float32 label distributions.
         class_names: names of the classes.
 
     Raises:
@@ -42,22 +44,26 @@ class Source(abc.ABC):
         if isinstance(class_names, str):
             raise ValueError(f"`class_names` must be a list of names. Received: {class_names!r}")
         labels = np.asarray(labels)
-        known = range(-1, len(class_names))
-        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(
-                "`labels` must be integer class ids, one for each sample. "
-                f"Received: shape={labels.shape}, dtype={labels.dtype}"
-            )
-        if len(labels) and not (labels.min() in known and labels.max() in known):
-            raise ValueError(
-                "`labels` must be indices into `class_names`, or -1 for unlabeled. Received: ids "
-                f"from {labels.min()} to {labels.max()}, {len(class_names)} class names"
-            )
-        self.labels = labels.astype(np.int64)
+        check = _check_distributions if labels.ndim == 2 else _check_class_ids
+        self.labels: NDArray[Any] = check(labels, len(class_names))
         self.class_names = tuple(class_names)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def class_ids(self) -> NDArray[np.int64]:
+        """The labels `[samples]`, for code that does not take label distributions.
+
+        Raises:
+            ValueError: if the labels are distributions.
+        """
+        if self.labels.ndim == 2:
+            raise ValueError(
+                "The labels of the source must be class ids `[samples]`. "
+                f"Received: label distributions of shape {self.labels.shape}"
+            )
+        return self.labels
 
     @abc.abstractmethod
     def take(self, indices: NDArray[Any]) -> "Source":
@@ -94,12 +100,12 @@ class ImageSource(Source):
         (True, 3)
 
     Args:
-        labels: `[images]` integer class ids, indices into `class_names`; -1 for unlabeled images.
+        labels: class ids `[images]` or label distributions `[images, classes]`, as in `Source`.
         class_names: names of the classes.
         channels: number of channels, such as 1 (gray) or 3 (RGB).
 
     Attributes:
-        labels: `[images]` int64 class ids, indices into `class_names`; -1 for unlabeled images.
+        labels: `[images]` int64 class ids, or `[images, classes]` float32 label distributions.
         class_names: names of the classes.
         channels: number of channels, such as 1 (gray) or 3 (RGB).
 
@@ -156,13 +162,12 @@ class ArrayImages(ImageSource):
     Args:
         images: `[images, height, width, channels]`: uint8 from 0 to 255, uint16 from 0 to 65,535,
             or float32 from 0 to 1, with any number of channels.
-        labels: `[images]` integer class ids.
+        labels: class ids `[images]` or label distributions `[images, classes]`, as in `Source`.
         class_names: names of the classes.
 
     Raises:
         ValueError: if the images have another dtype or rank, or floating-point values outside of
-            [0, 1], the number of labels differs, or labels are neither indices into `class_names`
-            nor -1.
+            [0, 1], the number of labels differs, or labels are not as described.
     """
 
     def __init__(self, images: NDArray[Any], labels: NDArray[Any], class_names: Sequence[str]):
@@ -217,7 +222,7 @@ class EncodedImages(ImageSource):
     Args:
         records: one record per image, from which `read` gets the bytes of a JPEG, PNG, BMP, GIF
             (the first frame is used) or, with TensorFlow 2.21, WebP or JPEG XL.
-        labels: `[images]` integer class ids.
+        labels: class ids `[images]` or label distributions `[images, classes]`, as in `Source`.
         class_names: names of the classes.
         read: function from a record to the bytes of an image. Use `tf.io.read_file` if the records
             are file names. By default the records are the bytes.
@@ -227,7 +232,7 @@ class EncodedImages(ImageSource):
 
     Raises:
         ValueError: if `channels` or `dtype` is not one of these, the number of labels differs, or
-            labels are neither indices into `class_names` nor -1.
+            labels are not as described.
     """
 
     def __init__(
@@ -315,6 +320,37 @@ def views_of_encoded_images(
         return _create_views(image[None], draws, num_views, transform)
 
     return tf.map_fn(views_of_image, (records, draws), fn_output_signature=tf.float32)
+
+
+def _check_class_ids(labels: NDArray[Any], num_classes: int) -> NDArray[np.int64]:
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            "`labels` must be integer class ids, one for each sample, or label distributions of "
+            "shape [samples, classes]. "
+            f"Received: shape={labels.shape}, dtype={labels.dtype}"
+        )
+    known = range(-1, num_classes)
+    if len(labels) and not (labels.min() in known and labels.max() in known):
+        raise ValueError(
+            "`labels` must be indices into `class_names`, or -1 for unlabeled. Received: ids "
+            f"from {labels.min()} to {labels.max()}, {num_classes} class names"
+        )
+    return labels.astype(np.int64)
+
+
+def _check_distributions(labels: NDArray[Any], num_classes: int) -> NDArray[np.float32]:
+    if labels.dtype.kind not in "biuf" or labels.shape[1] < 2 or labels.shape[1] != num_classes:
+        raise ValueError(
+            "`labels` of shape [samples, classes] must be numbers, one for each of two or more "
+            "`class_names`. Class ids must have the shape [samples]. "
+            f"Received: shape={labels.shape}, dtype={labels.dtype}, {num_classes} class names"
+        )
+    if not np.all((labels >= 0) & np.isfinite(labels)):
+        raise ValueError(
+            "`labels` of shape [samples, classes] must be finite and not negative. "
+            f"Received: values from {labels.min()} to {labels.max()}"
+        )
+    return labels.astype(np.float32)
 
 
 def _check_same_length(argument: str, values: Any, labels: Any) -> None:

@@ -30,15 +30,14 @@ class TensorSource(Source):
 
     Args:
         samples: an array `[samples, ...]`, or a dict, list or tuple of such arrays.
-        labels: `[samples]` integer class ids; -1 for unlabeled samples.
+        labels: class ids `[samples]` or label distributions `[samples, classes]`, as in `Source`.
         class_names: names of the classes.
 
     Attributes:
         samples: the samples, with arrays as tensors.
 
     Raises:
-        ValueError: if the arrays have different lengths, or labels are neither indices into
-            `class_names` nor -1.
+        ValueError: if the arrays have different lengths, or labels are not as described.
     """
 
     def __init__(self, samples: Any, labels: NDArray[Any], class_names: Sequence[str]):

@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from supcon_tf._epochs import Step
 
-# Function of a step to the `[rows]` indices of its images, `[rows, 2]` seeds and `[rows]` labels.
+# Function of a step to the `[rows]` indices of its images, `[rows, 2]` seeds and labels.
 SampleRows = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
 def read_windows(
     read: Callable[[tf.Tensor], tf.Tensor],
     sample_rows: SampleRows,
+    label_dtype: tf.DType,
     steps_per_epoch: int,
     steps_per_window: int,
 ) -> Callable[[Step, Step], tf.data.Dataset]:
@@ -23,6 +24,7 @@ def read_windows(
     Args:
         read: function from `[images]` indices to as many records.
         sample_rows: function that samples the images of a step.
+        label_dtype: dtype of their labels.
         steps_per_epoch: number of training steps in an epoch.
         steps_per_window: number of steps in a window. The last window of an epoch can have fewer.
 
@@ -51,7 +53,7 @@ def read_windows(
                 tf.minimum(last, first_step_of(window + 1)),
             )
             indices, seeds, labels = tf.map_fn(
-                sample_rows, steps, fn_output_signature=(tf.int64, tf.int64, tf.int64)
+                sample_rows, steps, fn_output_signature=(tf.int64, tf.int64, label_dtype)
             )
             records = tf.reshape(read(tf.reshape(indices, [-1])), tf.shape(indices))
             return tf.ensure_shape(records, indices.shape), seeds, labels

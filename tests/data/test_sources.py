@@ -86,7 +86,7 @@ def test_views_of_encoded_images_equal_those_of_decoded_images(crops):
     ("arguments", "message"),
     [
         ({"labels": [0.0, 1.0]}, r"`labels` must be integer.*shape=\(2,\), dtype=float64"),
-        ({"labels": [[0], [1]]}, r"`labels` must be integer.*shape=\(2, 1\)"),
+        ({"labels": [[0], [1]]}, r"Class ids must have the shape.*shape=\(2, 1\)"),
         ({"class_names": "ab"}, "`class_names` must be a list of names. Received: 'ab'"),
         ({"labels": [0, 2]}, "indices into `class_names`.*from 0 to 2, 2 class names"),
         ({"labels": [-2, 1]}, "indices into `class_names`.*from -2 to 1"),

@@ -151,6 +151,24 @@ def test_several_steps_against_the_naive_training(kind, views):
 
 
 @pytest.mark.usefixtures("uncompiled")
+def test_keys_with_several_labels_from_a_source():
+    images, _ = samples(steps=1, views=1)
+    labels = [[1, 0, 1], [0, 1, 1], [0, 0, 0], [1, 0, 0]]
+    source = supcon_tf.data.TensorSource(images[:, 0], labels, ["a", "b", "c"])
+
+    def noisy(image, seed):
+        return image + tf.random.stateless_normal([4, 4, 1], seed)
+
+    batches = supcon_tf.data.multi_view_batches(source, noisy, batch_size=BATCH, num_views=3)
+    model = compiled(small_model(num_classes=CLASSES), GeneralizedSupConLoss(TAU))
+    naive = Naive([w.numpy() for w in model.trainable_variables])
+    history = model.fit(batches, epochs=2, verbose=0).history
+    for epoch in range(2):  # the second one compares with the queue
+        views, rows = next(iter(supcon_tf.data.batches_from_step(batches, epoch)))
+        assert history["loss"][epoch] == pytest.approx(naive.step(views, rows.numpy()), rel=1e-5)
+    np.testing.assert_array_equal(newest_first(model)[1][:BATCH], rows)
+
+
 def test_metrics_see_anchors_and_keys():
     images, ids = samples(steps=1)
     model = small_model()
