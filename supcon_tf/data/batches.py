@@ -5,7 +5,7 @@ depends only on the seed, the epoch and the index of the image. The same seed th
 bitwise the same batches, and training can resume at any step without delay.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,16 @@ from supcon_tf.data.windows import read_windows
 # whole batch. Some functions round differently at the end of a batch, where a register is not full.
 CHUNK_SIZE = 64
 
+# A transform of images, or a function of a sample and a seed for a `TensorSource`.
+_Transform = Transform | Callable[[Any, tf.Tensor], Any]
+
 
 def multi_view_batches(
     source: Source,
-    transform: Transform | Callable[[Any, tf.Tensor], Any],
+    transform: _Transform | Sequence[_Transform],
     *,
     batch_size: int,
-    num_views: int = 2,
+    num_views: int | Sequence[int] = 2,
     images_per_class: int | None = None,
     shuffle_buffer: int | None = None,
     seed: int = 0,
@@ -58,6 +61,11 @@ def multi_view_batches(
     the buffer holds. Adjacent images then occur in the same few batches, so the order of the stored
     images should be random. In particular, they should not be sorted by class.
 
+    With several transforms, views have several sizes (multi-crop, Caron et al., "SwAV", 2020,
+    https://arxiv.org/abs/2006.09882), which `SupConModel` takes as they are. The views of the first
+    transform equal those without the others. Images are decoded once for each transform, and
+    without `shuffle_buffer` also read.
+
     Examples:
         >>> import supcon_tf
         >>> images = supcon_tf.data.load_digits("train")
@@ -69,9 +77,11 @@ def multi_view_batches(
     Args:
         source: the labeled images, or samples of another kind in a `TensorSource`.
         transform: transform from images to views, such as `supcon_tf.augmentation.sim_augment(32)`.
-            For a `TensorSource`, a function of a sample and a seed.
+            For a `TensorSource`, a function of a sample and a seed. For views of several sizes, a
+            list of transforms, one for each size.
         batch_size: number of images in a batch.
-        num_views: number of views of each image.
+        num_views: number of views of each image; for a list of transforms, a list with the number
+            of each.
         images_per_class: number of images of each class in a batch; `None` to sample regardless of
             class.
         shuffle_buffer: number of images that are read at once, rounded down to whole batches, for a
@@ -89,8 +99,9 @@ def multi_view_batches(
         A dataset of `(views, labels)`: `[batch_size, num_views, height, width, channels]` float32
         in [0, 1] and `[batch_size]` int64 class ids. If the source has label distributions, the
         labels are `[batch_size, classes]` float32, for `GeneralizedSupConLoss`. For a
-        `TensorSource`, the views have the structure that `transform` returns. The length is the
-        number of steps of an epoch.
+        `TensorSource`, the views have the structure that `transform` returns. For a list of
+        transforms, `views` is a tuple of the views of each. The length is the number of steps of an
+        epoch.
 
     Raises:
         ValueError: if an argument is not as described, the batch is larger than the source, the
@@ -99,7 +110,6 @@ def multi_view_batches(
             distributions, or for `shuffle_buffer`.
     """
     check_integer("batch_size", batch_size)
-    check_integer("num_views", num_views)
     check_integer("seed", seed, least=0)
     if not isinstance(source, Source):
         raise ValueError(
@@ -107,7 +117,9 @@ def multi_view_batches(
             "class_names)`, or in `TensorSource` if they hold no images. "
             f"Received: {type(source)}"
         )
-    source.check_transform(transform)
+    sizes = _pair_transforms_and_numbers(transform, num_views)
+    for transform_of_size, _ in sizes:
+        source.check_transform(transform_of_size)
     if batch_size > len(source):
         raise ValueError(
             "`batch_size` must not exceed the number of images. "
@@ -166,7 +178,11 @@ def multi_view_batches(
     def create_views(
         images: tf.Tensor, seeds: tf.Tensor, labels: tf.Tensor
     ) -> tuple[Any, tf.Tensor]:
-        return create(images, seeds, num_views, transform), labels
+        views = tuple(
+            create(images, _seeds_of_size(seeds, number), num_views_of_size, transform_of_size)
+            for number, (transform_of_size, num_views_of_size) in enumerate(sizes)
+        )
+        return (views if isinstance(transform, (list, tuple)) else views[0]), labels
 
     full_chunks, rest = divmod(rows, CHUNK_SIZE)
     chunk_sizes = [CHUNK_SIZE] * full_chunks + [rest] * (rest > 0)
@@ -184,7 +200,7 @@ def multi_view_batches(
 
 def training_batches(
     source: Source,
-    transform: Transform | Callable[[Any, tf.Tensor], Any],
+    transform: _Transform,
     *,
     batch_size: int,
     shuffle_buffer: int | None = None,
@@ -206,7 +222,7 @@ def training_batches(
 
     Args:
         source: as in `multi_view_batches`.
-        transform: as in `multi_view_batches`.
+        transform: a single one, as in `multi_view_batches`.
         batch_size: number of images in a batch.
         shuffle_buffer: as in `multi_view_batches`.
         seed: seed of the order and the views.
@@ -312,9 +328,17 @@ def flatten_views(dataset: tf.data.Dataset) -> tf.data.Dataset:
         A dataset of `(images, labels)`: `[batch * views, height, width, channels]` and
         `[batch * views]`, or `[batch * views, classes]` for label distributions of samples or of
         views. The views of a sample are adjacent.
+
+    Raises:
+        ValueError: if the views are not one array.
     """
 
     def flatten(views: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if tf.nest.is_nested(views):
+            raise ValueError(
+                "`dataset` must hold the views in one array, and not in several sizes or inputs. "
+                f"Received: a {type(views).__name__} of {len(views)} arrays"
+            )
         images = tf.reshape(views, [-1, *views.shape[2:]])
         if labels.shape.rank == 3:
             return images, tf.reshape(labels, [-1, labels.shape[2]])
@@ -404,6 +428,36 @@ def _check_batch_numbers(batches: ArrayLike, number_of_batches: int) -> NDArray[
             f"Received: {batches!r}"
         )
     return numbers.astype(np.int64)
+
+
+def _pair_transforms_and_numbers(
+    transform: _Transform | Sequence[_Transform], num_views: int | Sequence[int]
+) -> list[tuple[_Transform, int]]:
+    """Returns the transform and the number of views for each size of views."""
+    transforms = transform if isinstance(transform, (list, tuple)) else None
+    numbers = num_views if isinstance(num_views, (list, tuple)) else None
+    if transforms is None and numbers is None:
+        transforms, numbers = [transform], [num_views]
+    if not transforms or not numbers or len(transforms) != len(numbers):
+        raise ValueError(
+            "`num_views` must be a list with a number for each transform of a list, or a number "
+            "for a single transform. Compose transforms that apply in sequence with "
+            "`supcon_tf.augmentation.Compose`. "
+            f"Received: num_views={num_views}, transform={transform!r}"
+        )
+    numbers = [check_integer("num_views", number) for number in numbers]
+    return list(zip(transforms, numbers, strict=True))
+
+
+def _seeds_of_size(seeds: tf.Tensor, number: int) -> tf.Tensor:
+    """Returns other seeds for every size of views but the first one.
+
+    With equal seeds, the views of two sizes would draw the same random numbers.
+    """
+    if number == 0:
+        return seeds
+    of_size = tf.constant(number, seeds.dtype)
+    return tf.map_fn(lambda seed: tf.random.experimental.stateless_fold_in(seed, of_size), seeds)
 
 
 def _check_shuffle_buffer(

@@ -59,6 +59,11 @@ def mix_batches(
     @tf.function  # Several datasets contain this function, which is traced once.
     def mix(step: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         views, labels, *rest = batch
+        if tf.nest.is_nested(views):
+            raise ValueError(
+                "`dataset` must hold the views in one array: several sizes or inputs cannot be "
+                f"mixed. Received: a {type(views).__name__} of {len(views)} arrays"
+            )
         rows = to_soft_labels(labels, num_classes, label_smoothing)
         step_seed = tf.random.experimental.stateless_fold_in(
             tf.constant([seed, _SEED_OF_MIXING], tf.int64), step

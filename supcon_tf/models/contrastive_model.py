@@ -31,7 +31,13 @@ from supcon_tf.models.unlabeled import (
     warn_of_single_samples,
     warn_without_positives,
 )
-from supcon_tf.models.views import first_array, flatten_views, has_views, map_arrays
+from supcon_tf.models.views import (
+    compute_rows,
+    first_array,
+    has_views,
+    is_multi_crop,
+    map_arrays,
+)
 
 _Model = TypeVar("_Model", bound="ContrastiveModel")
 
@@ -159,7 +165,7 @@ class ContrastiveModel(EncoderModel):
         if x is None or not all(hasattr(array, "shape") for array in tf.nest.flatten(x)):
             return False
         if has_views(x, self.encoder):
-            return first_array(x).shape[1] == 1
+            return first_array(x).shape[1] == 1 and not is_multi_crop(x, self.encoder)
         return self.augmenter is None or self.num_views == 1
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -167,11 +173,13 @@ class ContrastiveModel(EncoderModel):
 
         Args:
             images: `[batch, height, width, channels]` or `[batch, views, height, width, channels]`.
-                For an encoder with several inputs, a dict or list of such arrays.
+                For an encoder with several inputs, a dict or list of such arrays. For views of
+                several sizes, a tuple of arrays of views, one for each size.
             training: whether batch normalization and dropout run in training mode.
 
         Returns:
-            `[batch, dim]` or `[batch, views, dim]` float32 projections of unit length.
+            `[batch, dim]` or `[batch, views, dim]` float32 projections of unit length. The views
+            of several sizes are in the order of the arrays.
         """
         return self._project(images, self.encoder, self.projection_head, training)
 
@@ -185,9 +193,13 @@ class ContrastiveModel(EncoderModel):
         self, images: tf.Tensor, encoder: keras.Model, head: keras.Layer, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns representations `[batch * views, dim]`, and projections as from `call`."""
-        flat, restore = flatten_views(images, self.encoder)
-        representations = encoder(flat, training=training)
-        require_no_mask("encoder", representations)
+
+        def represent(inputs: Any) -> tf.Tensor:
+            representations = encoder(inputs, training=training)
+            require_no_mask("encoder", representations)
+            return representations
+
+        representations, restore = compute_rows(represent, images, self.encoder)
         projections = head(representations, training=training)
         return representations, restore(self.normalization(tf.cast(projections, tf.float32)))
 
@@ -196,7 +208,8 @@ class ContrastiveModel(EncoderModel):
 
         Args:
             images: `[batch, height, width, channels]` or `[batch, views, height, width, channels]`.
-                For an encoder with several inputs, a dict or list of such arrays.
+                For an encoder with several inputs, a dict or list of such arrays. For views of
+                several sizes, a tuple of arrays of views, one for each size.
 
         Returns:
             `[batch, dim]` or `[batch, views, dim]` outputs of the encoder.
@@ -205,13 +218,16 @@ class ContrastiveModel(EncoderModel):
             ValueError: if the encoder is one of `supcon_tf.encoders` and the images are integers or
                 have pixels above 10.
         """
-        if not tf.nest.is_nested(self.inputs) and not isinstance(images, dict):
+        is_array = not tf.nest.is_nested(self.inputs) and not isinstance(images, dict)
+        if is_array and not is_multi_crop(images, self.encoder):
             images = tf.convert_to_tensor(images)
         images = map_arrays(tf.convert_to_tensor, images)
         if tf.executing_eagerly() and find_pixels(self.encoder) is not None:
             self._check_pixels(first_rows(images))
-        flat, restore = flatten_views(images, self.encoder)
-        return restore(self.encoder(flat, training=False))
+        representations, restore = compute_rows(
+            lambda inputs: self.encoder(inputs, training=False), images, self.encoder
+        )
+        return restore(representations)
 
     def _unpack(self, data: Any) -> tuple[Any, Any, Any]:
         """Splits a batch into images, labels and sample weights. Missing labels become -1."""

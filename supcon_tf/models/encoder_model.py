@@ -96,7 +96,8 @@ class EncoderModel(DistributedModel):
         """Checks inputs of the encoder, which is one of this library and has a single input."""
         (image,) = tf.nest.flatten(self.inputs)
         named = isinstance(inputs, dict) and image.name in inputs
-        check_pixels(inputs[image.name] if named else tf.nest.flatten(inputs)[0], self.encoder)
+        for images in tf.nest.flatten(inputs[image.name] if named else inputs):
+            check_pixels(images, self.encoder)
 
     def _apply_gradients(self, gradients: list[tf.Tensor]) -> None:
         """Updates the trainable variables. Warns, like Keras, if the model has none."""

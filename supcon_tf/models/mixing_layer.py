@@ -87,7 +87,8 @@ class MixingLayer(keras.layers.Layer):
         """
         if tf.nest.is_nested(views):
             raise ValueError(
-                "`views` must be one array of images: several inputs cannot be mixed. Received: a "
+                "`views` must be one array of images: several inputs, or views of several sizes, "
+                "cannot be mixed. Received: a "
                 f"{type(views).__name__} of {len(views)}"
             )
         if training:

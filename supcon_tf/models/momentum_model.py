@@ -18,7 +18,7 @@ from supcon_tf.models.gradient_cache import differentiate, map_micro_batches
 from supcon_tf.models.hyperparameter import Hyperparameter
 from supcon_tf.models.key_queue import KeyQueue, Keys, gather_keys
 from supcon_tf.models.supcon_model import SupConModel
-from supcon_tf.models.views import first_array, has_views, map_arrays
+from supcon_tf.models.views import first_array, has_views, is_multi_crop, map_arrays
 
 
 class _Anchors(NamedTuple):
@@ -118,8 +118,8 @@ class MomentumSupConModel(SupConModel):
         ValueError: if an argument is not as described, or `distillation` is given without
             `num_classes`; in `compile`, if `loss` is not a contrastive loss with
             `cross_replica=True`, or has `loss_weights`; in training, before anything changes, if
-            the batch size does not divide `queue_size`, samples have a single view, or the labels
-            do not fit `num_classes`.
+            the batch size does not divide `queue_size`, samples have a single view or views of
+            several sizes, or the labels do not fit `num_classes`.
     """
 
     momentum = Hyperparameter(require_momentum_or_schedule)
@@ -268,7 +268,18 @@ class MomentumSupConModel(SupConModel):
         super().build_from(dataset, training=training)
 
     def _split(self, views: Any, labels: tf.Tensor, training: bool) -> tuple[_Anchors, Keys]:
-        """Splits `[batch, views, ...]` into anchors and the projected keys of this replica."""
+        """Splits `[batch, views, ...]` into anchors and the projected keys of this replica.
+
+        Raises:
+            ValueError: if views have several sizes, samples have a single view, or the batch size
+                does not divide `queue_size`.
+        """
+        if is_multi_crop(views, self.encoder):
+            raise ValueError(
+                "`images` must be one array of views, the last of which is the key. SupConModel, "
+                "JointSupConModel and CrossBatchSupConModel take views of several sizes. "
+                f"Received: {len(views)} arrays"
+            )
         _require_key("images", first_array(views).shape[1] if has_views(views, self.encoder) else 1)
         if training:
             replicas = self.distribute_strategy.num_replicas_in_sync

@@ -14,7 +14,7 @@ from supcon_tf.models.distillation import Distillation, require_classes
 from supcon_tf.models.gradient_cache import differentiate, map_micro_batches
 from supcon_tf.models.mixing_layer import MixingLayer, as_layer
 from supcon_tf.models.unlabeled import unlabeled
-from supcon_tf.models.views import first_array, flatten_views
+from supcon_tf.models.views import compute_rows, first_array
 
 
 @keras.saving.register_keras_serializable(package="supcon_tf")
@@ -36,12 +36,19 @@ class SupConModel(ContrastiveModel):
     encoder with several inputs, pass dicts or lists of arrays, either all with or all without the
     axis of views.
 
+    Views can have two or more sizes, as in multi-crop: pass a tuple with an array of views for each
+    size, such as large crops `[batch, 2, 32, 32, 3]` and small ones `[batch, 4, 16, 16, 3]`. The
+    encoder must have a single input that accepts all sizes. The model calls it once for each size,
+    so batch normalization sees each size separately, and the projection head once for all views.
+    The loss compares all views of all sizes. SwAV instead compares every view with the large ones.
+
     Random layers inside `augmenter` draw different numbers on each replica. To train to the same
     weights on one and on several replicas, create the views in the data pipeline.
 
     References: Khosla et al., "Supervised Contrastive Learning", 2020, section 3.1
     (https://arxiv.org/abs/2004.11362); Kim et al., "Generalized Supervised Contrastive Learning",
-    2022, for mixing and distillation (https://arxiv.org/abs/2206.00384).
+    2022, for mixing and distillation (https://arxiv.org/abs/2206.00384); Caron et al., "SwAV",
+    2020, for views of several sizes (https://arxiv.org/abs/2006.09882).
 
     Examples:
         >>> import numpy as np, supcon_tf
@@ -199,8 +206,8 @@ class SupConModel(ContrastiveModel):
             return None
 
         def classify(views: tf.Tensor) -> tf.Tensor:
-            images, restore = flatten_views(views, self.encoder)
-            return restore(distillation(images))
+            probabilities, restore = compute_rows(distillation, views, self.encoder)
+            return restore(probabilities)
 
         soft_targets = map_micro_batches(classify, views, micro_batch_size)
         require_classes(labels, soft_targets)

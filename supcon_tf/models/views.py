@@ -1,4 +1,8 @@
-"""Inputs of an encoder, one array or a structure of arrays, with or without an axis of views."""
+"""Inputs of an encoder, one array or a structure of arrays, with or without an axis of views.
+
+For an encoder with a single input, views can have several sizes (multi-crop): a tuple or list with
+an array `[batch, views, ...]` for each size.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,16 +31,32 @@ def first_array(structure: Any) -> Any:
     return next(x for x in tf.nest.flatten(structure) if x is not None)
 
 
+def is_multi_crop(images: Any, encoder: keras.Model) -> bool:
+    """Returns whether images are arrays of views of several sizes, for an encoder of one input."""
+    inputs = symbolic_inputs(encoder)
+    return (
+        isinstance(images, (list, tuple))
+        and len(images) > 1
+        and not tf.nest.is_nested(inputs)
+        and all(
+            hasattr(x, "shape") and tf.TensorShape(x.shape).rank == len(inputs.shape) + 1
+            for x in images
+        )
+    )
+
+
 def has_views(images: Any, encoder: keras.Model) -> bool:
     """Returns whether images are views `[batch, views, ...]` and not single inputs `[batch, ...]`.
 
     Args:
-        images: an array or a structure of arrays.
+        images: an array or a structure of arrays, or arrays of views of several sizes.
         encoder: the encoder, whose inputs have the rank of `[batch, ...]`.
 
     Raises:
         ValueError: if `images` have neither rank, or not the structure of the encoder's inputs.
     """
+    if is_multi_crop(images, encoder):
+        return True
     pairs = _pair_with_inputs(images, symbolic_inputs(encoder))
     extra_axes = {_extra_axes(x, expected) for x, expected in pairs}
     if extra_axes not in ({0}, {1}):
@@ -49,7 +69,43 @@ def has_views(images: Any, encoder: keras.Model) -> bool:
     return extra_axes == {1}
 
 
-def flatten_views(
+def compute_rows(
+    function: Callable[[Any], tf.Tensor], images: Any, encoder: keras.Model
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Applies a function of single inputs to every view, in one call for each size of views.
+
+    Args:
+        function: maps inputs of the encoder `[rows, ...]` to outputs `[rows, ...]`.
+        images: an array or a structure of arrays, with or without views, or arrays of views of
+            several sizes.
+        encoder: the encoder.
+
+    Returns:
+        The outputs `[batch * views, ...]`, with those of a sample side by side, and a function that
+        reshapes them, or what is computed from them, to `[batch, views, ...]`. The views of several
+        sizes are in the order of the arrays. Outputs of images without views keep their shape.
+
+    Raises:
+        ValueError: as in `has_views`, or if the number of views is not static, or differs between
+            inputs, or the encoder does not accept one of several sizes.
+    """
+    if not is_multi_crop(images, encoder):
+        flat, restore = _flatten_views(images, encoder)
+        return function(flat), restore
+    _require_accepted_sizes(images, encoder)
+    outputs = []
+    for views in images:
+        flat, restore = _flatten_views(views, encoder)
+        outputs.append(restore(function(flat)))
+    joined = tf.concat(outputs, axis=1)
+    _, num_views, *rest = joined.shape
+    return (
+        tf.reshape(joined, [-1, *rest]),
+        lambda rows: tf.reshape(rows, [-1, num_views, *rows.shape[1:]]),
+    )
+
+
+def _flatten_views(
     images: Any, encoder: keras.Model
 ) -> tuple[Any, Callable[[tf.Tensor], tf.Tensor]]:
     """Reshapes `[batch, views, ...]` to `[batch * views, ...]`.
@@ -82,6 +138,18 @@ def flatten_views(
         map_arrays(lambda x: with_leading_axes(x, 2, flat), images),
         lambda outputs: tf.reshape(outputs, [-1, views, *outputs.shape[1:]]),
     )
+
+
+def _require_accepted_sizes(images: Any, encoder: keras.Model) -> None:
+    """Raises `ValueError` if the input of the encoder does not have one of the sizes of views."""
+    shape = symbolic_inputs(encoder).shape
+    if not all(tf.TensorShape(shape[1:]).is_compatible_with(views.shape[2:]) for views in images):
+        raise ValueError(
+            "The encoder must accept all sizes of views: create it with `None` as the height and "
+            "width of its input, such as `input_shape=(None, None, 3)`. Received: views of "
+            f"{' and '.join(str(tuple(views.shape)) for views in images)} for an encoder of "
+            f"{tuple(shape)}"
+        )
 
 
 def with_leading_axes(x: tf.Tensor, count: int, sizes: list[int]) -> tf.Tensor:
@@ -132,7 +200,10 @@ def _pair_with_inputs(images: Any, inputs: Any) -> list[tuple[Any, keras.KerasTe
             "views"
         )
     else:
-        advice = "be one array: stack the views of a sample with `tf.stack(views, axis=1)`"
+        advice = (
+            "be one array: stack the views of a sample with `tf.stack(views, axis=1)`. Views of "
+            "several sizes must be one array [batch, views, ...] for each size"
+        )
     raise ValueError(
         f"`images` must {advice}. Received: a {type(images).__name__} of {len(images)} for "
         f"{tf.nest.map_structure(lambda x: x.name, inputs)}"
