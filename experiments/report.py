@@ -6,7 +6,8 @@ reads docs/results/fashion_mnist_10k.jsonl, which `python -m experiments.ablate`
 robustness.json in the same directory, which `python -m experiments.robustness` wrote. For every
 table and figure of the papers the page has the published values, the command for the full size, the
 table and the figure of the small trainings, and whether their differences have the published sign.
-The records of trainings with few labels are in digits_small.jsonl in the same directory.
+The records of trainings with few labels are in digits_small.jsonl in the same directory, those of
+trainings on color images in cifar10_small.jsonl.
 """
 
 import importlib
@@ -53,6 +54,16 @@ GRIDS = {
     "optimizers": "imagenet_resnet50",
     "augmentations": "imagenet_resnet50",
 }
+COLOR = "cifar10_small"  # The recipe of the small trainings on color images, and its grids.
+COLOR_GRIDS = (
+    "losses",
+    "training_length",
+    "temperatures",
+    "positives_per_anchor",
+    "batch_sizes",
+    "long_tail",
+    "label_noise",
+)
 FEW_LABELS = "digits_small"  # The recipe of the grid `labels`, which the papers do not have.
 NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of two trainings.
 PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
@@ -62,7 +73,7 @@ This page compares the tables and figures of both papers with small trainings. E
 the published values, the command that trains the same rows at full size, the results of the small
 trainings, and whether they confirm the claims of the paper.
 
-The small trainings use the recipe `experiments/configs/{recipe}.py`: 10,000 images of
+Most small trainings use the recipe `experiments/configs/{recipe}.py`: 10,000 images of
 Fashion-MNIST, on two CPU cores shared with other work. This command trains the rows of a section:
 
 ```shell
@@ -82,6 +93,20 @@ noise: other seeds can reverse its sign. So is a difference below {noise} withou
 with a single seed shows only the order of magnitude.
 
 `python -m experiments.report` writes this page from [the records]({records}).
+"""
+BEGIN_COLOR = """
+## Small trainings on CIFAR-10
+
+The recipe `experiments/configs/{recipe}.py` trains on 10,000 images of CIFAR-10 that were
+compressed as JPEG of quality 75, which costs a little accuracy. Cross-entropy trains on one view of
+each image for twice the epochs, as many forward passes. This command trains the rows of a section:
+
+```shell
+python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.py \\
+    --change=data_dir=DIRECTORY --seeds=0,1,2
+```
+
+The records are [here]({records}).
 """
 
 
@@ -106,13 +131,46 @@ def grid_section(
     text = f"\n## {subject.rstrip('.')}\n{published}\n\nCommand for the full size:\n\n```shell\n"
     text += f"python -m experiments.ablate --grid={name} \\\n"
     text += f"    --config=experiments/configs/{GRIDS[name]}.py --change=data_dir=DIRECTORY\n```\n"
-    if not any(training_records.select(records, recipe, row, grid.ROWS) for row in grid.ROWS):
+    if not has_records(grid, records, recipe):
         return text + "\nNot trained here.\n"
-    text += f"\nSmall trainings:\n\n{accuracy_table(grid.ROWS, records, recipe)}"
+    return f"{text}\nSmall trainings:\n\n{tables_of_trainings(grid, records, recipe)}"
+
+
+def has_records(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> bool:
+    """Returns whether a row of a grid was trained."""
+    return any(training_records.select(records, recipe, row, grid.ROWS) for row in grid.ROWS)
+
+
+def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> str:
+    """Writes the table of the rows of a grid and the table of its claims."""
+    text = accuracy_table(grid.ROWS, records, recipe)
     rows = [claim_row(claim, grid, records, recipe) for claim in grid.CLAIMS]
     if any(rows):
-        header = ["claim of the papers", "difference", "95 % interval", "small trainings"]
+        header = ["claim", "difference", "95 % interval", "small trainings"]
         text += "\n" + markdown_table(header, filter(None, rows))
+    return text
+
+
+def color_section(
+    path: pathlib.Path, page: pathlib.Path, records: Mapping[str, Record], recipe: str
+) -> str:
+    """Writes the section of the small trainings on color images, and draws its figures.
+
+    Args:
+        path: the file of records. Figures go to the same directory.
+        page: the page that shows them.
+        records: the records of all trainings by their keys.
+        recipe: the name of the recipe of the trainings.
+    """
+    text = BEGIN_COLOR.format(recipe=recipe, records=path.relative_to(page.parent))
+    for name in COLOR_GRIDS:
+        grid = importlib.import_module(f"experiments.grids.{name}")
+        if has_records(grid, records, recipe):
+            subject, _, published = grid.__doc__.strip().partition("\n")
+            text += f"\n### {subject.rstrip('.')}\n{published if name not in GRIDS else ''}\n"
+            text += f"`--grid={name}`:\n\n{tables_of_trainings(grid, records, recipe)}"
+            figure = path.with_name(f"{recipe}_{name}.png")
+            text += draw_figure(figure, page, grid, records, recipe)
     return text
 
 
@@ -237,6 +295,9 @@ def main(argv: list[str]) -> None:
     relative = path.relative_to(output.parent)
     text = BEGIN.format(recipe=recipe, records=relative, noise=NOISE)
     text += note_on_earlier_code(records)
+    color = path.with_name(f"{COLOR}.jsonl")
+    if color.exists():
+        text += color_section(color, output, training_records.read(color), COLOR)
     for name in GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
         text += grid_section(name, grid, records, recipe)

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from experiments import pictures
-from experiments.grids import epochs, labels, losses, positives_per_anchor
+from experiments.grids import epochs, label_noise, labels, losses, positives_per_anchor
 from experiments.lib import files, training_records
 
 
@@ -116,17 +116,22 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
         labels, {row.name: [0.5, 0.6] for row in labels.ROWS[1:]}, "digits_small"
     )
     files.write_json_lines(tmp_path / "results" / "digits_small.jsonl", few_labels.values())
+    color = records_of(label_noise, {"SupCon, 20% noise": [0.5, 0.75]}, "cifar10_small")
+    files.write_json_lines(tmp_path / "results" / "cifar10_small.jsonl", color.values())
     output = tmp_path / "results.md"
     run_script("report", f"--records={path}", f"--output={output}")
     text = output.read_text()
     names = importlib.import_module("experiments.report").GRIDS
-    assert text.count("\n## ") == len(names) + 5
+    assert text.count("\n## ") == len(names) + 6
     # Seed 0 was trained before the change: 3 rows of `losses` and 1 more of `positives_per_anchor`.
     assert "4 of the 7 trainings of the grids clipped a crop" in text
     assert (
         "![Test accuracy against maximum number of positives](results/positives_per_anchor.png)"
         in text
     )
+    assert "\n### Label noise: a fraction of the training images" in text
+    assert "\n### " not in text.split("\n### ")[1][4:]  # no grid without records
+    assert "| SupCon, 20% noise | 0.6250 ± 0.1768 | 2 | 2.0 |" in text
     assert drawn == {
         "positives_per_anchor.png": {
             "x_label": "maximum number of positives",

@@ -1,0 +1,26 @@
+"""Long tail: the largest class has 100 times the images of the smallest one.
+
+With this imbalance, 12,406 training images of CIFAR-10 remain (Cui et al., 2019). The test images
+are balanced. A batch of the row with 32 images of each class has 8 classes.
+"""
+
+from experiments.grids import Claim, Row
+
+_TAIL = {"imbalance": 100.0, "train_images": None}
+
+ROWS = [
+    Row("SupCon", changes=_TAIL),
+    Row("SupCon, averages of classes", changes={**_TAIL, "loss.denominator": "class_average"}),
+    Row("SupCon, 32 images of each class in a batch", changes={**_TAIL, "images_per_class": 32}),
+    Row("SupCon, one positive", changes={**_TAIL, "loss.denominator": "one_positive"}),
+    Row("cross-entropy", "_cross_entropy", _TAIL),
+]
+
+CLAIMS = [
+    Claim(
+        "Averages of classes in the denominator improve SupCon (Zhu et al., 2022)",
+        "SupCon, averages of classes",
+        "SupCon",
+    ),
+    Claim("SupCon is better than cross-entropy", "SupCon", "cross-entropy"),
+]

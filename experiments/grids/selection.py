@@ -1,0 +1,98 @@
+r"""Settings of `cifar10_small`, chosen on held-out training images.
+
+    python -m experiments.ablate --grid=selection \
+        --config=experiments/configs/cifar10_small.py \
+        --change=data_dir=DIRECTORY --change=hold_out=5000
+
+trains each method twelve times, with as many forward passes in every training. Each row states all
+settings that were chosen, so that its training stays the same when the recipe takes other ones.
+"""
+
+from typing import Any
+
+from experiments.grids import Row
+
+
+def _sim_augment(scale: float = 0.3, strength: float = 0.5) -> dict[str, Any]:
+    return {
+        "policy": "sim_augment",
+        "scale": (scale, 1.0),
+        "flip": True,
+        "crop": "torchvision",
+        "strength": strength,
+    }
+
+
+def _crop_flip(scale: float = 0.3) -> dict[str, Any]:
+    return {"policy": "crop_flip", "scale": (scale, 1.0), "flip": True, "crop": "torchvision"}
+
+
+def _optimizer(rate: float, weight_decay: float) -> dict[str, Any]:
+    return {
+        "optimizer.learning_rate": rate,
+        "optimizer.arguments": {"momentum": 0.9, "weight_decay": weight_decay},
+    }
+
+
+def _supcon(
+    name: str,
+    *,
+    temperature: float = 0.1,
+    rate: float = 0.2,
+    weight_decay: float = 1e-4,
+    widths: tuple[int, ...] = (128, 128),
+    augmentation: dict[str, Any] | None = None,
+) -> Row:
+    changes = {
+        "epochs": 30,
+        "loss.temperature": temperature,
+        "projection_head.widths": widths,
+        "augmentation": augmentation or _sim_augment(),
+        **_optimizer(rate, weight_decay),
+    }
+    return Row(f"SupCon, {name}", changes=changes)
+
+
+def _cross_entropy(
+    name: str,
+    *,
+    rate: float = 0.2,
+    weight_decay: float = 1e-4,
+    augmentation: dict[str, Any] | None = None,
+) -> Row:
+    changes = {
+        "epochs": 60,
+        "augmentation": augmentation or _crop_flip(),
+        **_optimizer(rate, weight_decay),
+    }
+    return Row(f"cross-entropy, {name}", "_cross_entropy", changes)
+
+
+ROWS = [
+    _supcon("start"),
+    _cross_entropy("start"),
+    _supcon("temperature 0.2", temperature=0.2),
+    _cross_entropy("weight decay 5e-4", weight_decay=5e-4),
+    _supcon("learning rate 0.5", rate=0.5),
+    _cross_entropy("learning rate 0.1", rate=0.1),
+    _supcon("weight decay 5e-4", weight_decay=5e-4),
+    _cross_entropy("learning rate 0.5", rate=0.5),
+    _supcon("crops from 0.5", augmentation=_sim_augment(scale=0.5)),
+    _cross_entropy("crops from 0.5", augmentation=_crop_flip(scale=0.5)),
+    _supcon("jitter 0.25", augmentation=_sim_augment(strength=0.25)),
+    _cross_entropy("jitter 0.5", augmentation=_sim_augment()),
+    _supcon("temperature 0.05", temperature=0.05),
+    _cross_entropy("weight decay 2e-3", weight_decay=2e-3),
+    _supcon("learning rate 0.1", rate=0.1),
+    _cross_entropy("learning rate 0.05", rate=0.05),
+    _supcon("projection head of 512 and 128", widths=(512, 128)),
+    _cross_entropy("crops from 0.2", augmentation=_crop_flip(scale=0.2)),
+    _supcon("crops from 0.2", augmentation=_sim_augment(scale=0.2)),
+    _cross_entropy("jitter 0.25", augmentation=_sim_augment(strength=0.25)),
+    _supcon("temperature 0.2, learning rate 0.5", temperature=0.2, rate=0.5),
+    _cross_entropy("learning rate 0.5, weight decay 5e-4", rate=0.5, weight_decay=5e-4),
+    _supcon("learning rate 0.5, weight decay 5e-4", rate=0.5, weight_decay=5e-4),
+    _cross_entropy(
+        "crops from 0.5, weight decay 5e-4", weight_decay=5e-4, augmentation=_crop_flip(scale=0.5)
+    ),
+]
