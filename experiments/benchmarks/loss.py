@@ -15,8 +15,9 @@ most of it for 65,536 rows.
         --method="TripletLoss, XLA"
 
 measures a loss that holds all pairs, here with semi-hard mining, as a graph and compiled by XLA.
-The other methods are `NPairsLoss`, `TripletLoss("hard")` and `MaxMarginLoss`, with or without XLA.
-Expected: XLA is not slower than the graph.
+The other methods are `NPairsLoss`, `TripletLoss("hard")` and `MaxMarginLoss`, with or without XLA,
+and `PairwiseSupConLoss`, whose memory does not include the weights. Expected: XLA is not slower
+than the graph.
 """
 
 import collections
@@ -68,21 +69,24 @@ def _rows(rows: int, dim: int):
     return random_rows(rows, dim, _CLASSES.value)
 
 
-def _tensorflow(losses: Callable, jit_compile: bool = False) -> Callable:
+def _tensorflow(
+    losses: Callable, jit_compile: bool = False, to_labels: Callable = lambda ids: ids
+) -> Callable:
     """Returns a function of rows and dim that returns the function to measure."""
     import tensorflow as tf
 
     def prepare(rows, dim):
-        z, ids = map(tf.constant, _rows(rows, dim))
+        z, ids = _rows(rows, dim)
+        z, labels = tf.constant(z), tf.constant(to_labels(ids))
 
         @tf.function(jit_compile=jit_compile)
-        def step(z, ids):
+        def step(z, labels):
             with tf.GradientTape() as tape:
                 tape.watch(z)
-                loss = tf.reduce_mean(losses(z, ids))
+                loss = tf.reduce_mean(losses(z, labels))
             return loss, tape.gradient(loss, z)
 
-        return lambda: step(z, ids)[1].numpy()
+        return lambda: step(z, labels)[1].numpy()
 
     return prepare
 
@@ -152,6 +156,16 @@ def _pair_loss(name: str, *arguments: str, jit_compile: bool = False) -> Callabl
     return prepare
 
 
+def _pair_weights(rows, dim):
+    import supcon_tf
+
+    loss = supcon_tf.PairwiseSupConLoss(_TEMPERATURE.value, reduction=None)
+    return _tensorflow(
+        lambda z, weights: loss(weights, z),
+        to_labels=lambda ids: (ids[:, None] == ids).astype("float32"),
+    )(rows, dim)
+
+
 METHODS: dict[str, Callable] = {
     "supcon_tf": lambda *size: _tensorflow(_supcon_tf)(*size),
     "supcon_tf, generalized": lambda *size: _tensorflow(_generalized)(*size),
@@ -162,6 +176,7 @@ METHODS: dict[str, Callable] = {
 }
 # Measured only if they are named.
 PAIR_METHODS = {
+    "PairwiseSupConLoss": _pair_weights,
     "NPairsLoss": _pair_loss("NPairsLoss"),
     "NPairsLoss, XLA": _pair_loss("NPairsLoss", jit_compile=True),
     "TripletLoss": _pair_loss("TripletLoss"),

@@ -145,7 +145,9 @@ class ContrastiveLoss(EmbeddingLoss):
         embeddings, ref_embeddings = (
             tf.cast(tf.convert_to_tensor(x), self.dtype) for x in (embeddings, ref_embeddings)
         )
-        labels, ref_labels = map(tf.convert_to_tensor, (labels, ref_labels))
+        labels, ref_labels = (
+            tf.stop_gradient(tf.convert_to_tensor(x)) for x in (labels, ref_labels)
+        )
         if ref_sample_ids is None:
             ref_sample_ids = tf.fill(tf.shape(ref_embeddings)[:1], -1)
         ref_sample_ids = tf.convert_to_tensor(ref_sample_ids)

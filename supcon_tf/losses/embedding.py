@@ -66,6 +66,7 @@ class EmbeddingLoss(keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Computes one loss per sample, the mean over its views: shape `[batch]`."""
+        y_true = tf.stop_gradient(y_true)
         replica = replica_context()
         if replica is not None:
             self._check_replicas(y_pred, replica.num_replicas_in_sync)

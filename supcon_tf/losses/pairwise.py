@@ -6,11 +6,12 @@ import keras
 import tensorflow as tf
 
 from supcon_tf._checks import check_choice
-from supcon_tf.labels import are_distributions, require_numbers
+from supcon_tf.labels import require_numbers
 from supcon_tf.losses.contrastive import ContrastiveLoss, References
 from supcon_tf.losses.gathered_rows import gather_rows
 from supcon_tf.losses.temperature import Temperature, current_temperature
 from supcon_tf.similarity.masks import make_rows
+from supcon_tf.similarity.pair_weights import are_pair_weights
 from supcon_tf.similarity.row_losses import WEIGHTINGS, pairwise_supcon
 
 
@@ -126,7 +127,7 @@ class PairwiseSupConLoss(ContrastiveLoss):
 
     def _has_valid_labels(self, y_true: tf.Tensor) -> tf.Tensor:
         """Returns whether the weights are finite and not negative."""
-        return are_distributions(y_true)
+        return are_pair_weights(y_true)
 
     def _row_losses(
         self,

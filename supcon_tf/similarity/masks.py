@@ -173,7 +173,7 @@ def average_classes(anchors: Rows, contrasts: Rows | None) -> tuple[Rows, Rows |
         The anchors and the contrasts with weights.
     """
     columns = anchors if contrasts is None else contrasts
-    ones = tf.ones_like(columns.z[:, 0])
+    ones = tf.ones(tf.shape(columns.z)[:1], columns.z.dtype)  # without a gradient to the rows
     if columns.present is not None:
         ones *= tf.cast(columns.present, ones.dtype)
     num_groups = tf.shape(anchors.group)[0] + tf.shape(columns.group)[0]

@@ -15,7 +15,7 @@ $$\frac{q_{ia} (A_i + w_{ii} (S_i - z_{ia})) + T_i + w_{ii} (Q_i - q_{ia} z_{ia}
 Only blocks of rows of the weights are copied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -52,7 +52,8 @@ def pair_weighted_similarities(
     """
     first = _first_sample(weights, replica)
     sums = _sum_views(tf.stop_gradient(z) if all_z is None else all_z, views)
-    others = _weighted_sums(weights, first, sums, transpose=False)
+    # The backward pass below is the gradient of the sums too.
+    others = tf.stop_gradient(_weighted_sums(weights, first, sums, transpose=False))
 
     def forward(z: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
         return (
@@ -83,16 +84,23 @@ def pair_weight_sums(
 ) -> tf.Tensor:
     r"""Computes $\sum_{(j, b) \ne (i, a)} w_{ij}$ of every anchor: `[batch * views]` float64."""
     first = _first_sample(weights, replica)
-    sums = tf.concat(
-        [
-            tf.reduce_sum(tf.cast(block, tf.float64), axis=1)
-            for _, block in _blocks_without_diagonal(weights, first)
-        ],
-        axis=0,
-    )
+    sums = _row_sums(weights, first)
     views = tf.cast(views, tf.float64)
     own = tf.cast(_diagonal(weights, first), tf.float64)
     return tf.repeat(views * sums + (views - 1) * own, tf.cast(views, tf.int32))
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def are_pair_weights(weights: tf.Tensor) -> tf.Tensor:
+    """Returns whether all weights are finite and not negative."""
+
+    def is_valid(start: tf.Tensor) -> tf.Tensor:
+        block = _block(weights, start)
+        numbers = block if block.dtype.is_floating else tf.cast(block, tf.float32)
+        return tf.reduce_all((numbers >= 0) & tf.math.is_finite(numbers))
+
+    starts = _block_starts(weights)
+    return tf.reduce_all(tf.map_fn(is_valid, starts, fn_output_signature=tf.bool))
 
 
 def _first_sample(weights: tf.Tensor, replica: tf.distribute.ReplicaContext | None) -> tf.Tensor:
@@ -126,6 +134,17 @@ def _diagonal(weights: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+def _row_sums(weights: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    """Sums the rows of the weights without their diagonal: `[batch]` float64."""
+
+    def row_sums(start: tf.Tensor) -> tf.Tensor:
+        block = _block_without_diagonal(weights, first, start)
+        return tf.reduce_sum(tf.cast(block, tf.float64), axis=1)
+
+    return _map_blocks(row_sums, weights, tf.float64)
+
+
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _weighted_sums(
     weights: tf.Tensor, first: tf.Tensor, values: tf.Tensor, transpose: bool
 ) -> tf.Tensor:
@@ -140,27 +159,67 @@ def _weighted_sums(
     Returns:
         `[batch, dim]`; with `transpose`, `[samples, dim]`.
     """
-    blocks = (
-        (start, tf.cast(block, values.dtype))
-        for start, block in _blocks_without_diagonal(weights, first)
-    )
+
+    def block_at(start: tf.Tensor) -> tf.Tensor:
+        return tf.cast(_block_without_diagonal(weights, first, start), values.dtype)
+
     if not transpose:
-        return tf.concat([dot(block, values, (1, 0), None) for _, block in blocks], axis=0)
-    return tf.add_n(
-        [
-            dot(block, values[start : start + tf.shape(block)[0]], (0, 0), None)
-            for start, block in blocks
-        ]
-    )
+        return _map_blocks(
+            lambda start: dot(block_at(start), values, (1, 0), None), weights, values.dtype
+        )
+
+    def add_block(total: tf.Tensor, block: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        number, start = block
+        # Rows that the previous block contains too have been added.
+        is_new = start + tf.range(_block_size(weights)) >= number * _block_size(weights)
+        new_values = tf.where(is_new[:, None], _block(values, start, _block_size(weights)), 0)
+        return total + dot(block_at(start), new_values, (0, 0), None)
+
+    starts = _block_starts(weights)
+    zeros = tf.zeros([tf.shape(weights)[1], tf.shape(values)[1]], values.dtype)
+    return tf.foldl(add_block, (tf.range(tf.size(starts)), starts), zeros)
 
 
-def _blocks_without_diagonal(
-    weights: tf.Tensor, first: tf.Tensor
-) -> Iterator[tuple[int, tf.Tensor]]:
-    """Yields blocks of rows, whose diagonal is zero, and the index of their first row."""
-    size = weights.shape[0]
-    for start in range(0, size or 1, _BLOCK_SIZE):
-        block = weights if size is None else weights[start : start + _BLOCK_SIZE]
-        rows = first + start + tf.range(tf.shape(block)[0])
-        is_diagonal = rows[:, None] == tf.range(tf.shape(block)[1])
-        yield start, tf.where(is_diagonal, tf.zeros([], block.dtype), block)
+# Loops over blocks of rows: XLA would hold all blocks of an unrolled sum at the same time.
+
+
+def _map_blocks(
+    function: Callable[[tf.Tensor], tf.Tensor], weights: tf.Tensor, dtype: tf.DType
+) -> tf.Tensor:
+    """Applies a function of the first row of a block to all blocks, and joins the results.
+
+    Args:
+        function: returns a result for each row of the block.
+        weights: `[batch, samples]`.
+        dtype: dtype of the results.
+
+    Returns:
+        `[batch, ...]` results.
+    """
+    blocks = tf.map_fn(function, _block_starts(weights), fn_output_signature=dtype)
+    whole = tf.reshape(blocks[:-1], tf.concat([[-1], tf.shape(blocks)[2:]], axis=0))
+    rest = tf.shape(weights)[0] - tf.shape(whole)[0]
+    return tf.concat([whole, blocks[-1][tf.shape(blocks)[1] - rest :]], axis=0)
+
+
+def _block_size(weights: tf.Tensor) -> tf.Tensor:
+    return tf.minimum(_BLOCK_SIZE, tf.shape(weights)[0])
+
+
+def _block_starts(weights: tf.Tensor) -> tf.Tensor:
+    """Returns the first row of every block. The last block can overlap with the one before."""
+    rows, size = tf.shape(weights)[0], _block_size(weights)
+    return tf.minimum(tf.range(0, rows, tf.maximum(size, 1)), rows - size)
+
+
+def _block(matrix: tf.Tensor, start: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns a block of rows, as many as a block of weights by default."""
+    size = _block_size(matrix) if size is None else size
+    return tf.slice(matrix, [start, 0], [size, tf.shape(matrix)[1]])
+
+
+def _block_without_diagonal(weights: tf.Tensor, first: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    block = _block(weights, start)
+    rows = first + start + tf.range(tf.shape(block)[0])
+    is_diagonal = rows[:, None] == tf.range(tf.shape(block)[1])
+    return tf.where(is_diagonal, tf.zeros([], block.dtype), block)

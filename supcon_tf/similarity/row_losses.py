@@ -322,6 +322,9 @@ def _weighted_loss(
         weighting: `"similarity_sum"` or `"contrast_count"`.
         num_others: $|A(i)|$.
     """
+    # Labels have no gradient. TensorFlow computes that of a traced function by all of its inputs,
+    # and XLA cannot return what the gradient of a loop over blocks of labels needs.
+    weights = tf.stop_gradient(weights)
     empty = weights <= _NO_POSITIVE  # false for NaN
     if weighting == "similarity_sum":
         count = tf.where(empty, tf.ones_like(weights), weights)
