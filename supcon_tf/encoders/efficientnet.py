@@ -3,7 +3,7 @@
 import keras
 
 from supcon_tf._checks import check_choice
-from supcon_tf.encoders.pixels import Pixels
+from supcon_tf.encoders.keras_applications import build_application, change_layer
 
 _VARIANTS = {
     "b0": keras.applications.EfficientNetV2B0,
@@ -14,7 +14,6 @@ _VARIANTS = {
     "m": keras.applications.EfficientNetV2M,
     "l": keras.applications.EfficientNetV2L,
 }
-_STEM_STRIDES = {"imagenet": 2, "cifar": 1}
 
 
 def efficientnet_v2(
@@ -54,24 +53,10 @@ def efficientnet_v2(
             below 32 pixels.
     """
     check_choice("variant", variant, tuple(_VARIANTS))
-    check_choice("stem", stem, tuple(_STEM_STRIDES))
-    side = 224 if stem == "imagenet" else 32
-    input_shape = input_shape or (side, side, 3)
-    images = keras.Input(input_shape, name="images")
-    model = _VARIANTS[variant](
-        include_top=False,
-        weights=None,
-        input_shape=input_shape,
-        input_tensor=Pixels(name="pixels")(images),
-        pooling="avg",
-        include_preprocessing=False,
-    )
-    strides = _STEM_STRIDES[stem]
 
-    def with_strides(layer: keras.Layer) -> keras.Layer:
-        config = layer.get_config()
-        if layer.name == "stem_conv":
-            config["strides"] = (strides, strides)
-        return type(layer).from_config(config)
+    def replace(layer: keras.Layer) -> keras.Layer | None:
+        if stem == "cifar" and layer.name == "stem_conv":
+            return change_layer(layer, strides=(1, 1))
+        return None
 
-    return keras.models.clone_model(model, clone_function=with_strides)
+    return build_application(_VARIANTS[variant], replace, stem=stem, input_shape=input_shape)
