@@ -18,7 +18,9 @@ help:
 	@echo "make dist               build and check the wheel and the source distribution"
 	@echo "make clean              remove the environments and build files"
 
-REQUIREMENTS := --editable ".[experiments,test]"
+EXTRAS := experiments,test,vit
+REQUIREMENTS = --editable ".[$(EXTRAS)]"
+.venv-lowest/installed: EXTRAS := experiments,test
 .venv-lowest/installed: REQUIREMENTS += --constraint tests/lowest.txt
 .venv-lowest/installed: tests/lowest.txt
 .venv-gpu/installed: REQUIREMENTS += "tensorflow[and-cuda]"

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import supcon_tf
-from supcon_tf import data, evaluation
+from supcon_tf import data, encoders, evaluation
 from supcon_tf._requirements import require_keras
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -58,6 +58,11 @@ def test_another_backend_raises():
             "hnswlib",
             lambda: evaluation.Index(backend="hnswlib"),
             'Index(backend="hnswlib") needs hnswlib: pip install "supcon-tf[hnswlib]"',
+        ),
+        (
+            "keras_hub",
+            lambda: encoders.vit(patch_size=16, num_layers=1, num_heads=1, hidden_dim=4),
+            'vit needs keras-hub: pip install "supcon-tf[vit]"',
         ),
     ],
 )

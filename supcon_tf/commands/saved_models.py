@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from supcon_tf import encoders, models  # noqa: F401  (registers the classes that Keras loads)
+from supcon_tf._requirements import require_extra
 from supcon_tf.commands.divergence import find_non_finite_weight
 from supcon_tf.data.class_names import check_same_classes
 
@@ -27,6 +28,7 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
 
     Raises:
         FileNotFoundError: if the file does not exist.
+        ImportError: if the model has layers of KerasHub, and KerasHub is not installed.
         ValueError: if it is not a complete .keras file, or a weight is not finite.
     """
     if not os.path.isfile(path):
@@ -36,6 +38,7 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
             f"{path} must be a complete .keras file. Copy it again, or train the model again. "
             "Received: a file that is damaged or of another format"
         )
+    _import_keras_hub(path)
     model = keras.saving.load_model(path, compile=False)
     weight = find_non_finite_weight(model)
     if weight is not None:
@@ -44,6 +47,19 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
             f"{weight.path}"
         )
     return model
+
+
+def _import_keras_hub(path: str | os.PathLike[str]) -> None:
+    """Imports KerasHub for a file with layers of it, whose error in Keras is a long configuration.
+
+    Raises:
+        ImportError: if KerasHub is necessary and not installed.
+    """
+    with zipfile.ZipFile(path) as file:
+        config = file.read("config.json") if "config.json" in file.namelist() else b""
+    if b'"module": "keras_hub.' in config:
+        with require_extra(os.fspath(path), "keras-hub", "vit"):
+            import keras_hub  # noqa: F401  (registers its layers)
 
 
 def check_classes(

@@ -4,7 +4,11 @@ import keras
 import numpy as np
 
 from supcon_tf._checks import check_choice, check_fraction
-from supcon_tf.encoders.keras_applications import build_application, change_layer
+from supcon_tf.encoders.keras_applications import (
+    build_application,
+    change_layer,
+    replace_layers,
+)
 
 _VARIANTS = {
     "tiny": keras.applications.ConvNeXtTiny,
@@ -13,7 +17,6 @@ _VARIANTS = {
     "large": keras.applications.ConvNeXtLarge,
     "xlarge": keras.applications.ConvNeXtXLarge,
 }
-_BLOCKS = {"tiny": 18, "small": 36, "base": 36, "large": 36, "xlarge": 36}
 
 
 def convnext(
@@ -71,15 +74,17 @@ def convnext(
     """
     check_choice("variant", variant, tuple(_VARIANTS))
     rate = check_fraction("drop_path_rate", drop_path_rate)
-    # Keras's models have no stochastic depth. The blocks are replaced from the first to the last.
-    rates = iter(np.linspace(0.0, rate, _BLOCKS[variant]).tolist())
+    model = build_application(_VARIANTS[variant], stem=stem, input_shape=input_shape)
+    # Keras's models have no stochastic depth: their residual branches end with an identity.
+    branches = [layer.name for layer in model.layers if layer.name.endswith("_identity")]
+    rates = dict(zip(branches, np.linspace(0.0, rate, len(branches)).tolist(), strict=True))
 
     def replace(layer: keras.Layer) -> keras.Layer | None:
         if stem == "cifar" and layer.name.endswith("_stem_conv"):
             return change_layer(layer, kernel_size=(3, 3), strides=(1, 1), padding="same")
-        if layer.name.endswith("_identity"):  # the end of a residual branch
+        if layer.name in rates:
             name = layer.name.replace("_identity", "_drop_path")
-            return keras.layers.Dropout(next(rates), (None, 1, 1, 1), name=name)
+            return keras.layers.Dropout(rates[layer.name], (None, 1, 1, 1), name=name)
         return None
 
-    return build_application(_VARIANTS[variant], replace, stem=stem, input_shape=input_shape)
+    return replace_layers(model, replace)

@@ -3,7 +3,11 @@
 import keras
 
 from supcon_tf._checks import check_choice
-from supcon_tf.encoders.keras_applications import build_application, change_layer
+from supcon_tf.encoders.keras_applications import (
+    build_application,
+    change_layer,
+    replace_layers,
+)
 
 _VARIANTS = {
     "b0": keras.applications.EfficientNetV2B0,
@@ -53,10 +57,11 @@ def efficientnet_v2(
             below 32 pixels.
     """
     check_choice("variant", variant, tuple(_VARIANTS))
+    model = build_application(_VARIANTS[variant], stem=stem, input_shape=input_shape)
 
     def replace(layer: keras.Layer) -> keras.Layer | None:
         if stem == "cifar" and layer.name == "stem_conv":
             return change_layer(layer, strides=(1, 1))
         return None
 
-    return build_application(_VARIANTS[variant], replace, stem=stem, input_shape=input_shape)
+    return replace_layers(model, replace)

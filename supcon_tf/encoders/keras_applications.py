@@ -12,19 +12,13 @@ _SIDES = {"imagenet": 224, "cifar": 32}
 
 
 def build_application(
-    build: Callable[..., keras.Model],
-    replace: Callable[[keras.Layer], keras.Layer | None],
-    *,
-    stem: str,
-    input_shape: tuple[int, int, int] | None,
+    build: Callable[..., keras.Model], *, stem: str, input_shape: tuple[int, int, int] | None
 ) -> keras.Model:
     """Builds a network with random weights, without its top and its preprocessing.
 
     Args:
         build: a function of `keras.applications`.
-        replace: maps a layer of the network to the layer that takes its place, or to `None` to keep
-            it.
-        stem: `"imagenet"` or `"cifar"`, which determine the default size of the images.
+        stem: `"imagenet"` or `"cifar"`, which determines the default size of the images.
         input_shape: `(height, width, channels)`, or `None` for the default size and three channels.
 
     Raises:
@@ -33,7 +27,7 @@ def build_application(
     check_choice("stem", stem, tuple(_SIDES))
     input_shape = input_shape or (_SIDES[stem], _SIDES[stem], 3)
     images = keras.Input(input_shape, name="images")
-    model = build(
+    return build(
         include_top=False,
         weights=None,
         input_shape=input_shape,
@@ -41,6 +35,17 @@ def build_application(
         pooling="avg",
         include_preprocessing=False,
     )
+
+
+def replace_layers(
+    model: keras.Model, replace: Callable[[keras.Layer], keras.Layer | None]
+) -> keras.Model:
+    """Builds a model with new weights, in which some layers are others.
+
+    Args:
+        model: a functional model.
+        replace: maps a layer to the layer that takes its place, or to `None` for one like it.
+    """
 
     def clone(layer: keras.Layer) -> keras.Layer:
         if isinstance(layer, keras.Sequential):  # without the shapes, which another stem changes
@@ -51,5 +56,5 @@ def build_application(
 
 
 def change_layer(layer: keras.Layer, **arguments: Any) -> keras.Layer:
-    """Returns a new layer with some other constructor arguments, and without the weights."""
+    """Returns a new layer with other values of some constructor arguments, and new weights."""
     return type(layer).from_config({**layer.get_config(), **arguments})

@@ -1,3 +1,7 @@
+import re
+import sys
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -26,3 +30,12 @@ def test_files_that_are_no_models(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"PK\3\4 half of a file")
     with pytest.raises(ValueError, match="a.keras must be a complete .keras file"):
         load_model(tmp_path / "a.keras")
+
+
+def test_layers_of_a_missing_keras_hub_name_the_extra(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "vit.keras", "w") as file:
+        file.writestr("config.json", '{"module": "keras_hub.src.models.vit.vit_backbone"}')
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    message = 'vit.keras needs keras-hub: pip install "supcon-tf[vit]"'
+    with pytest.raises(ImportError, match=re.escape(message)):
+        load_model(tmp_path / "vit.keras")
