@@ -24,6 +24,8 @@ POLICIES = {
 ENCODERS = {
     "resnet": supcon_tf.encoders.resnet,
     "efficientnet_v2": supcon_tf.encoders.efficientnet_v2,
+    "convnext": supcon_tf.encoders.convnext,
+    "vit": supcon_tf.encoders.vit,
 }
 LOSSES = {
     "supcon": supcon_tf.SupConLoss,
@@ -37,6 +39,7 @@ OPTIMIZERS = {
     "rmsprop": optimizers.RMSpropWithL2,
     "lars": optimizers.LARS,
     "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
 }
 
 

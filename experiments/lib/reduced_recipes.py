@@ -10,6 +10,12 @@ from experiments import configs
 from supcon_tf.data import ArrayImages
 
 BATCH_SIZE = 8
+# Arguments of small versions of the encoders that are not a ResNet.
+_SMALLEST = {
+    "efficientnet_v2": {"variant": "b0"},
+    "convnext": {"variant": "tiny"},
+    "vit": {"num_layers": 1, "num_heads": 2, "hidden_dim": 16},
+}
 
 
 def reduced_recipe(name: str, width: float = 1 / 16, depth: int | None = 10) -> ConfigDict:
@@ -26,7 +32,7 @@ def reduced_recipe(name: str, width: float = 1 / 16, depth: int | None = 10) -> 
         config.encoder.width = width
         config.encoder.depth = depth or config.encoder.depth
     else:
-        config.encoder.variant = "b0"
+        config.encoder.update(_SMALLEST[config.encoder.name])
     config.epochs = config.linear.epochs = 2
     config.batch_size = config.linear.batch_size = BATCH_SIZE
     if "momentum_encoder" in config:

@@ -62,3 +62,11 @@ def small_encoders(monkeypatch):
         )
 
     monkeypatch.setitem(builders.ENCODERS, "resnet", build)
+
+
+@pytest.fixture
+def small_convnext(monkeypatch):
+    """ConvNeXt-Tiny has one block in each stage and few channels."""
+    module = sys.modules[keras.applications.ConvNeXtTiny.__module__]
+    small = {"depths": [1, 1, 1, 1], "projection_dims": [8, 16, 16, 16], "default_size": 224}
+    monkeypatch.setitem(module.MODEL_CONFIGS, "tiny", small)
