@@ -156,7 +156,22 @@ def count_steps(optimizer: keras.Optimizer) -> int:
     Raises:
         RuntimeError: if the installed version of Keras has no such attribute.
     """
-    return int(keras.ops.convert_to_numpy(require_internal(optimizer, "_iterations")))
+    return int(keras.ops.convert_to_numpy(step_variable(optimizer)))
+
+
+def step_variable(optimizer: keras.Optimizer) -> keras.Variable:
+    """Returns the variable with the number of steps, by which Keras schedules a learning rate.
+
+    Why: a schedule of the weight decay counts the same steps. Public API: `iterations`, which
+    counts differently with gradient accumulation, see `count_steps`.
+
+    Args:
+        optimizer: an optimizer.
+
+    Raises:
+        RuntimeError: if the installed version of Keras has no such attribute.
+    """
+    return require_internal(optimizer, "_iterations")
 
 
 def variable_key(optimizer: keras.Optimizer, variable: keras.Variable | tf.Variable) -> str:

@@ -9,10 +9,11 @@ Measured: nothing. The tests train a step of a small version.
 
 Settings: AdamW with weight decay 0.05, a peak learning rate of 0.00025 per 256 images, stochastic
 depth 0.1, 20 epochs of warm-up and a cosine decay, as Liu et al., 2022 (Table 5), train
-ConvNeXt-Tiny on ImageNet. The weight decay also applies to biases and normalizations there is none
-of there. Everything else is that of cifar10_resnet50, with 500 epochs, which were chosen here.
+ConvNeXt-Tiny on ImageNet. Their code does not decay biases and normalizations; this recipe does.
+Everything else is that of cifar10_resnet50, with 500 epochs, which were chosen here.
 
-Requirements: batch 1024, 500 epochs, then 100, in bfloat16.
+Requirements: batch 1024, 500 epochs, then 100. The compiler for a TPU v5e plans 14.7 GB in
+bfloat16.
 """
 
 from ml_collections import ConfigDict

@@ -39,7 +39,7 @@ OPTIMIZERS = {
     "rmsprop": optimizers.RMSpropWithL2,
     "lars": optimizers.LARS,
     "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
+    "adamw": optimizers.AdamW,
 }
 
 

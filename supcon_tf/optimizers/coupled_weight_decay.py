@@ -7,15 +7,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
-from supcon_tf._checks import check_non_negative
 from supcon_tf._keras_internals import keras_hook, variable_index, variable_key
+from supcon_tf.optimizers.scheduled_weight_decay import ScheduledWeightDecay
 
 # Scales and offsets of normalization layers. The official code of SupCon does not decay them.
 NORMALIZATIONS = (r"/(gamma|beta)$",)
 
 
-class CoupledWeightDecay(keras.optimizers.Optimizer):
+class CoupledWeightDecay(ScheduledWeightDecay):
     """Base class of optimizers that add `weight_decay` times the weights to the gradient.
 
     This term is the gradient of the L2 penalty `weight_decay / 2 * |w|^2`. Momentum and adaptive
@@ -23,19 +24,17 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
     weights after the step. At a momentum of 0.9, its effect is a tenth as large.
 
     Raises:
-        ValueError: if `weight_decay` is neither `None` nor a finite non-negative number, or
-            `exclude` is a string.
+        ValueError: if `weight_decay` is neither `None` nor a finite non-negative number nor a
+            schedule, or `exclude` is a string.
     """
 
     def __init__(
         self,
         *args: Any,
-        weight_decay: float | None = None,
+        weight_decay: float | LearningRateSchedule | None = None,
         exclude: Sequence[str] = (),
         **kwargs: Any,
     ):
-        if weight_decay is not None:
-            weight_decay = check_non_negative("weight_decay", weight_decay)
         super().__init__(*args, weight_decay=weight_decay, **kwargs)
         self.exclude = _check_patterns("exclude", exclude)
         self._undecayed_names: tuple[str, ...] = ()
@@ -101,9 +100,10 @@ class CoupledWeightDecay(keras.optimizers.Optimizer):
     def _add_weight_decay(self, gradient: Any, variable: keras.Variable) -> Any:
         """Returns the gradient plus `weight_decay` times the weight, unless it is excluded."""
         gradient = ops.cast(gradient, variable.dtype)
-        if not self.weight_decay or self._undecayed[variable_index(self, variable)]:
+        # Not the property, which is a tensor for a schedule.
+        if not self._weight_decay or self._undecayed[variable_index(self, variable)]:
             return gradient
-        return gradient + self.weight_decay * variable
+        return gradient + ops.cast(self.weight_decay, variable.dtype) * variable
 
     def _is_excluded(self, variable: keras.Variable) -> bool:
         """Returns whether a weight matches `exclude`."""
@@ -165,14 +165,15 @@ class SGDWithL2(CoupledWeightDecay, keras.optimizers.SGD):
 
     Args:
         *args: positional arguments of `keras.optimizers.SGD`.
-        weight_decay: non-negative factor of the weights in the gradient; `None` for no decay.
+        weight_decay: non-negative factor of the weights in the gradient, or a schedule of it
+            (`keras.optimizers.schedules.LearningRateSchedule`); `None` for no decay.
         exclude: regular expressions. A variable is not decayed if one of them matches a part of its
             path. Do not match the model's name: the paths of a loaded model can lack it.
         **kwargs: other arguments of `keras.optimizers.SGD`.
 
     Raises:
-        ValueError: if `weight_decay` is neither `None` nor a finite non-negative number, or
-            `exclude` is a string.
+        ValueError: if `weight_decay` is neither `None` nor a finite non-negative number nor a
+            schedule, or `exclude` is a string.
     """
 
 
@@ -191,12 +192,13 @@ class RMSpropWithL2(CoupledWeightDecay, keras.optimizers.RMSprop):
 
     Args:
         *args: positional arguments of `keras.optimizers.RMSprop`.
-        weight_decay: non-negative factor of the weights in the gradient; `None` for no decay.
+        weight_decay: non-negative factor of the weights in the gradient, or a schedule of it
+            (`keras.optimizers.schedules.LearningRateSchedule`); `None` for no decay.
         exclude: regular expressions. A variable is not decayed if one of them matches a part of its
             path. Do not match the model's name: the paths of a loaded model can lack it.
         **kwargs: other arguments of `keras.optimizers.RMSprop`.
 
     Raises:
-        ValueError: if `weight_decay` is neither `None` nor a finite non-negative number, or
-            `exclude` is a string.
+        ValueError: if `weight_decay` is neither `None` nor a finite non-negative number nor a
+            schedule, or `exclude` is a string.
     """

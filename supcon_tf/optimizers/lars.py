@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
 from supcon_tf._keras_internals import variable_index
 from supcon_tf.optimizers.coupled_weight_decay import NORMALIZATIONS, CoupledWeightDecay
@@ -37,8 +38,9 @@ class LARS(CoupledWeightDecay):
             of the batch.
         momentum: $m$, at least 0 and below 1.
         trust_coefficient: $\eta$, positive.
-        weight_decay: $\beta$, non-negative, or `None` for 0. It is coupled: it is added to the
-            gradient before the trust ratio is computed.
+        weight_decay: $\beta$, non-negative, or a schedule of it
+            (`keras.optimizers.schedules.LearningRateSchedule`), or `None` for 0. It is coupled: it
+            is added to the gradient before the trust ratio is computed.
         exclude: regular expressions. A variable is neither scaled nor decayed if one of them
             matches a part of its path. By default scales and offsets of normalization layers;
             biases are scaled and decayed. `exclude_from_weight_decay` excludes from decay only.
@@ -56,7 +58,7 @@ class LARS(CoupledWeightDecay):
         *,
         momentum: float = 0.9,
         trust_coefficient: float = 0.001,
-        weight_decay: float | None = None,
+        weight_decay: float | LearningRateSchedule | None = None,
         exclude: Sequence[str] = NORMALIZATIONS,
         name: str = "lars",
         **kwargs: Any,

@@ -8,6 +8,7 @@ from keras import ops
 
 from supcon_tf._checks import check_non_negative
 from supcon_tf._keras_internals import keras_hook, uses_weight_decay, variable_index
+from supcon_tf.optimizers.adamw import AdamW
 from supcon_tf.optimizers.coupled_weight_decay import (
     CoupledWeightDecay,
     RMSpropWithL2,
@@ -54,7 +55,8 @@ class ScaledLearningRates(keras.optimizers.Optimizer):
         index = variable_index(self, variable)
         learning_rate = ops.cast(learning_rate, variable.dtype) * self.factors[index]
         if self._decays[index]:
-            self.assign_sub(variable, variable * self.weight_decay * learning_rate)
+            weight_decay = ops.cast(self.weight_decay, variable.dtype)
+            self.assign_sub(variable, variable * weight_decay * learning_rate)
         super().update_step(gradient, variable, learning_rate)
 
     @keras_hook
@@ -81,7 +83,7 @@ _SCALED = {
         keras.optimizers.RMSprop,
         keras.optimizers.Adagrad,
         keras.optimizers.Adam,
-        keras.optimizers.AdamW,
+        AdamW,
         keras.optimizers.Adamax,
         keras.optimizers.Nadam,
         keras.optimizers.Lion,
@@ -91,6 +93,7 @@ _SCALED = {
         LARS,
     )
 }
+_SCALED[keras.optimizers.AdamW] = _SCALED[AdamW]  # For a number, both take the same steps.
 
 
 def scale_learning_rates(
@@ -134,7 +137,7 @@ def scale_learning_rates(
     if scaled is None or optimizer.built:
         raise ValueError(
             "`optimizer` must be a new optimizer that has trained nothing, of one of the classes "
-            f"{[base.__name__ for base in _SCALED]}. Received: {optimizer}"
+            f"{sorted({base.__name__ for base in _SCALED})}. Received: {optimizer}"
         )
     variables = model.trainable_variables
     decays = all(uses_weight_decay(optimizer, variable) for variable in variables)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 import supcon_tf
-from supcon_tf.optimizers import LARS, RMSpropWithL2, SGDWithL2, WarmUp
+from supcon_tf.optimizers import LARS, AdamW, RMSpropWithL2, SGDWithL2, WarmUp
 
 CLASSES = 4
 RNG = np.random.default_rng(0)
@@ -77,6 +77,7 @@ CASES = {
     "cross_batch": lambda: contrastive(
         supcon_tf.CrossBatchSupConModel(encoder(), head(), memory_size=48),
         supcon_tf.SupConLoss(0.2),
+        AdamW(0.01, weight_decay=warm_up()),
     ),
     "joint": lambda: contrastive(
         supcon_tf.JointSupConModel(encoder(), CLASSES, head()), supcon_tf.SupConLoss(0.2)
