@@ -10,9 +10,10 @@ Published: nothing for SupCon with a vision transformer on CIFAR-10.
 Measured: nothing. The tests train a step of a small version.
 
 Settings: AdamW with weight decay 0.1, a peak learning rate of 0.00015 per 256 images, 40 epochs of
-warm-up and a cosine decay, as Chen et al., 2021 (https://arxiv.org/abs/2104.02057, section 5.1),
-train a ViT with a contrastive loss on ImageNet. Everything else is that of cifar10_resnet50, with
-500 epochs and patches of 4 pixels, which were chosen here.
+warm-up and a cosine decay, as the code of MoCo v3 (Chen et al., 2021,
+https://arxiv.org/abs/2104.02057) trains a ViT-S with a contrastive loss on ImageNet. That code
+freezes the embedding of the patches; this recipe trains it. Everything else is that of
+cifar10_resnet50, with 500 epochs and patches of 4 pixels, which were chosen here.
 
 Requirements: batch 1024, 500 epochs, then 100, in bfloat16.
 """

@@ -59,7 +59,7 @@ def convnext(
         stem: `"imagenet"`, a first convolution of 4 x 4 pixels and stride 4, or `"cifar"`, a first
             convolution of 3 x 3 pixels and stride 1 for images of about 32 pixels.
         drop_path_rate: the rate of stochastic depth in the last block, at least 0 and below 1. The
-            paper trains the variants on ImageNet with 0.1 (tiny), 0.4 (small) and 0.5 (the others).
+            paper trains on ImageNet with 0.1 (tiny), 0.4 (small) and 0.5 (base and large).
         input_shape: `(height, width, channels)`. Both sides are at least 32 pixels. Defaults to
             `(224, 224, 3)` for the ImageNet stem and `(32, 32, 3)` for the CIFAR stem.
 
