@@ -5,7 +5,7 @@ r"""SupCon on CIFAR-10 with a ConvNeXt-Tiny.
     python -m experiments.linear_eval  (with the same flags)
 
 Published: nothing for SupCon with a ConvNeXt on CIFAR-10.
-Measured: nothing. The tests train a step of a small version.
+Measured: nothing. The tests translate a step of a small version for XLA.
 
 Settings: AdamW with weight decay 0.05, a peak learning rate of 0.00025 per 256 images, stochastic
 depth 0.1, 20 epochs of warm-up and a cosine decay, as Liu et al., 2022 (Table 5), train

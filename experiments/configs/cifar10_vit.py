@@ -7,7 +7,7 @@ r"""SupCon on CIFAR-10 with a vision transformer, a ViT-S with patches of 4 pixe
 The encoder needs KerasHub: pip install "supcon-tf[vit]".
 
 Published: nothing for SupCon with a vision transformer on CIFAR-10.
-Measured: nothing. The tests train a step of a small version.
+Measured: nothing. The tests translate a step of a small version for XLA.
 
 Settings: AdamW with weight decay 0.1, a peak learning rate of 0.00015 per 256 images, 40 epochs of
 warm-up and a cosine decay, as the code of MoCo v3 (Chen et al., 2021,
