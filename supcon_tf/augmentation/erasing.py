@@ -59,7 +59,7 @@ class RandomErasing:
         check_probability("probability", self.probability)
         check_range("scale", self.scale, limit=1.0)
         check_range("ratio", self.ratio)
-        per_channel = isinstance(self.value, (list, tuple)) and len(self.value) > 0
+        per_channel = np.ndim(self.value) == 1 and np.size(self.value) > 0
         values: Any = self.value if per_channel else [self.value]
         for value in values:
             check_probability("value", value)

@@ -55,7 +55,7 @@ def test_windows_have_the_distribution_of_torchvision(height, width, scale, rati
 def test_erased_pixels_are_exact():
     # A square of a quarter of 8 x 8 pixels: 4 x 4 pixels with offsets from 0 to 4.
     images = np.random.default_rng(0).random([3, 8, 8, 2]).astype("float32")
-    erase = aug.RandomErasing(0.5, (0.25, 0.25), (1.0, 1.0), value=(0.25, 0.75))
+    erase = aug.RandomErasing(0.5, (0.25, 0.25), (1.0, 1.0), value=np.array([0.25, 0.75]))
     draws = np.array([[0.4, 0, 0, 0.999, 0.3], [0.5, 0, 0, 0, 0], [0, 0, 0, 0, 0]], "float32")
     expected = images.copy()
     expected[0, 4:, 1:5] = 0.25, 0.75
