@@ -9,7 +9,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -62,6 +62,9 @@ class Compose:
     """
 
     transforms: Sequence[Transform]
+
+    def __post_init__(self) -> None:
+        to_tuples(self, "transforms")
 
     @property
     def num_draws(self) -> int:
@@ -148,6 +151,12 @@ class ImageTransform(abc.ABC):
             )
 
         return transform_batch
+
+
+def to_tuples(transform: Any, *names: str) -> None:
+    """Converts sequences in fields of a frozen dataclass to tuples: `tf.function` hashes it."""
+    for name in names:
+        object.__setattr__(transform, name, tuple(getattr(transform, name)))
 
 
 def for_loop(

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from supcon_tf._checks import check_probability, check_range
-from supcon_tf.augmentation.base import ImageTransform, for_loop
+from supcon_tf.augmentation.base import ImageTransform, for_loop, to_tuples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,7 @@ class RandomGaussianBlur(ImageTransform):
                 f"`kernel_size` must be a positive odd number. Received: {self.kernel_size}"
             )
         check_range("sigma", self.sigma)
+        to_tuples(self, "sigma")
         check_probability("probability", self.probability)
 
     def transform(self, image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:

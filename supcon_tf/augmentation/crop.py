@@ -6,7 +6,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from supcon_tf._checks import check_choice, check_integer, check_range
-from supcon_tf.augmentation.base import Compose
+from supcon_tf.augmentation.base import Compose, to_tuples
 from supcon_tf.augmentation.crop_windows import CROPS, MIN_COVERED, draw_windows
 
 
@@ -61,6 +61,7 @@ class RandomResizedCrop:
         check_choice("definition", self.definition, tuple(CROPS))
         check_range("scale", self.scale, limit=1.0)
         check_range("ratio", self.ratio)
+        to_tuples(self, "scale", "ratio")
         if self.definition == "tensorflow" and self.scale[1] < MIN_COVERED:
             raise ValueError(
                 f"`scale` must end at {MIN_COVERED} or above with definition='tensorflow', which "
@@ -79,9 +80,7 @@ class RandomResizedCrop:
         """
         images = tf.convert_to_tensor(images)
         shape = tf.shape(images)
-        windows = draw_windows(
-            draws, shape[1], shape[2], tuple(self.scale), tuple(self.ratio), self.definition
-        )
+        windows = draw_windows(draws, shape[1], shape[2], self.scale, self.ratio, self.definition)
         image_of_crop = tf.repeat(tf.range(shape[0]), tf.shape(draws)[0] // shape[0])
         # XLA would compile a program for each new size of image.
         resize = _resize_one_by_one if None in images.shape[1:] else _resize_at_once

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from supcon_tf._checks import check_probability, check_range
+from supcon_tf.augmentation.base import to_tuples
 from supcon_tf.augmentation.crop_windows import draw_windows
 
 
@@ -63,6 +64,7 @@ class RandomErasing:
         values: Any = self.value if per_channel else [self.value]
         for value in values:
             check_probability("value", value)
+        to_tuples(self, "scale", "ratio", *(["value"] if per_channel else []))
 
     def __call__(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Erases at most one rectangle of each image.
@@ -85,9 +87,7 @@ class RandomErasing:
                 f"Received: value={self.value}, images of shape {images.shape}"
             )
         height, width = tf.shape(images)[1], tf.shape(images)[2]
-        windows = draw_windows(
-            draws[:, 1:], height, width, tuple(self.scale), tuple(self.ratio), "erasing"
-        )
+        windows = draw_windows(draws[:, 1:], height, width, self.scale, self.ratio, "erasing")
         top, left, rows, columns = tf.unstack(windows[:, :, None], axis=1)
         is_erased = (
             (draws[:, 0] < self.probability)[:, None, None]

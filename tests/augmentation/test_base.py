@@ -33,3 +33,14 @@ def test_images_must_have_a_static_size(shape):
 
     with pytest.raises(ValueError, match="`images` must have .*Received: shape="):
         tf.function(trace).get_concrete_function(tf.TensorSpec(shape))
+
+
+def test_tf_function_takes_transforms_with_lists():
+    crop = aug.RandomResizedCrop(4, scale=[0.5, 1.0], ratio=[0.75, 1.25])
+    erase = aug.RandomErasing(scale=[0.1, 0.2], value=[0.25, 0.5, 0.75])
+    policy = aug.Compose([crop, erase])
+    images = np.random.default_rng(0).random([2, 6, 6, 3]).astype("float32")
+    draws = tf.random.stateless_uniform([2, policy.num_draws], [0, 1])
+    np.testing.assert_array_equal(tf.function(policy)(images, draws), policy(images, draws))
+    blur = aug.RandomGaussianBlur(3, sigma=[0.1, 2.0])
+    assert hash(blur) == hash(aug.RandomGaussianBlur(3, sigma=(0.1, 2.0)))

@@ -84,7 +84,7 @@ def test_the_default_value_and_probability():
 
 def test_crop_flip_erases_after_the_flip():
     policy = aug.crop_flip(8, erasing=0.25)
-    assert policy.transforms == [*aug.crop_flip(8).transforms, aug.RandomErasing(0.25)]
+    assert policy.transforms == (*aug.crop_flip(8).transforms, aug.RandomErasing(0.25))
     assert aug.crop_flip(8, flip=False).num_draws == 4
 
 
