@@ -168,7 +168,7 @@ def color_section(
         if has_records(grid, records, recipe):
             subject, _, published = grid.__doc__.strip().partition("\n")
             text += f"\n### {subject.rstrip('.')}\n{published if name not in GRIDS else ''}\n"
-            text += f"`--grid={name}`:\n\n{tables_of_trainings(grid, records, recipe)}"
+            text += f"\n`--grid={name}`:\n\n{tables_of_trainings(grid, records, recipe)}"
             figure = path.with_name(f"{recipe}_{name}.png")
             text += draw_figure(figure, page, grid, records, recipe)
     return text
