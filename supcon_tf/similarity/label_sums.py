@@ -169,7 +169,9 @@ def weighted_similarities(
         return [_gradient(z, labels, q, m, global_moments(z, q)), tf.zeros_like(m)]
 
     # M is an input, so that the replicas do not reduce it again in the backward pass.
-    return differentiable_once(forward, backward)(z, tf.stop_gradient(global_moments(z)))
+    # Constants as inputs and as outputs: neither a tape nor a traced gradient reaches the sums.
+    moments = tf.stop_gradient(global_moments(tf.stop_gradient(z)))
+    return differentiable_once(forward, backward)(z, moments)
 
 
 def global_weight_sums(
