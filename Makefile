@@ -30,8 +30,7 @@ REQUIREMENTS = --editable ".[$(EXTRAS)]"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(@D)
-	@# Python compiles the modules that it imports, which are a small part of what is installed.
-	$(@D)/bin/python -m pip install --quiet --no-compile $(REQUIREMENTS)
+	$(@D)/bin/python -m pip install --quiet $(REQUIREMENTS)
 	@touch $@
 
 quickstart: $(VENV)/installed
@@ -75,7 +74,7 @@ format: $(VENV)/installed
 	$(VENV)/bin/ruff format .
 
 $(VENV)/docs-installed: $(VENV)/installed
-	$(VENV)/bin/python -m pip install --quiet --no-compile --editable ".[docs]"
+	$(VENV)/bin/python -m pip install --quiet --editable ".[docs]"
 	@touch $@
 
 # Strict: a broken link is an error; so is a formula left as it was typed (docs/formulas.py).
