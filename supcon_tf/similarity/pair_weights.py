@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from supcon_tf.labels import are_distributions
 from supcon_tf.similarity.dot import dot
 from supcon_tf.similarity.gradients import differentiable_once
 
@@ -93,14 +94,12 @@ def pair_weight_sums(
 @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def are_pair_weights(weights: tf.Tensor) -> tf.Tensor:
     """Returns whether all weights are finite and not negative."""
-
-    def is_valid(start: tf.Tensor) -> tf.Tensor:
-        block = _block(weights, start)
-        numbers = block if block.dtype.is_floating else tf.cast(block, tf.float32)
-        return tf.reduce_all((numbers >= 0) & tf.math.is_finite(numbers))
-
-    starts = _block_starts(weights)
-    return tf.reduce_all(tf.map_fn(is_valid, starts, fn_output_signature=tf.bool))
+    are_valid = tf.map_fn(
+        lambda start: are_distributions(_block(weights, start)),
+        _block_starts(weights),
+        fn_output_signature=tf.bool,
+    )
+    return tf.reduce_all(are_valid)
 
 
 def _first_sample(weights: tf.Tensor, replica: tf.distribute.ReplicaContext | None) -> tf.Tensor:
@@ -172,7 +171,7 @@ def _weighted_sums(
         number, start = block
         # Rows that the previous block contains too have been added.
         is_new = start + tf.range(_block_size(weights)) >= number * _block_size(weights)
-        new_values = tf.where(is_new[:, None], _block(values, start, _block_size(weights)), 0)
+        new_values = tf.where(is_new[:, None], _block(values, start), 0)
         return total + dot(block_at(start), new_values, (0, 0), None)
 
     starts = _block_starts(weights)
@@ -212,10 +211,9 @@ def _block_starts(weights: tf.Tensor) -> tf.Tensor:
     return tf.minimum(tf.range(0, rows, tf.maximum(size, 1)), rows - size)
 
 
-def _block(matrix: tf.Tensor, start: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
-    """Returns a block of rows, as many as a block of weights by default."""
-    size = _block_size(matrix) if size is None else size
-    return tf.slice(matrix, [start, 0], [size, tf.shape(matrix)[1]])
+def _block(matrix: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    """Returns a block of rows of the weights, or of values with as many rows."""
+    return tf.slice(matrix, [start, 0], [_block_size(matrix), tf.shape(matrix)[1]])
 
 
 def _block_without_diagonal(weights: tf.Tensor, first: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
