@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test test-fast test-newest test-lowest test-lowest-short gpu-check gpu-tests lint format docs notebooks dist clean
+.PHONY: help quickstart test test-scripts test-fast test-newest test-lowest test-lowest-short gpu-check gpu-tests lint format docs notebooks dist clean
 
 help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
-	@echo "make test               run all tests except those of 'make docs'"
-	@echo "make test-fast          run the tests that are not slow, after every change (90 seconds)"
+	@echo "make test               run the tests of the library"
+	@echo "make test-scripts       run the tests of the commands and of experiments/"
+	@echo "make test-fast          run the tests of both that are not slow, after every change (90 seconds)"
 	@echo "make test-newest        all tests with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
 	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
@@ -36,8 +37,14 @@ REQUIREMENTS = --editable ".[$(EXTRAS)]"
 quickstart: $(VENV)/installed
 	$(VENV)/bin/python -m experiments.quickstart
 
+# The tests of these directories train with whole scripts, most of them in processes of their own.
+SCRIPT_TESTS := tests/commands tests/experiments
+
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest -m "not docs"
+	$(VENV)/bin/python -m pytest -m "not docs" $(SCRIPT_TESTS:%=--ignore=%)
+
+test-scripts: $(VENV)/installed
+	$(VENV)/bin/python -m pytest -m "not docs" $(SCRIPT_TESTS)
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -m "not slow and not docs"
