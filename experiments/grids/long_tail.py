@@ -22,5 +22,10 @@ CLAIMS = [
         "SupCon, averages of classes",
         "SupCon",
     ),
+    Claim(
+        "As many images of each class in a batch improve SupCon",
+        "SupCon, 32 images of each class in a batch",
+        "SupCon",
+    ),
     Claim("SupCon is better than cross-entropy", "SupCon", "cross-entropy"),
 ]
