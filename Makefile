@@ -2,13 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test test-scripts test-fast test-newest test-lowest test-lowest-short gpu-check gpu-tests lint format docs notebooks dist clean
+.PHONY: help quickstart test test-end-to-end test-fast test-newest test-lowest test-lowest-short gpu-check gpu-tests lint format docs notebooks dist clean
 
 help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
-	@echo "make test               run the tests of the library"
-	@echo "make test-scripts       run the tests of the commands and of experiments/"
-	@echo "make test-fast          run the tests of both that are not slow, after every change (90 seconds)"
+	@echo "make test               run the tests of the library (10 minutes)"
+	@echo "make test-end-to-end    train with the commands, the scripts and several replicas"
+	@echo "make test-fast          run the tests of all of these that are not slow (90 seconds)"
 	@echo "make test-newest        all tests with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
 	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
@@ -37,14 +37,14 @@ REQUIREMENTS = --editable ".[$(EXTRAS)]"
 quickstart: $(VENV)/installed
 	$(VENV)/bin/python -m experiments.quickstart
 
-# The tests of these directories train with whole scripts, most of them in processes of their own.
-SCRIPT_TESTS := tests/commands tests/experiments
+# Whole trainings, most of them in processes of their own.
+END_TO_END := tests/commands tests/experiments tests/replicas
 
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest -m "not docs" $(SCRIPT_TESTS:%=--ignore=%)
+	$(VENV)/bin/python -m pytest -m "not docs" $(END_TO_END:%=--ignore=%)
 
-test-scripts: $(VENV)/installed
-	$(VENV)/bin/python -m pytest -m "not docs" $(SCRIPT_TESTS)
+test-end-to-end: $(VENV)/installed
+	$(VENV)/bin/python -m pytest -m "not docs" $(END_TO_END)
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -m "not slow and not docs"
