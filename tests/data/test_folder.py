@@ -105,6 +105,8 @@ def test_the_parts_of_a_data_set_are_no_classes(folder):
     with pytest.raises(ValueError, match="the directories Test, train, which are the parts"):
         load_folder(folder)
     assert load_folder(folder, class_names=["train", "Test"]).class_names == ("train", "Test")
+    (folder / "train").rename(folder / "dev")  # Without training images, they can be classes.
+    assert load_folder(folder).class_names == ("Test", "dev")
 
 
 @pytest.mark.parametrize("contents", [b"", b"text", "truncated"])

@@ -188,8 +188,9 @@ def test_a_damaged_file_can_be_used_up_to_the_damage(shards, images, tmp_path, i
         load_tfrecords(shards, NAMES, index=index)
     for _ in range(2):  # What is damaged is not remembered.
         indexed.clear()
-        with pytest.warns(UserWarning, match="pets-0.tfrecord must be.*after 14 images"):
+        with pytest.warns(UserWarning, match="pets-0.tfrecord must be.*after 14 images") as warned:
             source = load_tfrecords(shards, NAMES, index=index, on_error="skip")
+        assert warned[0].filename == __file__
         assert len(source) == 39
         assert source._read(np.array([13, 14])) == [images[13], images[15]]
     assert indexed == ["pets-0.tfrecord"]
