@@ -19,8 +19,9 @@ CONTENTS = [PNG, PNG[:40], b"", PNG]
 )
 def test_damaged_images_are_left_out(source):
     progress = []
-    with pytest.warns(UserWarning, match="2 of 4 images are damaged.*The first one is image 1: "):
+    with pytest.warns(UserWarning, match="2 of 4 images.*The first one is image 1: ") as warned:
         rest = drop_damaged(source, progress=lambda *numbers: progress.append(numbers))
+    assert warned[0].filename == __file__
     assert rest.labels.tolist() == [0, 1]
     assert progress == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert drop_damaged(rest) is rest

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import GeneralizedSupConLoss, SupConLoss
+from supcon_tf.losses import generalized
 
 GOLDEN = np.load(pathlib.Path(__file__).parents[1] / "data" / "generalized.npz")
 CASES = sorted({key.split("/")[0] for key in GOLDEN.files})
@@ -141,3 +142,11 @@ def test_bad_arguments():
         GeneralizedSupConLoss(block_size=0)
     with pytest.raises(ValueError, match="`product_dtype`.*float16"):
         GeneralizedSupConLoss(product_dtype="float16")
+
+
+@pytest.mark.parametrize(("rows", "cheaper"), [(16, True), (17, False)])
+def test_labels_are_gathered_where_that_sends_fewer_bytes(rows, cheaper):
+    # For each class, 2 replicas receive a float32 number per row of both. The moments of 4
+    # dimensions are 8 float64 numbers, each sent twice: 128 bytes.
+    labels, embedding = tf.zeros([rows, 10]), tf.zeros([rows, 4])
+    assert generalized._gathering_labels_is_cheaper(labels, embedding, replicas=2) is cheaper
