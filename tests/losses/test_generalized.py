@@ -150,3 +150,30 @@ def test_labels_are_gathered_where_that_sends_fewer_bytes(rows, cheaper):
     # dimensions are 8 float64 numbers, each sent twice: 128 bytes.
     labels, embedding = tf.zeros([rows, 10]), tf.zeros([rows, 4])
     assert generalized._gathering_labels_is_cheaper(labels, embedding, replicas=2) is cheaper
+
+
+# Labels of 10 classes are gathered for 6 dimensions, and their moments are reduced for 2.
+@pytest.mark.slow
+@pytest.mark.parametrize(("dim", "weighting"), [(6, "similarity_sum"), (2, "contrast_count")])
+def test_two_replicas_equal_one(two_replicas, dim, weighting):
+    loss = GeneralizedSupConLoss(weighting=weighting, reduction=None, dtype="float64")
+    y = np.random.default_rng(1).dirichlet(np.full(10, 0.3), 12)
+    y[3] = 0  # unlabeled
+    labels, features = tf.constant(y), tf.cast(embeddings(12, dim=dim), tf.float64)
+
+    def losses_and_gradient(labels, features):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            losses = loss(labels, features)
+        return losses, tape.gradient(losses, features)
+
+    def shard(x):
+        return two_replicas.experimental_distribute_values_from_function(
+            lambda context: tf.split(x, 2)[context.replica_id_in_sync_group]
+        )
+
+    run = tf.function(lambda *shards: two_replicas.run(losses_and_gradient, shards))
+    results = run(shard(labels), shard(features))
+    for result, expected in zip(results, losses_and_gradient(labels, features), strict=True):
+        parts = tf.concat(two_replicas.experimental_local_results(result), axis=0)
+        np.testing.assert_allclose(parts, expected, rtol=1e-12, atol=1e-14)
