@@ -70,13 +70,13 @@ def main(argv: list[str]) -> None:
         is_started,
         write_representations,
     )
-    from supcon_tf.commands.saved_models import load_model, model_digest
+    from supcon_tf.commands.saved_models import load_encoder, model_digest
     from supcon_tf.distribution import is_chief
     from supcon_tf.distribution.strategies import local_strategy
 
     make_directory(output.parent)
     with local_strategy(strategy).scope():
-        encoder = load_model(_ENCODER.value)
+        encoder = load_encoder(_ENCODER.value)
     if _DATASET.value is not None:
         source = datasets.load(_DATASET.value, _DATA_DIR.value, _SPLIT.value)
         description = {"labels": source.labels, "class_names": np.array(source.class_names)}

@@ -88,15 +88,13 @@ def main(argv: list[str]) -> None:
     from experiments.lib.measurements import measure_predictions, measure_representations
     from supcon_tf._files import make_directory
     from supcon_tf.commands.representations import compute_representations
-    from supcon_tf.commands.saved_models import check_classes, load_model
+    from supcon_tf.commands.saved_models import check_classes, load_classifier, load_encoder
     from supcon_tf.data import evaluation_batches
     from supcon_tf.evaluation.inputs import check_num_neighbors
 
     make_directory(output.parent)
-    classifier, encoder = (
-        None if flag.value is None else load_model(flag.value) for flag in (_CLASSIFIER, _ENCODER)
-    )
-    encoder = encoder or classifier.encoder
+    classifier = None if _CLASSIFIER.value is None else load_classifier(_CLASSIFIER.value)
+    encoder = classifier.encoder if _ENCODER.value is None else load_encoder(_ENCODER.value)
     train, test = datasets.load_train_and_test(
         _DATASET.value, _DATA_DIR.value, _TRAIN_IMAGES.value, _HOLD_OUT.value
     )

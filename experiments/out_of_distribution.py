@@ -64,11 +64,11 @@ def main(argv: list[str]) -> None:
     from experiments.lib.measurements import measure_separation
     from experiments.lib.tables import markdown_table
     from supcon_tf._files import make_directory
-    from supcon_tf.commands.saved_models import check_classes, load_model
+    from supcon_tf.commands.saved_models import check_classes, load_classifier
     from supcon_tf.evaluation.inputs import check_num_neighbors
 
     make_directory(output.parent)
-    classifier = load_model(_CLASSIFIER.value)
+    classifier = load_classifier(_CLASSIFIER.value)
     train, test = datasets.load_train_and_test(_DATASET.value, _DATA_DIR.value, _TRAIN_IMAGES.value)
     check_classes(_CLASSIFIER.value, classifier, test.class_names)
     check_num_neighbors(_K.value, len(train))

@@ -84,9 +84,9 @@ def main(argv: list[str]) -> None:
     from experiments import pictures
     from experiments.lib.files import write_json
     from experiments.lib.tables import ROBUSTNESS_METRICS, robustness_table
-    from supcon_tf.commands.saved_models import check_classes, load_model
+    from supcon_tf.commands.saved_models import check_classes, load_classifier
 
-    classifiers = {name: load_model(path) for name, path in paths.items()}
+    classifiers = {name: load_classifier(path) for name, path in paths.items()}
     size, channels = common_input(classifiers)
     source = load_images(channels)
     for name, classifier in classifiers.items():

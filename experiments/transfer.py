@@ -93,7 +93,7 @@ def main(argv: list[str]) -> None:
     from experiments.lib import transfer_datasets, transfer_protocols
     from experiments.lib.files import read_json_lines, write_json_lines
     from supcon_tf._files import lock_directory
-    from supcon_tf.commands.saved_models import load_model
+    from supcon_tf.commands.saved_models import load_encoder
 
     names = _DATASETS.value or list(transfer_datasets.DATASETS)
     transfer_datasets.check_available(names, _DATA_DIR.value)
@@ -127,7 +127,7 @@ def main(argv: list[str]) -> None:
         chosen = {}
         if _PROTOCOL.value == "frozen":
             scores = transfer_protocols.frozen_scores(
-                load_model(encoder), dataset, train, test, **arguments
+                load_encoder(encoder), dataset, train, test, **arguments
             )
         else:
             scores, chosen = transfer_protocols.fine_tuned_scores(

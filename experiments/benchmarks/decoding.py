@@ -18,6 +18,7 @@ Expected: with two or more views, `windows` takes more time than `whole`. With o
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,6 +33,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _SIZES = flags.DEFINE_multi_string(
     "size", ["500x375", "1000x750", "2000x1500"], "Width and height of the JPEGs in pixels."
+)
+flags.register_validator(
+    _SIZES,
+    lambda sizes: all(re.fullmatch(r"[1-9]\d*x[1-9]\d*", size) for size in sizes),
+    message="must be WIDTHxHEIGHT, for example 500x375",
 )
 _VIEWS = flags.DEFINE_multi_integer("views", [1, 2, 8], "Numbers of views.")
 _IMAGES = flags.DEFINE_integer("images", 16, "Number of JPEGs of a size.", lower_bound=1)

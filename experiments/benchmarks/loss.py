@@ -187,6 +187,11 @@ PAIR_METHODS = {
     "MaxMarginLoss, XLA": _pair_loss("MaxMarginLoss", jit_compile=True),
 }
 _ALL_METHODS = METHODS | PAIR_METHODS
+flags.register_validator(
+    _METHODS,
+    lambda methods: set(methods or ()) <= set(_ALL_METHODS),
+    message=f"must be in {list(_ALL_METHODS)}",
+)
 
 
 def _print_memory_growth(method: str, rows: int, dim: int) -> None:

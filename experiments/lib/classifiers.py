@@ -23,7 +23,7 @@ from experiments.lib.recipe_batches import (
 from experiments.lib.recipe_runs import write_results
 from experiments.lib.training import train
 from supcon_tf.commands.image_digests import images_digest
-from supcon_tf.commands.saved_models import load_model, weights_digest
+from supcon_tf.commands.saved_models import load_encoder, weights_digest
 from supcon_tf.data import ImageSource, flatten_views, mix_batches, multi_view_batches
 
 # Builds a model for images with these channels and classes.
@@ -46,7 +46,7 @@ def train_linear(
     """
 
     def build(images: ImageSource) -> keras.Model:
-        return build_linear_classifier(config, load_model(encoder), images)
+        return build_linear_classifier(config, load_encoder(encoder), images)
 
     inputs = {"encoder": weights_digest(encoder)}
     train_classifier(build, config, config.linear, output_dir, strategy, inputs=inputs)

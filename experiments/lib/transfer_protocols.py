@@ -19,7 +19,7 @@ from supcon_tf.commands.divergence import (
     require_finite_weights,
 )
 from supcon_tf.commands.representations import compute_representations
-from supcon_tf.commands.saved_models import load_model
+from supcon_tf.commands.saved_models import load_encoder
 from supcon_tf.data import batches_from_step, evaluation_batches, multi_view_batches
 
 
@@ -105,7 +105,7 @@ def fine_tuned_scores(
 
     def train_and_classify(train: Split, test: Split, settings: dict[str, float]) -> np.ndarray:
         model = fine_tune(
-            load_model(encoder),
+            load_encoder(encoder),
             train,
             multi_label=dataset.multi_label,
             steps=steps,

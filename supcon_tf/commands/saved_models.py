@@ -49,6 +49,36 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     return model
 
 
+def load_encoder(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads an encoder, as `load_model` does.
+
+    Raises:
+        ValueError: if it is another model, for example a classifier; and as `load_model`.
+    """
+    model = load_model(path)
+    if getattr(model, "input_shape", None) is None:  # that of a functional or Sequential model
+        raise ValueError(
+            f"{path} must be the file of an encoder, such as encoder.keras. "
+            f"Received: a {type(model).__name__}"
+        )
+    return model
+
+
+def load_classifier(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads a classifier with the attribute `encoder`, as `load_model` does.
+
+    Raises:
+        ValueError: if it is another model, for example an encoder; and as `load_model`.
+    """
+    model = load_model(path)
+    if not hasattr(model, "encoder"):
+        raise ValueError(
+            f"{path} must be the file of a classifier, such as classifier.keras. "
+            f"Received: a {type(model).__name__} without an encoder"
+        )
+    return model
+
+
 def _import_keras_hub(path: str | os.PathLike[str]) -> None:
     """Imports KerasHub for a file with layers of it, whose error in Keras is a long configuration.
 

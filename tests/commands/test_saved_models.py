@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from supcon_tf.commands.saved_models import load_model
+import supcon_tf
+from supcon_tf.commands.saved_models import load_classifier, load_encoder, load_model
 
 
 @pytest.mark.slow
@@ -30,6 +31,19 @@ def test_files_that_are_no_models(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"PK\3\4 half of a file")
     with pytest.raises(ValueError, match="a.keras must be a complete .keras file"):
         load_model(tmp_path / "a.keras")
+
+
+def test_a_classifier_is_no_encoder_and_the_reverse(tmp_path):
+    encoder = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+    classifier = supcon_tf.CrossEntropyModel(encoder, num_classes=2)
+    encoder.save(tmp_path / "encoder.keras")
+    classifier.save(tmp_path / "classifier.keras")
+    assert load_encoder(tmp_path / "encoder.keras").output_shape == (None, 16)
+    assert load_classifier(tmp_path / "classifier.keras").encoder.output_shape == (None, 16)
+    with pytest.raises(ValueError, match="must be the file of an encoder.*a CrossEntropyModel$"):
+        load_encoder(tmp_path / "classifier.keras")
+    with pytest.raises(ValueError, match="must be the file of a classifier.*a Sequential without"):
+        load_classifier(tmp_path / "encoder.keras")
 
 
 def test_layers_of_a_missing_keras_hub_name_the_extra(tmp_path, monkeypatch):
