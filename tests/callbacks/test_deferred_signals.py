@@ -28,10 +28,10 @@ def fit(signals, numbers):
 
 def test_a_signal_is_held_back_and_a_second_one_is_delivered(handler):
     signals = DeferredSignals()
-    fit_handler = []
+    announced = []
 
     def fit():
-        signals.start(fit_handler.append)
+        signals.start(announced.append)
         signal.raise_signal(signal.SIGINT)
         assert signals.received == signal.SIGINT
         assert handler == []
@@ -40,7 +40,7 @@ def test_a_signal_is_held_back_and_a_second_one_is_delivered(handler):
         assert error.value.code == 128 + signal.SIGINT
 
     fit()
-    assert fit_handler == handler == [signal.SIGINT]
+    assert announced == handler == [signal.SIGINT]
 
 
 def test_a_signal_after_an_error_in_fit_is_delivered(handler):

@@ -19,7 +19,8 @@ CONTENTS = [PNG, PNG[:40], b"", PNG]
 )
 def test_damaged_images_are_left_out(source):
     progress = []
-    with pytest.warns(UserWarning, match="2 of 4 images.*The first one is image 1: ") as warned:
+    message = "2 of 4 images are damaged.*The first one is image 1: "
+    with pytest.warns(UserWarning, match=message) as warned:
         rest = drop_damaged(source, progress=lambda *numbers: progress.append(numbers))
     assert warned[0].filename == __file__
     assert rest.labels.tolist() == [0, 1]
