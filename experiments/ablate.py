@@ -21,7 +21,7 @@ import pathlib
 from absl import flags
 
 from experiments.lib import strategy_flags
-from experiments.lib.command_line import check_arguments, run
+from experiments.lib.command_line import are_seeds, check_arguments, run
 from experiments.lib.name_value_flags import parse_changes
 
 flags.adopt_module_key_flags(strategy_flags)  # --help shows them.
@@ -47,9 +47,7 @@ _CHANGES = flags.DEFINE_multi_string(
 _SEEDS = flags.DEFINE_list(
     "seeds", ["0"], "Seeds, separated by commas. Every row is trained with every seed."
 )
-flags.register_validator(
-    _SEEDS, lambda seeds: seeds and all(seed.isdecimal() for seed in seeds), "must be integers"
-)
+flags.register_validator(_SEEDS, are_seeds, "must be integers")
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir",
     None,

@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.lib.command_line import check_arguments, run
+from experiments.lib.command_line import are_seeds, check_arguments, run
 from experiments.lib.tables import markdown_table
 
 _FOLDERS = flags.DEFINE_multi_string("folder", None, "A folder of images; repeatable.")
@@ -26,9 +26,7 @@ _HOLD_OUT = flags.DEFINE_float(
     "hold_out", 0.4, "The fraction of the images that test.", lower_bound=0.0, upper_bound=1.0
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "Seeds, separated by commas.")
-flags.register_validator(
-    _SEEDS, lambda seeds: seeds and all(seed.isdecimal() for seed in seeds), "must be integers"
-)
+flags.register_validator(_SEEDS, are_seeds, "must be integers")
 _TRIALS = flags.DEFINE_list("trials", None, "Names of trials, separated by commas; all by default.")
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "runs/command_trials", "The directory for records and runs."

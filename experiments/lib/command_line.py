@@ -2,7 +2,7 @@
 
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
@@ -47,3 +47,8 @@ def check_arguments(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"The command line must have flags only. Received: {argv[1:]}")
     logging.set_verbosity(logging.WARNING)  # TensorFlow logs every file that it writes.
+
+
+def are_seeds(values: Sequence[str]) -> bool:
+    """Returns whether the values of a flag are seeds: at least one integer, none negative."""
+    return bool(values) and all(value.isdecimal() for value in values)
