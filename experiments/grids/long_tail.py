@@ -23,7 +23,7 @@ CLAIMS = [
         "SupCon",
     ),
     Claim(
-        "As many images of each class in a batch improve SupCon",
+        "Batches with equally many images of each class improve SupCon",
         "SupCon, 32 images of each class in a batch",
         "SupCon",
     ),
