@@ -13,6 +13,13 @@ a suffix to its name, such as `_cross_entropy`. It writes these files to the out
 If a run fails, the script reports it and starts the next one. Run the same command again to resume
 an interrupted run and to train the rows without a result. Grids with the same output directory
 share the runs that they have in common.
+
+Several processes can train the same grid in the same directory, for example one for each GPU:
+
+    CUDA_VISIBLE_DEVICES=0 python -m experiments.ablate --grid=... &
+    CUDA_VISIBLE_DEVICES=1 python -m experiments.ablate --grid=... &
+
+Each process takes the runs that no other one has started.
 """
 
 import importlib

@@ -19,7 +19,6 @@ import supcon_tf
 from experiments.grids import Row
 from experiments.lib import training_records
 from experiments.lib.classifiers import train_cross_entropy, train_linear, train_teacher
-from experiments.lib.files import write_json_lines
 from experiments.lib.pretraining import pretrain
 from experiments.lib.training_records import NEUTRAL_FIELDS, Record
 from supcon_tf._files import lock_directory
@@ -62,6 +61,9 @@ def run_grid(
 ) -> dict[str, Record]:
     """Trains the rows of a grid that have no record of a result.
 
+    Several processes can train the same grid: each takes the trainings that no other one has
+    started. The workers of a multi-worker strategy take all trainings at the start instead.
+
     Args:
         rows: the grid. The row of a teacher precedes the rows of its students.
         recipe: the file of the recipe that the rows change.
@@ -71,16 +73,15 @@ def run_grid(
         strategy: a strategy of tf.distribute.
 
     Returns:
-        The records of the grid by their keys; a failed training has an `"error"`.
+        The records of the grid by their keys; a failed training has an `"error"`. Trainings that
+        still run in another process have none.
 
     Raises:
         ValueError: if a row does not fit the recipe, the recipe of a finished training has changed,
             or a record is damaged; before any training starts.
-        RuntimeError: if another process uses the directory of the records.
+        RuntimeError: if `strategy` has several workers, and another process has started a training
+            that has no result.
     """
-    chief = supcon_tf.distribution.is_chief(strategy)
-    if chief:
-        lock_directory(path.parent)
     records = training_records.read(path)
     trainings = {}
     for seed in seeds:
@@ -90,29 +91,34 @@ def run_grid(
             _require_same_settings(training, records.get(key, {}), path)
             trainings[key] = training
     missing = [key for key in trainings if "test" not in records.get(key, {})]
+    untried = {key: records.get(key) for key in missing}
+    chief = supcon_tf.distribution.is_chief(strategy)
+    # All workers have to train the same rows, so they cannot look for the free ones one by one.
+    takes_all = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if takes_all and chief:
+        for key in missing:
+            lock_directory(run_directory(path, trainings[key].record))
     start = time.monotonic()
     for finished, key in enumerate(missing):
         training = trainings[key]
+        if not takes_all:
+            if not _take(training, untried, path):
+                continue
+            records = training_records.read(path)
         header = f"--- {training.row.name}, seed {training.config.seed}"
         header += f": {finished + 1} of {len(missing)}"
         if finished:
             header += f", {format_remaining_time(start, finished, len(missing) - finished)}"
         print(header, flush=True)
-        equal = [record for record in records.values() if _is_equal(record, training.record)]
-        if equal:
-            print(f"the same training as {equal[0]['row']!r}", flush=True)
-            records[key] = {**equal[0], **training.record, "run": equal[0]["run"]}
-        else:
-            teacher = training.record["teacher"]
-            if teacher is not None:
-                run = run_directory(path, records[training_records.key(teacher)])
-                training.config.teacher.path = str(run / "classifier.keras")
-            directory = run_directory(path, training.record)
-            records[key] = {**training.record, **_train_or_catch(training, directory, strategy)}
+        records[key] = _train_or_reuse(training, records, path, strategy)
         if chief:
-            write_json_lines(path, records.values())
+            training_records.add(path, records[key])
         keras.backend.clear_session()
-    return {key: records[key] for key in trainings}
+    if not takes_all:
+        records = training_records.read(path)
+    if elsewhere := [trainings[key].row.name for key in missing if key not in records]:
+        print(f"still in another process: {', '.join(elsewhere)}", flush=True)
+    return {key: records[key] for key in trainings if key in records}
 
 
 def load_recipe(recipe: pathlib.Path, suffix: str = "") -> ConfigDict:
@@ -197,6 +203,29 @@ def _run_name(identity: Record) -> str:
     return f"{readable[:80].strip('_')}-seed{identity['seed']}-{digest}"
 
 
+def _take(training: _Training, untried: Mapping[str, Record | None], path: pathlib.Path) -> bool:
+    """Reserves a training for this process.
+
+    Args:
+        training: the training.
+        untried: the records at the start, or `None`, of the trainings without a result.
+        path: the file of records.
+
+    Returns:
+        Whether the training is reserved: no other process runs it or has run it meanwhile.
+    """
+    key, teacher = training_records.key(training.record), training.record["teacher"]
+    if teacher is not None:
+        teacher = training_records.key(teacher)
+        if teacher in untried and training_records.read(path).get(teacher) == untried[teacher]:
+            return False  # The process that trains the teacher trains the student afterwards.
+    try:
+        lock_directory(run_directory(path, training.record))
+    except RuntimeError:
+        return False
+    return training_records.read(path).get(key) == untried[key]
+
+
 def _require_same_settings(training: _Training, record: Record, path: pathlib.Path) -> None:
     if "test" in record and record["settings"] != training.record["settings"]:
         raise ValueError(
@@ -211,17 +240,29 @@ def _is_equal(record: Record, other: Record) -> bool:
     return "test" in record and all(record[name] == other[name] for name in ("settings", "teacher"))
 
 
-def _train_or_catch(
-    training: _Training, directory: pathlib.Path, strategy: tf.distribute.Strategy
+def _train_or_reuse(
+    training: _Training,
+    records: Mapping[str, Record],
+    path: pathlib.Path,
+    strategy: tf.distribute.Strategy,
 ) -> Record:
-    """Trains, and returns the result or the error, and the time."""
+    """Returns the record of a training: of an equal one, or after it has run or failed."""
+    for record in records.values():
+        if _is_equal(record, training.record):
+            print(f"the same training as {record['row']!r}", flush=True)
+            return {**record, **training.record, "run": record["run"]}
+    teacher = training.record["teacher"]
+    if teacher is not None:
+        run = run_directory(path, records[training_records.key(teacher)])
+        training.config.teacher.path = str(run / "classifier.keras")
+    directory = run_directory(path, training.record)
     start = time.monotonic()
     try:
         outcome = _train(training.row, training.config, directory, strategy)
     except (Exception, TrainingDiverged) as error:  # The other trainings still have to run.
         traceback.print_exc()
         outcome = {"error": f"{type(error).__name__}: {error}"}
-    return {**outcome, "seconds": round(time.monotonic() - start, 1)}
+    return {**training.record, **outcome, "seconds": round(time.monotonic() - start, 1)}
 
 
 def _train(

@@ -20,6 +20,13 @@ def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -
     _files.write_atomically(path, write)
 
 
+def write_in_turn(path: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
+    """Writes a file atomically while no other process writes it, as `write_atomically` does."""
+    from supcon_tf import _files
+
+    _files.write_in_turn(path, write)
+
+
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes a value as indented JSON."""
     from supcon_tf import _files

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.grids import Row
-from experiments.lib.files import read_json_lines
+from experiments.lib.files import read_json_lines, write_in_turn
 
 Record = dict[str, Any]
 
@@ -54,6 +54,20 @@ def key(record: Mapping[str, Any]) -> str:
 def read(path: pathlib.Path) -> dict[str, Record]:
     """Reads records by their keys; a missing file has none."""
     return {key(record): record for record in read_json_lines(path)}
+
+
+def add(path: pathlib.Path, record: Record) -> None:
+    """Adds a record to a file, or replaces the one of the same training.
+
+    Other processes can add their records to the same file.
+    """
+
+    def write(temporary: pathlib.Path) -> None:
+        records = {**read(path), key(record): record}
+        temporary.write_text("".join(json.dumps(each) + "\n" for each in records.values()))
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_in_turn(path, write)
 
 
 def select(

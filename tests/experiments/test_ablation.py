@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -42,7 +44,7 @@ def trainings(monkeypatch):
         if kind == "linear":
             assert directory.name == "linear"
         trained.append((kind, directory, config))
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         results = {name: name for name in ("tested_on", "versions", "finished")}
         results["test"] = {"accuracy": config.epochs / 100 + config.seed / 1000}
         (directory / "results.json").write_text(json.dumps(results))
@@ -170,6 +172,86 @@ def test_a_failed_training_is_tried_again(recipe, trainings, monkeypatch):
     monkeypatch.setattr(ablation, "_train", lambda *_: {"test": {"accuracy": 0.5}})
     (record,) = run(broken, recipe, seeds=[0])
     assert "error" not in record
+
+
+@pytest.fixture
+def lock_elsewhere():
+    """Returns a function that locks a directory in another process until the test ends."""
+    processes = []
+
+    def lock(directory):
+        code = (
+            "import pathlib, sys; from supcon_tf._files import lock_directory\n"
+            "lock_directory(pathlib.Path(sys.argv[1])); print('locked', flush=True); input()"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, directory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout.readline() == "locked\n"
+
+    yield lock
+    for process in processes:
+        process.communicate("\n")
+
+
+def directory_of(row, tmp_path):
+    """Returns the directory of the run that `run` trains with seed 0."""
+    identity = training_records.identity("digits", row, ROWS, {"epochs": 3}, 0)
+    return tmp_path / "records" / ablation._run_name(identity)
+
+
+def run_elsewhere(row, rows, path, **outcome):
+    """Writes the record of a training as another process does."""
+    identity = training_records.identity("digits", row, rows, {"epochs": 3}, 0)
+    record = {"row": row.name, **identity, "settings": "", "run": "elsewhere", **outcome}
+    training_records.add(path, record)
+
+
+def test_leaves_the_trainings_of_other_processes(
+    recipe, tmp_path, trainings, lock_elsewhere, capsys
+):
+    lock_elsewhere(directory_of(ROWS[0], tmp_path))
+    records = run([ROWS[0], ROWS[1], ROWS[3]], recipe, seeds=[0])
+    # The process that trains the teacher then trains the student.
+    assert [kind for kind, *_ in trainings] == ["train_cross_entropy"]
+    assert [each["row"] for each in records] == ["cross-entropy"]
+    assert "still in another process: teacher, student, mixed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("outcome", [{"test": {"accuracy": 0.5}}, {"error": "ValueError: no"}])
+def test_takes_over_the_results_of_other_processes(
+    recipe, tmp_path, trainings, monkeypatch, outcome
+):
+    rows, path = [ROWS[0], ROWS[3]], tmp_path / "records.jsonl"
+    run_elsewhere(rows[1], rows, path, error="ValueError: an earlier one")
+    train_teacher = ablation.train_teacher
+
+    def train(config, directory, strategy):
+        train_teacher(config, directory, strategy)
+        run_elsewhere(rows[1], rows, path, **outcome)
+
+    monkeypatch.setattr(ablation, "train_teacher", train)
+    records = run(rows, recipe, seeds=[0])
+    assert [kind for kind, *_ in trainings] == ["train_teacher"]
+    assert [each["row"] for each in records] == ["teacher", "cross-entropy"]
+    assert outcome.items() <= records[1].items()
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_several_workers_take_all_trainings_at_the_start(
+    recipe, tmp_path, trainings, lock_elsewhere, monkeypatch
+):
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", tf.distribute.Strategy)
+    monkeypatch.setattr(ablation.supcon_tf.distribution, "is_chief", lambda strategy: True)
+    directory = directory_of(ROWS[3], tmp_path)
+    lock_elsewhere(directory)
+    with pytest.raises(RuntimeError, match=f"{directory.name} is in use by process"):
+        run([ROWS[0], ROWS[3]], recipe, seeds=[0])
+    assert not trainings
 
 
 def test_a_recipe_that_has_changed(recipe, trainings):
