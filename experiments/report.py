@@ -23,7 +23,12 @@ from experiments.grids import Claim, labels
 from experiments.lib import training_records
 from experiments.lib.command_line import check_arguments, run
 from experiments.lib.intervals import difference_interval
-from experiments.lib.tables import accuracy_table, markdown_table, robustness_table
+from experiments.lib.tables import (
+    accuracy_table,
+    markdown_table,
+    robustness_by_severity,
+    robustness_table,
+)
 from experiments.lib.training_records import Record
 
 _RECORDS = flags.DEFINE_string(
@@ -260,16 +265,28 @@ def robustness_section(robustness: Mapping | None) -> str:
     text = f"\n{(PUBLISHED / 'corruptions.md').read_text()}\n"
     if robustness is None:
         return f"{text}Not measured here.\n"
+    return f"{text}Small trainings, {robustness_tables(robustness)}"
+
+
+def robustness_tables(robustness: Mapping) -> str:
+    """Writes the tables of robustness.json: the classifiers, and SupCon minus cross-entropy."""
     classifiers = robustness["classifiers"]
-    count = len(robustness["corruptions"])
-    text += f"Small trainings, with {count} corruptions of the test images; mCE is "
-    text += f"relative to {robustness['reference']}:\n\n{robustness_table(classifiers)}\n"
-    supcon, baseline = (classifiers[name]["mean"] for name in ("SupCon", "cross-entropy"))
+    text = f"with {len(robustness['corruptions'])} corruptions of the test images; mCE is relative "
+    text += f"to {robustness['reference']}:\n\n{robustness_table(classifiers)}\n"
     rows = []
     for metric, label in (("accuracy", "accuracy"), ("ece", "calibration error")):
-        pairs = zip(supcon[metric], baseline[metric], strict=True)
-        rows.append([label, ", ".join(f"{a - b:+.4f}" for a, b in pairs)])
-    return text + markdown_table(["", "SupCon minus cross-entropy, severities 1 to 5"], rows)
+        supcon, baseline = (
+            robustness_by_severity(classifiers[name], metric)
+            for name in ("SupCon", "cross-entropy")
+        )
+        pairs = list(zip(supcon, baseline, strict=True))
+        differences = [statistics.mean(a) - statistics.mean(b) for a, b in pairs]
+        rows.append([label, *(f"{difference:+.4f}" for difference in differences)])
+        if min(map(len, pairs[0])) > 1:
+            intervals = (difference_interval(a, b) for a, b in pairs)
+            cells = (f"{low:+.4f} to {high:+.4f}" for low, high in intervals)
+            rows.append(["95 % interval", *cells])
+    return text + markdown_table(["SupCon minus cross-entropy", "clean", *"12345"], rows)
 
 
 def labels_section(records: Mapping[str, Record]) -> str:

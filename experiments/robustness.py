@@ -16,6 +16,9 @@ cifar10) from the same directory. Both write these files to the output directory
                                      severity, their means over the corruptions, mCE, relative mCE
     robustness.png, robustness.svg   the means for each severity
 
+Repeat a name for classifiers that were trained with other seeds: the tables then show the mean and
+the standard deviation over these, and the reference of mCE has their mean errors.
+
 The mean corruption error (mCE) averages, over the corruptions, the error of a classifier divided by
 the error of a reference. The reference is the classifier that --reference names. For ImageNet, it
 is AlexNet by default, with its published errors. Published values of mCE are means over 15
@@ -23,17 +26,18 @@ corruptions; robustness.json lists the corruptions of this run.
 """
 
 import functools
+import itertools
 import pathlib
 
 from absl import flags
 
 from experiments.lib.command_line import check_arguments, run
-from experiments.lib.name_value_flags import parse_files
+from experiments.lib.name_value_flags import parse_file_groups
 
 _CLASSIFIERS = flags.DEFINE_multi_string(
     "classifier",
     None,
-    "NAME=FILE: a name, and a classifier.keras; repeatable.",
+    "NAME=FILE: a name, and a classifier.keras; repeatable. A repeated name has several seeds.",
     required=True,
 )
 _REFERENCE = flags.DEFINE_string(
@@ -73,37 +77,37 @@ ALEXNET = "AlexNet"
 def main(argv: list[str]) -> None:
     """Tests, prints and writes."""
     check_arguments(argv)
-    paths = parse_files("classifier", _CLASSIFIERS.value)
+    groups = parse_file_groups("classifier", _CLASSIFIERS.value)
     reference = _REFERENCE.value
     if reference is None and _DATASET.value.startswith("imagenet2012"):
         reference = ALEXNET
-    elif reference is not None and reference not in paths:
-        raise ValueError(f"`--reference` must be in {list(paths)}. Received: {reference!r}")
+    elif reference is not None and reference not in groups:
+        raise ValueError(f"`--reference` must be in {list(groups)}. Received: {reference!r}")
+    names = {path: name for name, paths in groups.items() for path in paths}
+    if len(names) < len(_CLASSIFIERS.value):
+        raise ValueError(f"`--classifier` must name each file once. Received: {_CLASSIFIERS.value}")
     output_dir = pathlib.Path(_OUTPUT_DIR.value or f"runs/robustness/{_DATASET.value}")
 
     from experiments import pictures
     from experiments.lib.files import write_json
-    from experiments.lib.tables import ROBUSTNESS_METRICS, robustness_table
+    from experiments.lib.tables import ROBUSTNESS_METRICS, robustness_means, robustness_table
     from supcon_tf.commands.saved_models import check_classes, load_classifier
 
-    classifiers = {name: load_classifier(path) for name, path in paths.items()}
+    classifiers = {path: load_classifier(path) for path in names}
     size, channels = common_input(classifiers)
     source = load_images(channels)
-    for name, classifier in classifiers.items():
-        check_classes(paths[name], classifier, source.class_names)
+    for path, classifier in classifiers.items():
+        check_classes(path, classifier, source.class_names)
     clean_batches, corrupted_batches = create_batches(source, size)
     clean = measure(classifiers, clean_batches)
-    results = {
-        name: {"path": str(path), "clean": clean[name], "corrupted": {}}
-        for name, path in paths.items()
-    }
+    results = {path: {"path": str(path), "clean": clean[path], "corrupted": {}} for path in names}
     for corruption, severities in corrupted_batches.items():
         measured = [measure(classifiers, batches) for batches in severities]
-        for name in classifiers:
+        for path, name in names.items():
             by_severity = {
-                metric: [each[name][metric] for each in measured] for metric in ROBUSTNESS_METRICS
+                metric: [each[path][metric] for each in measured] for metric in ROBUSTNESS_METRICS
             }
-            results[name]["corrupted"][corruption] = by_severity
+            results[path]["corrupted"][corruption] = by_severity
             accuracies = " ".join(f"{value:.4f}" for value in by_severity["accuracy"])
             print(f"{corruption:18} {accuracies}  {name}", flush=True)
     for result in results.values():
@@ -111,8 +115,9 @@ def main(argv: list[str]) -> None:
             metric: mean_over_corruptions(result["corrupted"], metric)
             for metric in ROBUSTNESS_METRICS
         }
+    by_name = {name: [results[path] for path in paths] for name, paths in groups.items()}
     if reference is not None:
-        add_relative_errors(results, reference)
+        add_relative_errors(by_name, reference)
     output_dir.mkdir(parents=True, exist_ok=True)
     write_json(
         output_dir / "robustness.json",
@@ -121,20 +126,11 @@ def main(argv: list[str]) -> None:
             "seed": _SEED.value,
             "corruptions": list(corrupted_batches),
             "reference": reference,
-            "classifiers": results,
+            "classifiers": by_name,
         },
     )
-    pictures.robustness_curves(
-        output_dir / "robustness.png",
-        {
-            name: {
-                metric: [result["clean"][metric], *result["mean"][metric]]
-                for metric in ROBUSTNESS_METRICS
-            }
-            for name, result in results.items()
-        },
-    )
-    print(robustness_table(results), end="")
+    pictures.robustness_curves(output_dir / "robustness.png", robustness_means(by_name))
+    print(robustness_table(by_name), end="")
     print(
         f"{len(corrupted_batches)} corruptions; robustness.json, .png and .svg are in {output_dir}/"
     )
@@ -146,7 +142,7 @@ def common_input(classifiers) -> tuple[int, int]:
     Raises:
         ValueError: if they differ, or the images are not squares of a fixed size.
     """
-    shapes = {name: classifier.encoder.input_shape for name, classifier in classifiers.items()}
+    shapes = {str(path): each.encoder.input_shape for path, each in classifiers.items()}
     _, height, width, channels = next(iter(shapes.values()))
     if len(set(shapes.values())) > 1 or height is None or height != width:
         raise ValueError(
@@ -219,7 +215,7 @@ def create_batches(source, size: int):
     return batches_of_source(None, 0), {corruption: available[corruption] for corruption in chosen}
 
 
-def measure(classifiers, batches) -> dict[str, dict[str, float]]:
+def measure(classifiers, batches) -> dict[pathlib.Path, dict[str, float]]:
     """Returns accuracy, expected calibration error and number of images for each classifier.
 
     All classifiers predict a batch before the next one is read. Only the sums in each of the 15
@@ -230,20 +226,20 @@ def measure(classifiers, batches) -> dict[str, dict[str, float]]:
 
     from supcon_tf import evaluation
 
-    sums = {name: np.zeros([3, 15]) for name in classifiers}
+    sums = {path: np.zeros([3, 15]) for path in classifiers}
     for images, labels in batches:
-        for name, classifier in classifiers.items():
+        for path, classifier in classifiers.items():
             probabilities = tf.nn.softmax(classifier.predict_on_batch(images)).numpy()
             curve = evaluation.reliability_curve(probabilities, labels, bins=15)
             parts = np.array([curve.accuracy, curve.confidence, np.ones(15)])
-            sums[name] += np.nan_to_num(parts) * curve.count
+            sums[path] += np.nan_to_num(parts) * curve.count
     return {
-        name: {
+        path: {
             "accuracy": float(correct.sum() / count.sum()),
             "ece": float(np.abs(correct - confidence).sum() / count.sum()),
             "images": int(count.sum()),
         }
-        for name, (correct, confidence, count) in sums.items()
+        for path, (correct, confidence, count) in sums.items()
     }
 
 
@@ -254,34 +250,40 @@ def mean_over_corruptions(corrupted, metric: str) -> list[float]:
 
 
 def add_relative_errors(results, reference: str) -> None:
-    """Adds `mce` and `relative_mce`, as fractions of the reference's errors, to each classifier.
+    """Adds `mce` and `relative_mce`, as fractions of the reference's errors, to each result.
+
+    The reference errors are the means over its seeds.
 
     `relative_mce` is `None` if, for at least one corruption, the mean error of the reference is not
     above its error on clean images.
     """
+    import numpy as np
+
     from supcon_tf import evaluation
 
-    errors = {
-        name: {
+    def errors(result):
+        return {
             corruption: [1 - accuracy for accuracy in by_severity["accuracy"]]
             for corruption, by_severity in result["corrupted"].items()
         }
-        for name, result in results.items()
-    }
+
     if reference == ALEXNET:
-        names = next(iter(errors.values()))
-        reference_errors = {name: [evaluation.ALEXNET_ERRORS[name]] * 5 for name in names}
+        (first, *_), *_ = results.values()
+        reference_errors = {name: [evaluation.ALEXNET_ERRORS[name]] * 5 for name in errors(first)}
         reference_clean = evaluation.ALEXNET_CLEAN_ERROR
     else:
-        reference_errors = errors[reference]
-        reference_clean = 1 - results[reference]["clean"]["accuracy"]
+        by_seed = [errors(result) for result in results[reference]]
+        reference_errors = {
+            name: np.mean([each[name] for each in by_seed], axis=0).tolist() for name in by_seed[0]
+        }
+        reference_clean = 1 - np.mean([each["clean"]["accuracy"] for each in results[reference]])
     comparable = all(sum(each) > 5 * reference_clean for each in reference_errors.values())
-    for name, result in results.items():
-        result["mce"] = evaluation.mean_corruption_error(errors[name], reference_errors)
+    for result in itertools.chain(*results.values()):
+        result["mce"] = evaluation.mean_corruption_error(errors(result), reference_errors)
         result["relative_mce"] = None
         if comparable:
             result["relative_mce"] = evaluation.relative_mean_corruption_error(
-                errors[name], 1 - result["clean"]["accuracy"], reference_errors, reference_clean
+                errors(result), 1 - result["clean"]["accuracy"], reference_errors, reference_clean
             )
 
 

@@ -20,18 +20,40 @@ def parse_files(flag: str, texts: Sequence[str]) -> dict[str, pathlib.Path]:
         ValueError: if a name or a file is missing, or a name occurs twice.
         FileNotFoundError: if a file does not exist.
     """
-    files: dict[str, pathlib.Path] = {}
-    for text in texts:
-        name, _, file = text.partition("=")
-        if not name or not file or name in files:
+    groups = parse_file_groups(flag, texts)
+    for name, files in groups.items():
+        if len(files) > 1:
             raise ValueError(
                 f"`--{flag}` must be NAME=FILE with a different NAME for each file. "
-                f"Received: {text!r} in {list(texts)}"
+                f"Received: {name!r} twice in {list(texts)}"
             )
-        files[name] = pathlib.Path(file)
-        if not files[name].is_file():
+    return {name: files[0] for name, files in groups.items()}
+
+
+def parse_file_groups(flag: str, texts: Sequence[str]) -> dict[str, list[pathlib.Path]]:
+    """Parses values of the form NAME=FILE, of which several can have the same name.
+
+    Args:
+        flag: the name of the flag, for errors.
+        texts: the values of the flag.
+
+    Returns:
+        The files of each name, in the given order.
+
+    Raises:
+        ValueError: if a name or a file is missing.
+        FileNotFoundError: if a file does not exist.
+    """
+    groups: dict[str, list[pathlib.Path]] = {}
+    for text in texts:
+        name, _, file = text.partition("=")
+        path = pathlib.Path(file)
+        if not name or not file:
+            raise ValueError(f"`--{flag}` must be NAME=FILE. Received: {text!r} in {list(texts)}")
+        if not path.is_file():
             raise FileNotFoundError(f"`--{flag}` must be an existing file. Received: {file!r}")
-    return files
+        groups.setdefault(name, []).append(path)
+    return groups
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:

@@ -40,22 +40,44 @@ def accuracy_table(
     return markdown_table(["", "test accuracy", "seeds", "minutes"], cells)
 
 
-def robustness_table(classifiers: Mapping[str, Mapping[str, Any]]) -> str:
+def robustness_table(classifiers: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Writes accuracy and calibration error by severity, and mCE in percent.
 
     Args:
-        classifiers: `classifiers` of robustness.json.
+        classifiers: `classifiers` of robustness.json: the results of all seeds by the name.
     """
     rows = []
-    for name, metrics in classifiers.items():
+    for name, results in classifiers.items():
         for metric in ROBUSTNESS_METRICS:
-            values = [metrics["clean"][metric], *metrics["mean"][metric]]
-            row = [name, metric, *(f"{value:.4f}" for value in values)]
+            by_severity = robustness_by_severity(results, metric)
+            row = [name, metric, *(mean_and_deviation(values) for values in by_severity)]
             for error in ("mce", "relative_mce"):
-                value = metrics.get(error) if metric == "accuracy" else None
-                row.append("" if value is None else f"{100 * value:.1f}")
+                values = [result.get(error) for result in results]
+                shown = metric == "accuracy" and None not in values
+                row.append(f"{100 * statistics.mean(values):.1f}" if shown else "")
             rows.append(row)
     return markdown_table(["", "", "clean", *"12345", "mCE", "rel. mCE"], rows)
+
+
+def robustness_by_severity(
+    results: Sequence[Mapping[str, Any]], metric: str
+) -> list[tuple[float, ...]]:
+    """Returns the values of all seeds on clean images and at each severity."""
+    values = ([result["clean"][metric], *result["mean"][metric]] for result in results)
+    return list(zip(*values, strict=True))
+
+
+def robustness_means(
+    classifiers: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> dict[str, dict[str, list[float]]]:
+    """Returns the means over the seeds for each name and metric, as for a picture."""
+    return {
+        name: {
+            metric: [statistics.mean(each) for each in robustness_by_severity(results, metric)]
+            for metric in ROBUSTNESS_METRICS
+        }
+        for name, results in classifiers.items()
+    }
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:

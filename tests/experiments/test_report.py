@@ -93,15 +93,38 @@ def test_corruptions(report):
     robustness = {
         "corruptions": ["fog", "contrast"],
         "reference": "cross-entropy",
-        "classifiers": {"SupCon": results(0.75, 0.0625), "cross-entropy": results(0.5, 0.125)},
+        "classifiers": {"SupCon": [results(0.75, 0.0625)], "cross-entropy": [results(0.5, 0.125)]},
     }
     text = report.robustness_section(robustness)
     assert "| top-1, SupCon, ResNet-50 | 78.81 |" in text
     assert "with 2 corruptions of the test images; mCE is relative to cross-entropy" in text
     assert f"| SupCon | accuracy | 0.9000 |{5 * ' 0.7500 |'} 87.5 | |" in text
-    assert f"| accuracy | {', '.join(5 * ['+0.2500'])} |" in text
-    assert f"| calibration error | {', '.join(5 * ['-0.0625'])} |" in text
+    assert f"| accuracy | +0.0000 |{5 * ' +0.2500 |'}\n| calibration error |" in text
+    assert f"| calibration error | +0.0000 |{5 * ' -0.0625 |'}" in text
     assert report.robustness_section(None).endswith("Not measured here.\n")
+
+
+def test_corruptions_with_several_seeds(report):
+    def results(*accuracies):
+        mean = {"ece": [0.1] * 5}
+        return [
+            {
+                "clean": {"accuracy": x, "ece": 0.1},
+                "mean": {"accuracy": [x] * 5, **mean},
+                "mce": x,
+                "relative_mce": None,
+            }
+            for x in accuracies
+        ]
+
+    classifiers = {"SupCon": results(0.8, 0.9), "cross-entropy": results(0.7, 0.8, 0.75)}
+    text = report.robustness_tables(
+        {"corruptions": ["fog"], "reference": "cross-entropy", "classifiers": classifiers}
+    )
+    assert f"| SupCon | accuracy |{6 * ' 0.8500 ± 0.0707 |'} 85.0 | |" in text
+    # The interval of scipy.stats.ttest_ind(..., equal_var=False).confidence_interval().
+    assert f"| 95 % interval |{6 * ' -0.1988 to +0.3988 |'}" in text
+    assert f"| calibration error |{6 * ' +0.0000 |'}" in text
 
 
 def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):

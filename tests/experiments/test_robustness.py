@@ -147,7 +147,7 @@ def test_accuracy_and_calibration_of_each_severity(run_script, tmp_path, classif
     test = supcon_tf.data.load_digits("test")
     test = test.take(np.arange(90) * 360 // 90)
 
-    constant = written["classifiers"]["constant"]
+    (constant,) = written["classifiers"]["constant"]
     share = np.mean(test.labels == 3)
     confidence = np.exp(2) / (np.exp(2) + 9)
     for metrics in (constant["corrupted"]["contrast"], constant["mean"]):
@@ -156,7 +156,7 @@ def test_accuracy_and_calibration_of_each_severity(run_script, tmp_path, classif
     assert constant["mce"] == pytest.approx(1)
     assert constant["relative_mce"] is None  # It is as good on corrupted images as on clean ones.
 
-    means = written["classifiers"]["means"]
+    (means,) = written["classifiers"]["means"]
     kernel, bias = classifiers["means"][1].head.get_weights()
     errors = []
     for name in ("contrast", "impulse_noise"):
@@ -198,16 +198,18 @@ def test_errors_relative_to_a_reference(load_script):
             },
         }
 
-    both = {"a": metrics(0.5, 0.3, 0.1), "b": metrics(0.8, 0.6, 0.2)}
+    # The errors of b are those of two seeds.
+    a = metrics(0.5, 0.3, 0.1)
+    both = {"a": [a], "b": [metrics(0.7, 0.7, 0.1), metrics(0.9, 0.5, 0.3)]}
     script.add_relative_errors(both, "b")
-    assert both["a"]["mce"] == pytest.approx((0.5 / 0.8 + 0.3 / 0.6) / 2)
-    assert both["a"]["relative_mce"] == pytest.approx((0.4 / 0.6 + 0.2 / 0.4) / 2)
+    assert a["mce"] == pytest.approx((0.5 / 0.8 + 0.3 / 0.6) / 2)
+    assert a["relative_mce"] == pytest.approx((0.4 / 0.6 + 0.2 / 0.4) / 2)
     script.add_relative_errors(both, "AlexNet")
     fog, snow = (evaluation.ALEXNET_ERRORS[name] for name in ("fog", "snow"))
-    assert both["a"]["mce"] == pytest.approx((0.5 / fog + 0.3 / snow) / 2)
+    assert a["mce"] == pytest.approx((0.5 / fog + 0.3 / snow) / 2)
     clean = evaluation.ALEXNET_CLEAN_ERROR
     expected = (0.4 / (fog - clean) + 0.2 / (snow - clean)) / 2
-    assert both["a"]["relative_mce"] == pytest.approx(expected)
+    assert a["relative_mce"] == pytest.approx(expected)
 
 
 @pytest.mark.slow
@@ -237,7 +239,7 @@ def test_prepared_corruptions(run_script, tmp_path, monkeypatch):
         )
     written = json.loads((tmp_path / "robustness.json").read_text())
     assert written["corruptions"] == ["frost"]
-    metrics = written["classifiers"]["c"]
+    (metrics,) = written["classifiers"]["c"]
     assert len(metrics["corrupted"]["frost"]["accuracy"]) == 5
     assert "mce" not in metrics
 
@@ -253,7 +255,7 @@ def test_nothing_prepared(tmp_path):
         (["--classifier=x"], ValueError, "`--classifier` must be NAME=FILE"),
         (["--classifier=x=nothing.keras"], FileNotFoundError, "`--classifier` must be an existing"),
         ([], flags.IllegalFlagValueError, "--classifier"),
-        (["CONSTANT", "CONSTANT"], ValueError, "a different NAME"),
+        (["CONSTANT", "CONSTANT"], ValueError, "must name each file once"),
         (["CONSTANT", "--reference=y"], ValueError, r"`--reference` must be.*\['constant'\].*'y'"),
         (["CONSTANT", "--corruptions=frost"], ValueError, "`--corruptions` must be in .*frost"),
     ],
