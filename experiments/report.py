@@ -61,7 +61,8 @@ GRIDS = {
 }
 COLOR = "cifar10_small"  # The recipe of the small trainings on color images, and its grids.
 COLOR_GRIDS = (
-    "losses",
+    "methods",
+    "summations",
     "training_length",
     "temperatures",
     "positives_per_anchor",

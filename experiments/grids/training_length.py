@@ -1,12 +1,12 @@
 """Length of the training: when SupCon pays.
 
-A training of one length has 10 epochs of two views with SupCon, and 20 epochs of one view with
+A training of one length has 15 epochs of two views with SupCon, and 30 epochs of one view with
 cross-entropy: as many forward passes. The papers train for hundreds of epochs.
 """
 
 from experiments.grids import Claim, Row
 
-EPOCHS = 10
+EPOCHS = 15
 LENGTHS = (1, 2, 4, 8)
 ROWS = [
     *(
