@@ -67,6 +67,7 @@ COLOR_GRIDS = (
     "temperatures",
     "positives_per_anchor",
     "batch_sizes",
+    "stability",
     "long_tail",
     "label_noise",
 )
@@ -154,7 +155,30 @@ def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], r
     if any(rows):
         header = ["claim", "difference", "95 % interval", "small trainings"]
         text += "\n" + markdown_table(header, filter(None, rows))
+    if spreads := spread_rows(grid, records, recipe):
+        header = ["", "rows", "lowest accuracy", "highest accuracy", "standard deviation"]
+        text += "\n" + markdown_table(header, spreads)
     return text
+
+
+def spread_rows(
+    grid: types.ModuleType, records: Mapping[str, Record], recipe: str
+) -> list[list[str]]:
+    """Returns the cells of the groups of rows in `SPREADS` that were trained completely."""
+    cells = []
+    for label, names in getattr(grid, "SPREADS", {}).items():
+        selected = [
+            training_records.select(records, recipe, row, grid.ROWS)
+            for row in grid.ROWS
+            if row.name in names
+        ]
+        if all(selected):
+            means = [
+                statistics.mean(record["test"]["accuracy"] for record in each) for each in selected
+            ]
+            values = min(means), max(means), statistics.stdev(means)
+            cells.append([label, str(len(means)), *(f"{value:.4f}" for value in values)])
+    return cells
 
 
 def color_section(

@@ -2,7 +2,8 @@
 
 A module of this package has `ROWS`, the trainings. The grids of `experiments/report.py` also have a
 docstring that starts with the subject and its place in the papers and continues with the published
-values; `CLAIMS` of the papers that the rows can confirm; and `X_LABEL` if they are a figure.
+values; `CLAIMS` of the papers that the rows can confirm; `X_LABEL` if they are a figure; and
+`SPREADS` if the claim is about the variation of the accuracy over groups of rows.
 """
 
 import dataclasses

@@ -2,10 +2,11 @@
 
 import importlib
 
+import numpy as np
 import pytest
 
 from experiments import pictures
-from experiments.grids import epochs, label_noise, labels, losses, positives_per_anchor
+from experiments.grids import epochs, label_noise, labels, losses, positives_per_anchor, stability
 from experiments.lib import files, training_records
 
 
@@ -71,6 +72,23 @@ def test_a_verdict_of_several_seeds(report):
     outcomes = {"SupCon, sum outside": [0.8, 0.9], "SupCon, sum inside": [0.7, 0.8, 0.75]}
     row = report.claim_row(losses.CLAIMS[0], losses, records_of(losses, outcomes), "small")
     assert row[1:] == ["+0.1000", "-0.1988 to +0.3988", "agrees, within the noise"]
+
+
+def test_the_spread_of_accuracies(report):
+    accuracies = {0.05: [0.5], 0.1: [0.6, 0.7], 0.2: [0.7], 0.5: [0.75], 1.0: [0.6]}
+    rates = {f"SupCon, learning rate {rate}": values for rate, values in accuracies.items()}
+    incomplete = {"SupCon, optimizer sgd": [0.7]}
+    records = records_of(stability, {**rates, **incomplete})
+    expected = [
+        "SupCon, learning rate",
+        "5",
+        "0.5000",
+        "0.7500",
+        f"{np.std([0.5, 0.65, 0.7, 0.75, 0.6], ddof=1):.4f}",
+    ]
+    assert report.spread_rows(stability, records, "small") == [expected]
+    assert f"| {' | '.join(expected)} |" in report.tables_of_trainings(stability, records, "small")
+    assert report.spread_rows(losses, records, "small") == []
 
 
 def test_a_grid_that_was_not_trained(report):
