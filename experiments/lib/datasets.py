@@ -31,6 +31,7 @@ _CLASS_NAMES = {
         "Ankle boot",
     )
 }
+_DECODED_BYTES = 2**28  # Images that need less are decoded once, into memory.
 # The names of the test split in TensorFlow Datasets.
 _TFDS_TEST = {"imagenet2012": "validation"}
 
@@ -192,7 +193,22 @@ def load_of_recipe(config: ConfigDict) -> tuple[data.ImageSource, data.ImageSour
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
     train = make_long_tailed(train, config.imbalance)
-    return add_label_noise(train, config.label_noise), test
+    train = add_label_noise(train, config.label_noise)
+    return decode_small_images(train), decode_small_images(test)
+
+
+def decode_small_images(images: data.ImageSource) -> data.ImageSource:
+    """Decodes images into memory if they have the same size and need up to 256 MB.
+
+    Decoding takes most of the time of the views of small images.
+    """
+    (first, *_) = data.decode_images(images.take(np.array([0]))).images
+    if first.nbytes * len(images) > _DECODED_BYTES:
+        return images
+    try:
+        return data.decode_images(images)
+    except ValueError:  # The images have different sizes.
+        return images
 
 
 def with_channels(images: data.ImageSource, channels: int) -> data.ImageSource:

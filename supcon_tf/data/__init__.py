@@ -7,7 +7,8 @@
   source.
 - Sources, which the loaders return. `Source` is their base class. `ArrayImages` are decoded images
   in memory, `EncodedImages` are decoded when they are read, `IndexedImages` are read by a function
-  from indices. All are an `ImageSource`. A `TensorSource` holds samples that are not images.
+  from indices. All are an `ImageSource`. `decode_images` decodes small images once, into memory.
+  A `TensorSource` holds samples that are not images.
 - Batches for contrastive training: `multi_view_batches`; for the training of a classifier:
   `training_batches`. Both are shuffled and augmented, and every pass is a new epoch. `mix_batches`
   mixes their samples, `flatten_views` converts views to single images, and `map_batches` applies a
@@ -27,6 +28,7 @@ from supcon_tf.data.batches import (
 )
 from supcon_tf.data.class_tree import class_tree
 from supcon_tf.data.damaged import drop_damaged
+from supcon_tf.data.decoded import decode_images
 from supcon_tf.data.digits import load_digits
 from supcon_tf.data.folder import load_folder
 from supcon_tf.data.idx import load_idx
@@ -49,6 +51,7 @@ __all__ = [
     "TensorSource",
     "batches_from_step",
     "class_tree",
+    "decode_images",
     "drop_damaged",
     "evaluation_batches",
     "flatten_views",

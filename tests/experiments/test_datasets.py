@@ -51,6 +51,23 @@ def test_a_directory_of_classes(tmp_path, test_name):
         datasets.load_train_and_test("mine", str(tmp_path))
 
 
+def test_small_images_of_one_size_are_decoded_into_memory(tmp_path, monkeypatch):
+    write_images(tmp_path / "train")
+    images = datasets.load("mine", str(tmp_path), "train")
+    decoded = datasets.decode_small_images(images)
+    assert isinstance(decoded, ArrayImages)
+    needed = decoded.images.nbytes
+    monkeypatch.setattr(datasets, "_DECODED_BYTES", needed)
+    assert isinstance(datasets.decode_small_images(images), ArrayImages)
+    monkeypatch.setattr(datasets, "_DECODED_BYTES", needed - 1)
+    assert datasets.decode_small_images(images) is images
+    larger = tf.io.encode_png(tf.zeros([40, 40, 3], tf.uint8))
+    tf.io.write_file(str(tmp_path / "train" / "class2" / "larger.png"), larger)
+    monkeypatch.undo()
+    images = datasets.load("mine", str(tmp_path), "train")
+    assert datasets.decode_small_images(images) is images
+
+
 def test_a_part_of_a_directory_has_all_classes(tmp_path):
     write_images(tmp_path / "train")
     write_images(tmp_path / "test")
