@@ -31,7 +31,7 @@ _CLASS_NAMES = {
         "Ankle boot",
     )
 }
-_DECODED_BYTES = 2**28  # Images that need less are decoded once, into memory.
+_DECODED_BYTES = 2**30  # Images that need less are decoded once, into memory.
 # The names of the test split in TensorFlow Datasets.
 _TFDS_TEST = {"imagenet2012": "validation"}
 
@@ -198,7 +198,7 @@ def load_of_recipe(config: ConfigDict) -> tuple[data.ImageSource, data.ImageSour
 
 
 def decode_small_images(images: data.ImageSource) -> data.ImageSource:
-    """Decodes images into memory if they have the same size and need up to 256 MB.
+    """Decodes images into memory if they have the same size and need up to 1 GiB.
 
     Decoding takes most of the time of the views of small images.
     """
