@@ -7,7 +7,8 @@ robustness.json in the same directory, which `python -m experiments.robustness` 
 table and figure of the papers the page has the published values, the command for the full size, the
 table and the figure of the small trainings, and whether their differences have the published sign.
 The records of trainings with few labels are in digits_small.jsonl in the same directory, those of
-trainings on color images in cifar10_small.jsonl.
+trainings on color images in cifar10_small.jsonl, with cifar10_small_robustness.json, and those of
+trainings beside the reference code in reference_training.jsonl.
 """
 
 import importlib
@@ -19,13 +20,15 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from experiments.grids import Claim, labels
+from experiments.grids import Claim, labels, selection
 from experiments.lib import training_records
 from experiments.lib.command_line import check_arguments, run
+from experiments.lib.files import read_json_lines
 from experiments.lib.intervals import difference_interval
 from experiments.lib.tables import (
     accuracy_table,
     markdown_table,
+    reference_table,
     robustness_by_severity,
     robustness_table,
 )
@@ -72,6 +75,7 @@ COLOR_GRIDS = (
     "label_noise",
 )
 FEW_LABELS = "digits_small"  # The recipe of the grid `labels`, which the papers do not have.
+HOLD_OUT = 5000  # The number of training images that the grid `selection` tests on.
 NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of two trainings.
 PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
 BEGIN = """# Results
@@ -114,6 +118,13 @@ python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.p
 ```
 
 The records are [here]({records}).
+"""
+BEGIN_ROBUSTNESS = """The classifiers of the methods above, on corrupted test images:
+
+```shell
+python -m experiments.robustness --dataset=cifar10 --data_dir=DIRECTORY --images=2000 \\
+    --classifier=SupCon=FILE ... --classifier=cross-entropy=FILE ... --reference=cross-entropy
+```
 """
 
 
@@ -193,6 +204,7 @@ def color_section(
         recipe: the name of the recipe of the trainings.
     """
     text = BEGIN_COLOR.format(recipe=recipe, records=path.relative_to(page.parent))
+    text += selection_section(records, recipe)
     for name in COLOR_GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
         if has_records(grid, records, recipe):
@@ -201,7 +213,31 @@ def color_section(
             text += f"\n`--grid={name}`:\n\n{tables_of_trainings(grid, records, recipe)}"
             figure = path.with_name(f"{recipe}_{name}.png")
             text += draw_figure(figure, page, grid, records, recipe)
-    return text
+    robustness = path.with_name(f"{recipe}_robustness.json")
+    if robustness.exists():
+        text += f"\n### Corruptions and calibration\n\n{BEGIN_ROBUSTNESS}\nTrainings "
+        text += robustness_tables(json.loads(robustness.read_text()))
+        picture = robustness.with_suffix(".png").relative_to(page.parent)
+        text += f"\n![Accuracy and calibration error against severity]({picture})\n"
+    return text + reference_section(path.with_name("reference_training.jsonl"))
+
+
+def selection_section(records: Mapping[str, Record], recipe: str) -> str:
+    """Writes the section of the trials that chose the settings, or an empty string without any."""
+    trials = sorted(selection.ROWS, key=lambda row: row.recipe)  # by the method
+    table = accuracy_table(trials, records, recipe, {"hold_out": HOLD_OUT}, tested="held-out")
+    if table.count("\n") == 2:  # only the header
+        return ""
+    subject, _, text = selection.__doc__.strip().partition("\n")
+    return f"\n### {subject.rstrip('.')}\n{text}\n\n{table}"
+
+
+def reference_section(path: pathlib.Path) -> str:
+    """Writes the section of trainings beside the reference code, or an empty string without any."""
+    records = read_json_lines(path)
+    if not records:
+        return ""
+    return f"\n{(PUBLISHED / 'reference_training.md').read_text()}\n{reference_table(records)}"
 
 
 def claim_row(

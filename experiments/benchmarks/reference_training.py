@@ -289,26 +289,10 @@ def train(training: str, seed: int) -> dict[str, Any]:
     }
 
 
-def table(records: list[dict[str, Any]]) -> str:
-    """Writes losses, accuracies and seconds of an epoch: means over the seeds."""
-    from experiments.lib.tables import markdown_table, mean_and_deviation
-
-    rows = []
-    for training in TRAININGS:
-        selected = [record for record in records if record["training"] == training]
-        if selected:
-            epochs = len(selected[0]["loss"])
-            shown = sorted({epochs // 6, epochs // 3, 2 * epochs // 3, epochs} - {0})
-            losses = [mean_and_deviation([each["loss"][i - 1] for each in selected]) for i in shown]
-            accuracy = mean_and_deviation([each["accuracy"] for each in selected])
-            seconds = statistics.median(x for each in selected for x in each["seconds"])
-            rows.append([training, *losses, accuracy, str(len(selected)), f"{seconds:.1f}"])
-    header = ["", *(f"loss, epoch {i}" for i in shown), "accuracy", "seeds", "seconds per epoch"]
-    return markdown_table(header, rows)
-
-
 def main(argv: list[str]) -> None:
     """Runs the trainings without a record and prints the table."""
+    from experiments.lib.tables import reference_table
+
     path = pathlib.Path(_OUTPUT.value)
     records = read_json_lines(path)
     for seed in map(int, _SEEDS.value):
@@ -319,7 +303,7 @@ def main(argv: list[str]) -> None:
             print({name: record[name] for name in ("training", "seed", "accuracy")}, flush=True)
             records.append(record)
             write_json_lines(path, records)
-    print(table(records), end="")
+    print(reference_table(records), end="")
 
 
 if __name__ == "__main__":

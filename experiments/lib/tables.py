@@ -21,14 +21,16 @@ def accuracy_table(
     records: Mapping[str, training_records.Record],
     recipe: str,
     changes: Mapping[str, Any] | None = None,
+    tested: str = "test",
 ) -> str:
-    """Writes the test accuracy and the training time of the rows of a grid that have records.
+    """Writes the accuracy and the training time of the rows of a grid that have records.
 
     Args:
         rows: the grid.
         records: records by their keys.
         recipe: the name of the recipe that the grid changes.
         changes: changes to all rows that do not change the same field.
+        tested: the images that the accuracy is measured on.
     """
     cells = []
     for row in rows:
@@ -37,7 +39,7 @@ def accuracy_table(
             accuracy = mean_and_deviation([record["test"]["accuracy"] for record in selected])
             minutes = statistics.mean(record["seconds"] for record in selected) / 60
             cells.append([row.name, accuracy, str(len(selected)), f"{minutes:.1f}"])
-    return markdown_table(["", "test accuracy", "seeds", "minutes"], cells)
+    return markdown_table(["", f"{tested} accuracy", "seeds", "minutes"], cells)
 
 
 def robustness_table(classifiers: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -78,6 +80,26 @@ def robustness_means(
         }
         for name, results in classifiers.items()
     }
+
+
+def reference_table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Writes losses, accuracies and seconds of an epoch of trainings beside the reference code.
+
+    Args:
+        records: the records of `experiments.benchmarks.reference_training`. The table shows their
+            means and standard deviations over the seeds, and the medians of the seconds.
+    """
+    epochs = len(records[0]["loss"])
+    shown = sorted({epochs // 6, epochs // 3, 2 * epochs // 3, epochs} - {0})
+    rows = []
+    for training in dict.fromkeys(record["training"] for record in records):
+        selected = [record for record in records if record["training"] == training]
+        losses = [mean_and_deviation([each["loss"][i - 1] for each in selected]) for i in shown]
+        accuracy = mean_and_deviation([each["accuracy"] for each in selected])
+        seconds = statistics.median(x for each in selected for x in each["seconds"])
+        rows.append([training, *losses, accuracy, str(len(selected)), f"{seconds:.1f}"])
+    header = ["", *(f"loss, epoch {i}" for i in shown), "accuracy", "seeds", "seconds per epoch"]
+    return markdown_table(header, rows)
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:

@@ -1,21 +1,30 @@
 """The page of results from synthetic records."""
 
 import importlib
+import re
 
 import numpy as np
 import pytest
 
 from experiments import pictures
-from experiments.grids import epochs, label_noise, labels, losses, positives_per_anchor, stability
+from experiments.grids import (
+    epochs,
+    label_noise,
+    labels,
+    losses,
+    positives_per_anchor,
+    selection,
+    stability,
+)
 from experiments.lib import files, training_records
 
 
-def records_of(grid, outcomes, recipe="small"):
+def records_of(grid, outcomes, recipe="small", changes=None):
     """Creates records of a recipe from accuracies by the name of a row, one per seed."""
     records = {}
     for row in grid.ROWS:
         for seed, accuracy in enumerate(outcomes.get(row.name, [])):
-            record = training_records.identity(recipe, row, grid.ROWS, {}, seed)
+            record = training_records.identity(recipe, row, grid.ROWS, changes or {}, seed)
             record |= {"row": row.name, "test": {"accuracy": accuracy}, "seconds": 120.0}
             record["finished"] = f"2026-11-2{5 + seed} 12:00:00"
             records[training_records.key(record)] = record
@@ -158,7 +167,21 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     )
     files.write_json_lines(tmp_path / "results" / "digits_small.jsonl", few_labels.values())
     color = records_of(label_noise, {"SupCon, 20% noise": [0.5, 0.75]}, "cifar10_small")
+    trials = {"cross-entropy, start": [0.5], "SupCon, start": [0.25]}
+    color |= records_of(selection, trials, "cifar10_small", {"hold_out": 5000})
     files.write_json_lines(tmp_path / "results" / "cifar10_small.jsonl", color.values())
+    metrics = {"accuracy": 0.5, "ece": 0.1}
+    by_severity = {name: [value] * 5 for name, value in metrics.items()}
+    result = {"clean": metrics, "mean": by_severity, "mce": 1.0, "relative_mce": None}
+    robustness = {
+        "corruptions": ["fog"],
+        "reference": "cross-entropy",
+        "classifiers": {"SupCon": [result], "cross-entropy": [result]},
+    }
+    files.write_json(tmp_path / "results" / "cifar10_small_robustness.json", robustness)
+    reference = {"training": "reference", "loss": [2.0, 1.5], "seconds": [9.0, 3.0, 2.0]}
+    reference_path = tmp_path / "results" / "reference_training.jsonl"
+    files.write_json_lines(reference_path, [{**reference, "accuracy": 0.5}])
     output = tmp_path / "results.md"
     run_script("report", f"--records={path}", f"--output={output}")
     text = output.read_text()
@@ -170,8 +193,15 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
         "![Test accuracy against maximum number of positives](results/positives_per_anchor.png)"
         in text
     )
-    assert "\n### Label noise: a fraction of the training images" in text
-    assert "\n### " not in text.split("\n### ")[1][4:]  # no grid without records
+    settings, noise, corruptions, reference, _ = re.split(r"\n##+ ", text)[2:7]
+    assert settings.startswith("Settings of `cifar10_small`, chosen on held-out training images\n")
+    header = "| | held-out accuracy | seeds | minutes |\n|---|---|---|---|\n"
+    rows = "| SupCon, start | 0.2500 | 1 | 2.0 |\n| cross-entropy, start | 0.5000 | 1 | 2.0 |\n"
+    assert settings.endswith(header + rows)
+    assert noise.startswith("Label noise: a fraction of the training images")
+    assert "Trainings with 1 corruptions of the test images; mCE is relative" in corruptions
+    assert "(results/cifar10_small_robustness.png)" in corruptions
+    assert "| reference | 2.0000 | 1.5000 | 0.5000 | 1 | 3.0 |" in reference
     assert "| SupCon, 20% noise | 0.6250 ± 0.1768 | 2 | 2.0 |" in text
     assert drawn == {
         "positives_per_anchor.png": {
