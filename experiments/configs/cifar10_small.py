@@ -6,7 +6,8 @@ r"""SupCon on 10,000 images of CIFAR-10: both stages in about 5 minutes on 2 cor
 
 The small protocol for natural images with which `python -m experiments.ablate` compares methods and
 settings. The first convolution and the pooling of the encoder reduce the images to a quarter of
-their resolution, which leaves time for more epochs.
+their resolution, which leaves time for more epochs. The grid `selection` chose the settings on
+held-out training images.
 
 Published: nothing.
 Measured: 0.594 with seed 0; with a long tail 0.369, see docs/results.md.
@@ -25,11 +26,14 @@ def get_config() -> ConfigDict:
     config.image_size = config.test_short_side = 32
     config.batch_size, config.epochs = 256, 30
     config.augmentation.flip = True
-    config.augmentation.scale = (0.3, 1.0)
+    config.augmentation.scale = (0.5, 1.0)
+    config.augmentation.strength = 0.25
     config.encoder.stem = "imagenet"
     config.encoder.mean = (0.4914, 0.4822, 0.4465)
     config.encoder.std = (0.2470, 0.2435, 0.2616)
     config.loss.temperature = 0.1
+    config.optimizer.learning_rate = 0.5
+    config.optimizer.arguments.weight_decay = 5e-4
     config.linear.batch_size, config.linear.epochs = 256, 10
     config.linear.augmentation.flip = True
     return config
