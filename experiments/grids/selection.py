@@ -4,9 +4,12 @@ r"""Settings of `cifar10_small`, chosen on held-out training images.
         --config=experiments/configs/cifar10_small.py \
         --change=data_dir=DIRECTORY --change=hold_out=5000
 
-trains each method 15 times, with as many forward passes in every training. The last rows combine
-the settings that improved the first row most. Each row states all settings that were chosen, so
-that its training stays the same when the recipe takes other ones.
+trains each method 15 times, with as many forward passes in every training, and tests it on 5,000
+other training images. The first row of a method has a learning rate of 0.2, a weight decay of 1e-4
+and crops from 0.3 of the image, with SupCon also a temperature of 0.1, jitter of strength 0.5 and a
+projection head of 128 and 128. Further rows change what their names say, and the last ones combine
+the changes that improved the first row most. The recipes have the settings of the best row of each
+method. With a single seed, differences below 0.01 are noise.
 """
 
 from typing import Any
@@ -69,6 +72,8 @@ def _cross_entropy(
     return Row(f"cross-entropy, {name}", "_cross_entropy", changes)
 
 
+# Each row states all settings that were chosen, so that its training stays the same when the recipe
+# takes other ones.
 ROWS = [
     _supcon("start"),
     _cross_entropy("start"),
