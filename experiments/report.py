@@ -154,9 +154,12 @@ def grid_section(
     return f"{text}\nSmall trainings:\n\n{tables_of_trainings(grid, records, recipe)}"
 
 
-def has_records(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> bool:
-    """Returns whether a row of a grid was trained."""
-    return any(training_records.select(records, recipe, row, grid.ROWS) for row in grid.ROWS)
+def has_records(
+    grid: types.ModuleType, records: Mapping[str, Record], recipe: str, *, changed: bool = False
+) -> bool:
+    """Returns whether a row of a grid was trained, or one that changes fields of its recipe."""
+    rows = [row for row in grid.ROWS if row.changes or not changed]
+    return any(training_records.select(records, recipe, row, grid.ROWS) for row in rows)
 
 
 def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> str:
@@ -207,7 +210,8 @@ def color_section(
     text += selection_section(records, recipe)
     for name in COLOR_GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
-        if has_records(grid, records, recipe):
+        # The unchanged recipe is a row of many grids.
+        if has_records(grid, records, recipe, changed=True):
             subject, _, published = grid.__doc__.strip().partition("\n")
             text += f"\n### {subject.rstrip('.')}\n{published if name not in GRIDS else ''}\n"
             text += f"\n`--grid={name}`:\n\n{tables_of_trainings(grid, records, recipe)}"

@@ -1,7 +1,8 @@
 """Methods: SupCon, SimCLR and cross-entropy: Khosla et al., 2020, Table 2.
 
 Top-1 accuracy of a ResNet-50 on CIFAR-10 in percent: SimCLR 93.6, cross-entropy 95.0, SupCon 96.0.
-SimCLR trains its encoder without labels, and its linear classifier with all of them.
+SimCLR trains its encoder without labels and with the settings of SupCon, and its linear classifier
+with all labels.
 """
 
 from experiments.grids import Claim, Row
