@@ -95,7 +95,8 @@ The tables of the small trainings list
 
 - the test accuracy after the last epoch: the mean and the standard deviation over the seeds;
 - the number of seeds;
-- the minutes of a training, including pauses of some trainings.
+- the minutes of a training, including pauses of some trainings; without the time before a training
+  was resumed.
 
 A second table lists claims of the papers. Each claim states that one row is better than another.
 The table lists the difference of their mean accuracies, and its 95 % confidence interval by Welch's
