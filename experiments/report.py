@@ -230,9 +230,10 @@ def color_section(
 def selection_section(records: Mapping[str, Record], recipe: str) -> str:
     """Writes the section of the trials that chose the settings, or an empty string without any."""
     trials = sorted(selection.ROWS, key=lambda row: row.recipe)  # by the method
-    table = accuracy_table(trials, records, recipe, {"hold_out": HOLD_OUT}, tested="held-out")
-    if table.count("\n") == 2:  # only the header
+    changes = {"hold_out": HOLD_OUT}
+    if not any(training_records.select(records, recipe, row, trials, changes) for row in trials):
         return ""
+    table = accuracy_table(trials, records, recipe, changes, tested="held-out")
     subject, _, text = selection.__doc__.strip().partition("\n")
     return f"\n### {subject.rstrip('.')}\n{text}\n\n{table}"
 

@@ -157,14 +157,21 @@ def train_reference(
 
     def represent(batch) -> np.ndarray:
         with torch.no_grad():
-            return encoder(torch.from_numpy(np.moveaxis(np.asarray(batch), -1, 1).copy())).numpy()
+            return encoder(channels_first(np.asarray(batch))).numpy()
 
     return represent, epoch_losses, seconds
 
 
+def channels_first(images):
+    """Returns images `[batch, height, width, channels]` as PyTorch takes them."""
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(np.moveaxis(images, -1, 1).copy())
+
+
 def torch_encoder(config, channels: int):
     """Builds the ResNet-10 of a recipe from the layers of torchvision."""
-    import torch
     from torch import nn
     from torchvision.models.resnet import BasicBlock, conv1x1
     from torchvision.transforms import Normalize
@@ -193,7 +200,7 @@ def torch_encoder(config, channels: int):
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return encoder.to(torch.float32)
+    return encoder
 
 
 def torchvision_views(config, images) -> Callable[[], Iterator[tuple[Any, Any]]]:
@@ -253,7 +260,7 @@ def library_views(config, images) -> Callable[[], Iterator[tuple[Any, Any]]]:
     def epoch():
         for views, labels in dataset.as_numpy_iterator():
             both = np.concatenate([views[:, 0], views[:, 1]])
-            yield torch.from_numpy(np.moveaxis(both, -1, 1).copy()), torch.tensor(labels)
+            yield channels_first(both), torch.tensor(labels)
 
     return epoch
 

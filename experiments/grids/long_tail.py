@@ -7,14 +7,13 @@ weight decay of 1e-4.
 """
 
 from experiments.grids import Claim, Row
+from experiments.grids.selection import crop_flip, optimizer_fields, sim_augment
 
-_CROPS = {"scale": (0.3, 1.0), "flip": True, "crop": "torchvision"}
 _TAIL = {
     "imbalance": 100.0,
     "train_images": None,
-    "optimizer.learning_rate": 0.2,
-    "optimizer.arguments": {"momentum": 0.9, "weight_decay": 1e-4},
-    "augmentation": {"policy": "sim_augment", "strength": 0.5, **_CROPS},
+    "augmentation": sim_augment(),
+    **optimizer_fields(rate=0.2, weight_decay=1e-4),
 }
 
 ROWS = [
@@ -22,11 +21,7 @@ ROWS = [
     Row("SupCon, averages of classes", changes={**_TAIL, "loss.denominator": "class_average"}),
     Row("SupCon, 32 images of each class in a batch", changes={**_TAIL, "images_per_class": 32}),
     Row("SupCon, one positive", changes={**_TAIL, "loss.denominator": "one_positive"}),
-    Row(
-        "cross-entropy",
-        "_cross_entropy",
-        {**_TAIL, "augmentation": {"policy": "crop_flip", **_CROPS}},
-    ),
+    Row("cross-entropy", "_cross_entropy", {**_TAIL, "augmentation": crop_flip()}),
 ]
 
 CLAIMS = [

@@ -12,17 +12,20 @@ columns: linear stage.
 The learning rates are not published; each optimizer has the learning rate of a recipe here.
 """
 
+from typing import Any
+
 from experiments.grids import Claim, Row
 
-_SETTINGS = {
+SETTINGS = {
     "LARS": ("lars", 0.4, {"momentum": 0.9, "weight_decay": 1e-4}),
     "RMSProp": ("rmsprop", 0.001, {"rho": 0.9, "momentum": 0.9, "epsilon": 1e-3}),
     "momentum": ("sgd", 0.2, {"momentum": 0.9, "weight_decay": 1e-4}),
 }
 
 
-def _fields(stage, optimizer):
-    name, learning_rate, arguments = _SETTINGS[optimizer]
+def optimizer_fields(stage: str, optimizer: str) -> dict[str, Any]:
+    """Returns the fields of an optimizer of `SETTINGS` in a stage, `""` or `"linear."`."""
+    name, learning_rate, arguments = SETTINGS[optimizer]
     return {
         f"{stage}optimizer.name": name,
         f"{stage}optimizer.learning_rate": learning_rate,
@@ -31,9 +34,12 @@ def _fields(stage, optimizer):
 
 
 ROWS = [
-    Row(f"{first}, then {second}", changes={**_fields("", first), **_fields("linear.", second)})
-    for first in _SETTINGS
-    for second in _SETTINGS
+    Row(
+        f"{first}, then {second}",
+        changes={**optimizer_fields("", first), **optimizer_fields("linear.", second)},
+    )
+    for first in SETTINGS
+    for second in SETTINGS
 ]
 
 CLAIMS = [

@@ -17,7 +17,8 @@ from typing import Any
 from experiments.grids import Row
 
 
-def _sim_augment(scale: float = 0.3, strength: float = 0.5) -> dict[str, Any]:
+def sim_augment(scale: float = 0.3, strength: float = 0.5) -> dict[str, Any]:
+    """Returns SimAugment with crops from `scale` of the image."""
     return {
         "policy": "sim_augment",
         "scale": (scale, 1.0),
@@ -27,11 +28,13 @@ def _sim_augment(scale: float = 0.3, strength: float = 0.5) -> dict[str, Any]:
     }
 
 
-def _crop_flip(scale: float = 0.3) -> dict[str, Any]:
+def crop_flip(scale: float = 0.3) -> dict[str, Any]:
+    """Returns crops from `scale` of the image, and flips."""
     return {"policy": "crop_flip", "scale": (scale, 1.0), "flip": True, "crop": "torchvision"}
 
 
-def _optimizer(rate: float, weight_decay: float) -> dict[str, Any]:
+def optimizer_fields(rate: float, weight_decay: float) -> dict[str, Any]:
+    """Returns the fields of SGD with momentum."""
     return {
         "optimizer.learning_rate": rate,
         "optimizer.arguments": {"momentum": 0.9, "weight_decay": weight_decay},
@@ -51,8 +54,8 @@ def _supcon(
         "epochs": 30,
         "loss.temperature": temperature,
         "projection_head.widths": widths,
-        "augmentation": augmentation or _sim_augment(),
-        **_optimizer(rate, weight_decay),
+        "augmentation": augmentation or sim_augment(),
+        **optimizer_fields(rate, weight_decay),
     }
     return Row(f"SupCon, {name}", changes=changes)
 
@@ -66,8 +69,8 @@ def _cross_entropy(
 ) -> Row:
     changes = {
         "epochs": 60,
-        "augmentation": augmentation or _crop_flip(),
-        **_optimizer(rate, weight_decay),
+        "augmentation": augmentation or crop_flip(),
+        **optimizer_fields(rate, weight_decay),
     }
     return Row(f"cross-entropy, {name}", "_cross_entropy", changes)
 
@@ -83,45 +86,45 @@ ROWS = [
     _cross_entropy("learning rate 0.1", rate=0.1),
     _supcon("weight decay 5e-4", weight_decay=5e-4),
     _cross_entropy("learning rate 0.5", rate=0.5),
-    _supcon("crops from 0.5", augmentation=_sim_augment(scale=0.5)),
-    _cross_entropy("crops from 0.5", augmentation=_crop_flip(scale=0.5)),
-    _supcon("jitter 0.25", augmentation=_sim_augment(strength=0.25)),
-    _cross_entropy("jitter 0.5", augmentation=_sim_augment()),
+    _supcon("crops from 0.5", augmentation=sim_augment(scale=0.5)),
+    _cross_entropy("crops from 0.5", augmentation=crop_flip(scale=0.5)),
+    _supcon("jitter 0.25", augmentation=sim_augment(strength=0.25)),
+    _cross_entropy("jitter 0.5", augmentation=sim_augment()),
     _supcon("temperature 0.05", temperature=0.05),
     _cross_entropy("weight decay 2e-3", weight_decay=2e-3),
     _supcon("learning rate 0.1", rate=0.1),
     _cross_entropy("learning rate 0.05", rate=0.05),
     _supcon("projection head of 512 and 128", widths=(512, 128)),
-    _cross_entropy("crops from 0.2", augmentation=_crop_flip(scale=0.2)),
-    _supcon("crops from 0.2", augmentation=_sim_augment(scale=0.2)),
-    _cross_entropy("jitter 0.25", augmentation=_sim_augment(strength=0.25)),
+    _cross_entropy("crops from 0.2", augmentation=crop_flip(scale=0.2)),
+    _supcon("crops from 0.2", augmentation=sim_augment(scale=0.2)),
+    _cross_entropy("jitter 0.25", augmentation=sim_augment(strength=0.25)),
     _supcon("temperature 0.2, learning rate 0.5", temperature=0.2, rate=0.5),
     _cross_entropy("learning rate 0.5, weight decay 5e-4", rate=0.5, weight_decay=5e-4),
     _supcon("learning rate 0.5, weight decay 5e-4", rate=0.5, weight_decay=5e-4),
     _cross_entropy(
-        "crops from 0.5, weight decay 5e-4", weight_decay=5e-4, augmentation=_crop_flip(scale=0.5)
+        "crops from 0.5, weight decay 5e-4", weight_decay=5e-4, augmentation=crop_flip(scale=0.5)
     ),
     _supcon(
         "crops from 0.5, learning rate 0.5, weight decay 5e-4",
         rate=0.5,
         weight_decay=5e-4,
-        augmentation=_sim_augment(scale=0.5),
+        augmentation=sim_augment(scale=0.5),
     ),
     _cross_entropy("learning rate 0.5, weight decay 2e-3", rate=0.5, weight_decay=2e-3),
     _supcon(
         "crops from 0.5, jitter 0.25, learning rate 0.5, weight decay 5e-4",
         rate=0.5,
         weight_decay=5e-4,
-        augmentation=_sim_augment(scale=0.5, strength=0.25),
+        augmentation=sim_augment(scale=0.5, strength=0.25),
     ),
     _cross_entropy(
-        "crops from 0.5, weight decay 2e-3", weight_decay=2e-3, augmentation=_crop_flip(scale=0.5)
+        "crops from 0.5, weight decay 2e-3", weight_decay=2e-3, augmentation=crop_flip(scale=0.5)
     ),
     _supcon(
         "crops from 0.5, learning rate 0.5, weight decay 2e-3",
         rate=0.5,
         weight_decay=2e-3,
-        augmentation=_sim_augment(scale=0.5),
+        augmentation=sim_augment(scale=0.5),
     ),
     _cross_entropy("learning rate 0.1, weight decay 5e-3", rate=0.1, weight_decay=5e-3),
 ]

@@ -5,26 +5,15 @@ not published as numbers. Each row changes one setting of the recipe, in the fir
 """
 
 from experiments.grids import Row
+from experiments.grids.optimizers import SETTINGS, optimizer_fields
 
 _METHODS = {"SupCon": "", "cross-entropy": "_cross_entropy"}
 _CROPS = {"scale": (0.3, 1.0), "flip": True}
-_MOMENTUM = {"momentum": 0.9, "weight_decay": 1e-4}
 _FACTORS = {
     "learning rate": {
         f"{rate}": {"optimizer.learning_rate": rate} for rate in (0.05, 0.1, 0.2, 0.5, 1.0)
     },
-    "optimizer": {
-        name: {
-            "optimizer.name": name,
-            "optimizer.learning_rate": rate,
-            "optimizer.arguments": arguments,
-        }
-        for name, rate, arguments in (
-            ("sgd", 0.2, _MOMENTUM),
-            ("lars", 0.4, _MOMENTUM),
-            ("rmsprop", 0.001, {"rho": 0.9, "momentum": 0.9, "epsilon": 1e-3}),
-        )
-    },
+    "optimizer": {name: optimizer_fields("", name) for name in SETTINGS},
     "augmentation": {
         name: {"augmentation": {"policy": name, **_CROPS}}
         for name in ("crop_flip", "sim_augment", "auto_augment", "rand_augment")

@@ -193,8 +193,8 @@ def load_of_recipe(config: ConfigDict) -> tuple[data.ImageSource, data.ImageSour
         config.dataset, config.data_dir, config.train_images, config.hold_out
     )
     train = make_long_tailed(train, config.imbalance)
-    train = add_label_noise(train, config.label_noise)
-    return decode_small_images(train), decode_small_images(test)
+    # The test images are read once.
+    return decode_small_images(add_label_noise(train, config.label_noise)), test
 
 
 def decode_small_images(images: data.ImageSource) -> data.ImageSource:

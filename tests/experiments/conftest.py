@@ -1,4 +1,5 @@
 import importlib
+import subprocess
 import sys
 
 import keras
@@ -41,6 +42,32 @@ def run_script(load_script, monkeypatch):
         script.main(["script"])
 
     return run
+
+
+@pytest.fixture
+def lock_elsewhere():
+    """Returns a function that locks a directory in another process, and returns the process."""
+    processes = []
+
+    def lock(directory):
+        code = (
+            "import pathlib, sys; from supcon_tf._files import lock_directory\n"
+            "lock_directory(pathlib.Path(sys.argv[1])); print('locked', flush=True); input()"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, directory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout.readline() == "locked\n"
+        return process
+
+    yield lock
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

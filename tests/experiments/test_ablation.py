@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -172,30 +170,6 @@ def test_a_failed_training_is_tried_again(recipe, trainings, monkeypatch):
     monkeypatch.setattr(ablation, "_train", lambda *_: {"test": {"accuracy": 0.5}})
     (record,) = run(broken, recipe, seeds=[0])
     assert "error" not in record
-
-
-@pytest.fixture
-def lock_elsewhere():
-    """Returns a function that locks a directory in another process until the test ends."""
-    processes = []
-
-    def lock(directory):
-        code = (
-            "import pathlib, sys; from supcon_tf._files import lock_directory\n"
-            "lock_directory(pathlib.Path(sys.argv[1])); print('locked', flush=True); input()"
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        assert process.stdout.readline() == "locked\n"
-
-    yield lock
-    for process in processes:
-        process.communicate("\n")
 
 
 def directory_of(row, tmp_path):

@@ -86,7 +86,7 @@ def test_a_verdict_of_several_seeds(report):
 def test_the_spread_of_accuracies(report):
     accuracies = {0.05: [0.5], 0.1: [0.6, 0.7], 0.2: [0.7], 0.5: [0.75], 1.0: [0.6]}
     rates = {f"SupCon, learning rate {rate}": values for rate, values in accuracies.items()}
-    incomplete = {"SupCon, optimizer sgd": [0.7]}
+    incomplete = {"SupCon, optimizer momentum": [0.7]}
     records = records_of(stability, {**rates, **incomplete})
     expected = [
         "SupCon, learning rate",

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import warnings
 
 import keras
@@ -262,24 +261,16 @@ def test_a_schedule_that_ends_with_the_training_cannot_be_continued(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_directory_in_use_names_the_process(directory):
-    code = (
-        "import pathlib, sys; from supcon_tf._files import lock_directory\n"
-        "lock_directory(pathlib.Path(sys.argv[1])); print('locked', flush=True); input()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(directory)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout.readline() == "locked\n"
-        before = contents(directory)
-        with pytest.raises(
-            RuntimeError, match=rf"in use by process {process.pid} on host {os.uname().nodename}"
-        ):
-            run(directory)
-        assert contents(directory) == before
-        process.kill()
-        process.wait()
+def test_a_directory_in_use_names_the_process(directory, lock_elsewhere):
+    process = lock_elsewhere(directory)
+    before = contents(directory)
+    with pytest.raises(
+        RuntimeError, match=rf"in use by process {process.pid} on host {os.uname().nodename}"
+    ):
+        run(directory)
+    assert contents(directory) == before
+    process.kill()
+    process.wait()
     _files.lock_directory(directory)  # A dead process holds no lock.
 
 
