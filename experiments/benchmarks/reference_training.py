@@ -302,6 +302,14 @@ def main(argv: list[str]) -> None:
 
     path = pathlib.Path(_OUTPUT.value)
     records = read_json_lines(path)
+    settings = pathlib.Path(_CONFIG.value).stem, load_recipe(seed=0).epochs
+    for record in records:
+        recorded = record["recipe"], len(record["loss"])
+        if recorded != settings:
+            raise ValueError(
+                f"{path} holds trainings with another recipe or number of epochs; choose another "
+                f"--output. Received: {settings}, recorded: {recorded}"
+            )
     for seed in map(int, _SEEDS.value):
         for training in _TRAININGS.value:
             if any((each["training"], each["seed"]) == (training, seed) for each in records):

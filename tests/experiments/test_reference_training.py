@@ -27,3 +27,16 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     again = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "| 0.2500 | 1 |" in again
     assert json.loads(output.read_text()) == record
+
+
+@pytest.mark.parametrize(("recipe", "epochs"), [("digits_small", 3), ("fashion_mnist_small", 2)])
+def test_the_records_of_other_trainings(tmp_path, run_script, recipe, epochs):
+    output = tmp_path / "records.jsonl"
+    record = {"training": "library", "recipe": "digits_small", "seed": 0, "loss": [5.0, 4.9]}
+    output.write_text(json.dumps(record) + "\n")
+    arguments = [f"--config=experiments/configs/{recipe}.py", f"--epochs={epochs}"]
+    arguments += ["--reference=none", f"--output={output}"]
+    with pytest.raises(
+        ValueError, match=rf"choose another --output. Received: \('{recipe}', {epochs}"
+    ):
+        run_script("benchmarks.reference_training", *arguments)
