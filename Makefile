@@ -2,19 +2,21 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: help quickstart test test-end-to-end test-fast test-newest test-lowest test-lowest-short gpu-check gpu-tests lint format docs notebooks dist clean
+.PHONY: help quickstart test test-end-to-end test-all test-fast test-newest test-lowest test-lowest-short gpu-check gpu-tests lint format site docs notebooks dist clean
 
 help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
 	@echo "make test               run the tests of the library (10 minutes)"
 	@echo "make test-end-to-end    train with the commands, the scripts and several replicas"
-	@echo "make test-fast          run the tests of all of these that are not slow (90 seconds)"
+	@echo "make test-fast          run the tests of both that are not slow (90 seconds)"
+	@echo "make test-all           run all tests, with the examples of the documentation"
 	@echo "make test-newest        all tests with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
 	@echo "make test-lowest-short  with these, only what versions change (3 minutes)"
 	@echo "make gpu-check          run the tests that a GPU can change, if this machine has one"
 	@echo "make lint               check style, formatting, types and imports (make format fixes the first two)"
-	@echo "make docs               build the documentation in build/site, and run its examples"
+	@echo "make site               build the documentation in build/site"
+	@echo "make docs               build it, and run its examples"
 	@echo "make notebooks          write the Colab notebooks from their scripts"
 	@echo "make dist               build and check the wheel and the source distribution"
 	@echo "make clean              remove the environments and build files"
@@ -45,6 +47,9 @@ test: $(VENV)/installed
 
 test-end-to-end: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -m "not docs" $(END_TO_END)
+
+test-all: $(VENV)/installed
+	$(VENV)/bin/python -m pytest
 
 test-fast: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -m "not slow and not docs"
@@ -85,9 +90,11 @@ $(VENV)/docs-installed: $(VENV)/installed
 	@touch $@
 
 # Strict: a broken link is an error; so is a formula left as it was typed (docs/formulas.py).
-docs: $(VENV)/docs-installed
+site: $(VENV)/docs-installed
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 	@echo "build/site/index.html"
+
+docs: site
 	$(VENV)/bin/python -m pytest -m docs
 
 notebooks: $(VENV)/installed
