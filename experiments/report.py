@@ -71,6 +71,8 @@ COLOR_GRIDS = (
     "positives_per_anchor",
     "batch_sizes",
     "stability",
+    "label_distributions_long",
+    "few_labels",
     "long_tail",
     "label_noise",
 )
@@ -150,17 +152,14 @@ def grid_section(
     text = f"\n## {subject.rstrip('.')}\n{published}\n\nCommand for the full size:\n\n```shell\n"
     text += f"python -m experiments.ablate --grid={name} \\\n"
     text += f"    --config=experiments/configs/{GRIDS[name]}.py --change=data_dir=DIRECTORY\n```\n"
-    if not has_records(grid, records, recipe):
+    if not trained_rows(grid, records, recipe):
         return text + "\nNot trained here.\n"
     return f"{text}\nSmall trainings:\n\n{tables_of_trainings(grid, records, recipe)}"
 
 
-def has_records(
-    grid: types.ModuleType, records: Mapping[str, Record], recipe: str, *, changed: bool = False
-) -> bool:
-    """Returns whether a row of a grid was trained, or one that changes fields of its recipe."""
-    rows = [row for row in grid.ROWS if row.changes or not changed]
-    return any(training_records.select(records, recipe, row, grid.ROWS) for row in rows)
+def trained_rows(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> int:
+    """Returns the number of rows of a grid that were trained."""
+    return sum(bool(training_records.select(records, recipe, row, grid.ROWS)) for row in grid.ROWS)
 
 
 def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> str:
@@ -211,8 +210,8 @@ def color_section(
     text += selection_section(records, recipe)
     for name in COLOR_GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
-        # The unchanged recipe is a row of many grids.
-        if has_records(grid, records, recipe, changed=True):
+        # Many grids share a few rows.
+        if 2 * trained_rows(grid, records, recipe) >= len(grid.ROWS):
             subject, _, published = grid.__doc__.strip().partition("\n")
             text += f"\n### {subject.rstrip('.')}\n{published if name not in GRIDS else ''}\n"
             text += f"\n`--grid={name}`:\n\n{tables_of_trainings(grid, records, recipe)}"

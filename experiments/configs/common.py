@@ -11,7 +11,8 @@ training, and the fields below that are empty here.
                    that optimizer, and the `schedule` of the learning rate
 
 Optional fields: `momentum_encoder` with `queue_size` and `momentum` trains against a queue of keys.
-The recipes of classifiers have `label_smoothing`, those of teachers also `average_momentum`.
+With `linear.train_encoder`, the second stage also trains the encoder, which is fine-tuning. The
+recipes of classifiers have `label_smoothing`, those of teachers also `average_momentum`.
 """
 
 from ml_collections import ConfigDict

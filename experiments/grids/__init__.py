@@ -21,6 +21,7 @@ class Row:
             classifier, `"_cross_entropy"`, `"_teacher"`, or another recipe of the family.
         changes: values of fields by their full names, such as `"loss.temperature"`.
         teacher: the name of an earlier row, whose classifier is the teacher.
+        encoder: the name of an earlier row, whose encoder replaces a first stage of the recipe.
         x: the position on the horizontal axis of the figure.
         series: the name of the line in the figure.
     """
@@ -29,6 +30,7 @@ class Row:
     recipe: str = ""
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     teacher: str | None = None
+    encoder: str | None = None
     x: float | None = None
     series: str = ""
 

@@ -19,28 +19,38 @@ IMAGES = 1437  # The training images of `digits_small`.
 CLASSES = 10
 
 
-def on_labeled_images(labeled: int, *, steps: int, learning_rate: float) -> dict[str, Any]:
-    """Returns the fields of a stage that trains for some steps on this many labeled images.
+def on_labeled_images(
+    labeled: int, *, images: int, batch_size: int, steps: int, learning_rate: float
+) -> dict[str, Any]:
+    """Returns the fields of a stage that trains on the labeled images only, with a fixed length.
 
     Args:
         labeled: number of labeled images.
+        images: number of all training images.
+        batch_size: images in a batch, if as many are labeled.
         steps: number of steps of the stage.
-        learning_rate: the learning rate per 256 images of a recipe with 128 images in a batch.
+        learning_rate: the learning rate of a recipe with this batch size, per 256 images.
     """
-    batch_size = min(128, labeled)
+    available = min(batch_size, labeled)
     return {
-        "labeled_fraction": labeled / IMAGES,
-        "batch_size": batch_size,
-        "epochs": steps // (labeled // batch_size),
-        "optimizer.learning_rate": learning_rate * 128 / batch_size,
+        "labeled_fraction": labeled / images,
+        "batch_size": available,
+        "epochs": steps // (labeled // available),
+        "optimizer.learning_rate": learning_rate * batch_size / available,
     }
+
+
+def in_linear_stage(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields with their names in the second stage."""
+    return {f"linear.{name}": value for name, value in fields.items()}
 
 
 def rows_with(labeled: int) -> list[Row]:
     """Returns the rows of all methods with this many labeled images."""
-    encoder = on_labeled_images(labeled, steps=440, learning_rate=0.2)
-    classifier = on_labeled_images(labeled, steps=220, learning_rate=0.02)
-    classifier = {f"linear.{name}": value for name, value in classifier.items()}
+    sizes = {"images": IMAGES, "batch_size": 128}
+    encoder = on_labeled_images(labeled, **sizes, steps=440, learning_rate=0.2)
+    classifier = on_labeled_images(labeled, **sizes, steps=220, learning_rate=0.02)
+    classifier = in_linear_stage(classifier)
     trainings = {
         "SupCon, all images": ("", {"labeled_fraction": labeled / IMAGES, **classifier}),
         "SupCon, labeled images": ("", {"unlabeled_images": False, **encoder, **classifier}),

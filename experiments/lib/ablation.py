@@ -65,7 +65,7 @@ def run_grid(
     started. The workers of a multi-worker strategy take all trainings at the start instead.
 
     Args:
-        rows: the grid. The row of a teacher precedes the rows of its students.
+        rows: the grid. The row of a teacher or an encoder precedes the rows that use it.
         recipe: the file of the recipe that the rows change.
         seeds: trains every row with each seed; the teacher of a row has the same seed.
         changes: changes to all rows that do not change the same field.
@@ -214,11 +214,12 @@ def _take(training: _Training, untried: Mapping[str, Record | None], path: pathl
     Returns:
         Whether the training is reserved: no other process runs it or has run it meanwhile.
     """
-    key, teacher = training_records.key(training.record), training.record["teacher"]
-    if teacher is not None:
-        teacher = training_records.key(teacher)
-        if teacher in untried and training_records.read(path).get(teacher) == untried[teacher]:
-            return False  # The process that trains the teacher trains the student afterwards.
+    key = training_records.key(training.record)
+    for name in ("teacher", "encoder"):
+        if needed := training.record.get(name):
+            needed = training_records.key(needed)
+            if needed in untried and training_records.read(path).get(needed) == untried[needed]:
+                return False  # The process that trains what is needed goes on with this training.
     try:
         lock_directory(run_directory(path, training.record))
     except RuntimeError:
@@ -237,7 +238,8 @@ def _require_same_settings(training: _Training, record: Record, path: pathlib.Pa
 
 def _is_equal(record: Record, other: Record) -> bool:
     """Returns whether a finished training has the same resolved recipe as another one."""
-    return "test" in record and all(record[name] == other[name] for name in ("settings", "teacher"))
+    names = ("settings", "teacher", "encoder")
+    return "test" in record and all(record.get(name) == other.get(name) for name in names)
 
 
 def _train_or_reuse(
@@ -251,14 +253,19 @@ def _train_or_reuse(
         if _is_equal(record, training.record):
             print(f"the same training as {record['row']!r}", flush=True)
             return {**record, **training.record, "run": record["run"]}
-    teacher = training.record["teacher"]
-    if teacher is not None:
-        run = run_directory(path, records[training_records.key(teacher)])
-        training.config.teacher.path = str(run / "classifier.keras")
+
+    def directory_of(record: Record) -> pathlib.Path:
+        return run_directory(path, records[training_records.key(record)])
+
+    encoder = None
+    if teacher := training.record["teacher"]:
+        training.config.teacher.path = str(directory_of(teacher) / "classifier.keras")
+    if record := training.record.get("encoder"):
+        encoder = directory_of(record) / "encoder.keras"
     directory = run_directory(path, training.record)
     start = time.monotonic()
     try:
-        outcome = _train(training.row, training.config, directory, strategy)
+        outcome = _train(training, encoder, directory, strategy)
     except (Exception, TrainingDiverged) as error:  # The other trainings still have to run.
         traceback.print_exc()
         outcome = {"error": f"{type(error).__name__}: {error}"}
@@ -266,16 +273,26 @@ def _train_or_reuse(
 
 
 def _train(
-    row: Row, config: ConfigDict, directory: pathlib.Path, strategy: tf.distribute.Strategy
+    training: _Training,
+    encoder: pathlib.Path | None,
+    directory: pathlib.Path,
+    strategy: tf.distribute.Strategy,
 ) -> Record:
-    """Trains all stages of a row and returns the test results."""
-    if row.recipe == "_cross_entropy":
+    """Trains all stages of a row, or the second one if it has an encoder.
+
+    Returns:
+        The test results.
+    """
+    recipe, config = training.row.recipe, training.config
+    if recipe == "_cross_entropy":
         train_cross_entropy(config, directory, strategy)
-    elif row.recipe == "_teacher":
+    elif recipe == "_teacher":
         train_teacher(config, directory, strategy)
     else:
-        pretrain(config, directory, strategy)
-        directory, encoder = directory / "linear", directory / "encoder.keras"
+        if encoder is None:
+            pretrain(config, directory, strategy)
+            encoder = directory / "encoder.keras"
+        directory = directory / "linear"
         train_linear(encoder, config, directory, strategy)
     results = json.loads((directory / "results.json").read_text())
     return {name: results[name] for name in ("test", "tested_on", "versions", "finished")}

@@ -36,7 +36,9 @@ def train_linear(
     output_dir: pathlib.Path,
     strategy: tf.distribute.Strategy,
 ) -> None:
-    """Trains a linear classifier on a frozen encoder: the second stage of a recipe.
+    """Trains a linear classifier on an encoder: the second stage of a recipe.
+
+    The encoder is frozen, unless the recipe has `linear.train_encoder`.
 
     Args:
         encoder: the file of the encoder.
@@ -46,7 +48,7 @@ def train_linear(
     """
 
     def build(images: ImageSource) -> keras.Model:
-        return build_linear_classifier(config, load_encoder(encoder), images)
+        return build_second_stage(config, load_encoder(encoder), images)
 
     inputs = {"encoder": weights_digest(encoder)}
     train_classifier(build, config, config.linear, output_dir, strategy, inputs=inputs)
@@ -81,10 +83,14 @@ def train_teacher(
     train_classifier(build, config, config, output_dir, strategy, result=average)
 
 
-def build_linear_classifier(
+def build_second_stage(
     config: ConfigDict, encoder: keras.Model, images: ImageSource
-) -> supcon_tf.LinearClassifier:
-    """Builds the model of the second stage of a recipe."""
+) -> keras.Model:
+    """Builds the model of the second stage of a recipe: a linear classifier on the encoder."""
+    if config.linear.get("train_encoder"):
+        return supcon_tf.CrossEntropyModel(
+            encoder, len(images.class_names), class_names=images.class_names
+        )
     return supcon_tf.LinearClassifier(
         encoder,
         len(images.class_names),

@@ -47,7 +47,7 @@ def prepare_linear_stage(
 
     def build(images: ImageSource) -> keras.Model:
         encoder = builders.build_encoder(config.encoder, config.image_size, images.channels)
-        return classifiers.build_linear_classifier(config, encoder, images)
+        return classifiers.build_second_stage(config, encoder, images)
 
     strategy = tf.distribute.get_strategy()
     return classifiers.prepare(build, config, config.linear, images, strategy)

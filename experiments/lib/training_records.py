@@ -31,24 +31,29 @@ def identity(
 
     Returns:
         `recipe`, `changes`, `seed`, and `teacher`, the identity of the row that teaches or `None`.
+        If the row uses the encoder of another one, also `encoder`, the identity of that row.
     """
-    teacher = None
-    if row.teacher is not None:
-        (teacher_row,) = (each for each in rows if each.name == row.teacher)
-        teacher = identity(recipe, teacher_row, rows, changes, seed)
-    changes = {**changes, **row.changes}
-    return {
+
+    def identity_of(name: str | None) -> Record | None:
+        if name is None:
+            return None
+        (earlier,) = (each for each in rows if each.name == name)
+        return identity(recipe, earlier, rows, changes, seed)
+
+    all_changes = {**changes, **row.changes}
+    fields = {
         "recipe": recipe + row.recipe,
-        "changes": {name: x for name, x in changes.items() if name not in NEUTRAL_FIELDS},
-        "teacher": teacher,
+        "changes": {name: x for name, x in all_changes.items() if name not in NEUTRAL_FIELDS},
+        "teacher": identity_of(row.teacher),
         "seed": seed,
     }
+    return fields if row.encoder is None else {**fields, "encoder": identity_of(row.encoder)}
 
 
 def key(record: Mapping[str, Any]) -> str:
     """Returns the identity in a record as a string."""
-    fields = {name: record[name] for name in ("recipe", "changes", "teacher", "seed")}
-    return json.dumps(fields, sort_keys=True)
+    names = ("recipe", "changes", "teacher", "seed", "encoder")
+    return json.dumps({name: record[name] for name in names if name in record}, sort_keys=True)
 
 
 def read(path: pathlib.Path) -> dict[str, Record]:

@@ -24,7 +24,7 @@ ROWS = [
 
 @pytest.fixture
 def recipe(tmp_path):
-    for suffix in ("", "_teacher", "_genscl", "_cross_entropy"):
+    for suffix in ("", "_teacher", "_genscl", "_cross_entropy", "_fine_tuning"):
         (tmp_path / f"digits{suffix}.py").write_text(
             "from experiments.configs.digits_small import get_config\n"
         )
@@ -95,6 +95,39 @@ def test_trains_every_row_with_every_seed(recipe, tmp_path, trainings):
     assert records[1]["teacher"]["changes"] == {"epochs": 3, "encoder.width": 0.5}
     assert records[2]["error"] == "ValueError: a negative temperature"
     assert "test" not in records[2]
+
+
+def test_a_row_with_an_encoder_trains_the_second_stage_only(
+    recipe, tmp_path, trainings, monkeypatch
+):
+    train_linear = ablation.train_linear
+
+    def train(encoder, *arguments):
+        encoders.append(encoder)
+        train_linear(encoder, *arguments)
+
+    encoders = []
+    monkeypatch.setattr(ablation, "train_linear", train)
+    rows = [
+        Row("cross-entropy", "_cross_entropy", {"epochs": 1}),
+        Row("SupCon"),
+        Row("fine-tuned", "_fine_tuning", encoder="SupCon"),
+        Row("fine-tuned cross-entropy", "_fine_tuning", encoder="cross-entropy"),
+    ]
+    records = run(rows, recipe, seeds=[0])
+    kinds = [kind for kind, *_ in trainings]
+    assert kinds == ["train_cross_entropy", "pretrain", "linear", "linear", "linear"]
+    runs = [tmp_path / "records" / record["run"] for record in records]
+    assert encoders == [runs[k] / "encoder.keras" for k in (1, 1, 0)]
+    assert [directory for _, directory, _ in trainings[3:]] == [
+        each / "linear" for each in runs[2:]
+    ]
+    assert records[2]["encoder"] == training_records.identity(
+        "digits", rows[1], rows, {"epochs": 3}, 0
+    )
+    trainings.clear()
+    assert run(rows, recipe, seeds=[0]) == records
+    assert not trainings
 
 
 def test_the_directory_of_the_data_does_not_identify_a_training(recipe, trainings):
@@ -189,11 +222,14 @@ def test_leaves_the_trainings_of_other_processes(
     recipe, tmp_path, trainings, lock_elsewhere, capsys
 ):
     lock_elsewhere(directory_of(ROWS[0], tmp_path))
-    records = run([ROWS[0], ROWS[1], ROWS[3]], recipe, seeds=[0])
+    fine_tuned = Row("fine-tuned", "_fine_tuning", encoder="teacher")
+    records = run([ROWS[0], ROWS[1], fine_tuned, ROWS[3]], recipe, seeds=[0])
     # The process that trains the teacher then trains the student.
     assert [kind for kind, *_ in trainings] == ["train_cross_entropy"]
     assert [each["row"] for each in records] == ["cross-entropy"]
-    assert "still in another process: teacher, student, mixed" in capsys.readouterr().out
+    assert (
+        "still in another process: teacher, student, mixed, fine-tuned" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("outcome", [{"test": {"accuracy": 0.5}}, {"error": "ValueError: no"}])

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 import supcon_tf
 from experiments.configs import CLASSIFIER_SUFFIXES, NAMES, digits_small
 from experiments.lib import builders, classifiers, hlo, pretraining
-from experiments.lib.recipe_stages import prepare_first_stage
+from experiments.lib.recipe_stages import prepare_first_stage, prepare_linear_stage
 from experiments.lib.reduced_recipes import (
     BATCH_SIZE,
     random_images,
@@ -97,9 +97,9 @@ def assert_steps(prepared, steps):
 
 def test_every_published_row_has_a_recipe():
     assert {"cifar10_resnet50", "cifar100_resnet50", "imagenet_resnet50"} < set(NAMES)
-    for data in ("cifar10_resnet50", "cifar100_resnet50", "fashion_mnist_10k"):
+    for data in ("cifar10_resnet50", "cifar100_resnet50", "cifar10_small", "fashion_mnist_10k"):
         assert {f"{data}_genscl{part}" for part in ("", "_mix", "_distill")} < set(NAMES)
-    assert len(NAMES) == 38
+    assert len(NAMES) == 43
     assert set(NAMES) >= STEP
 
 
@@ -141,12 +141,21 @@ def test_second_stage(name):
     config = reduced_recipe(name)
     encoder = pretraining.build_model(config, random_images(config)).encoder
     before = encoder.get_weights()
-    build = functools.partial(classifiers.build_linear_classifier, config, encoder)
+    build = functools.partial(classifiers.build_second_stage, config, encoder)
     prepared = classifiers.prepare(build, config, config.linear, random_images(config), ONE_DEVICE)
     model = assert_steps(prepared, 2)
     assert model.batch_statistics == (name == "imagenet_resnet50")
     for weight, old in zip(encoder.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, old)
+
+
+def test_a_second_stage_that_fine_tunes():
+    config = reduced_recipe("cifar10_small_fine_tuning")
+    model, _, _ = prepare_linear_stage(config, random_images(config))
+    config.linear.train_encoder = False
+    frozen, _, _ = prepare_linear_stage(config, random_images(config))
+    assert len(frozen.trainable_variables) == 2  # kernel and bias
+    assert len(model.trainable_variables) == 2 + len(model.encoder.trainable_variables) > 10
 
 
 @pytest.mark.slow
@@ -344,7 +353,7 @@ def test_classifiers_train_on_mixed_images():
     config.linear.mixing.kind = "mixup"
     config.linear.mixing.alpha = 1.0
     encoder = pretraining.build_model(config, random_images(config)).encoder
-    build = functools.partial(classifiers.build_linear_classifier, config, encoder)
+    build = functools.partial(classifiers.build_second_stage, config, encoder)
     _, batches, _ = classifiers.prepare(
         build, config, config.linear, random_images(config), ONE_DEVICE
     )

@@ -9,7 +9,7 @@ from experiments import configs, grids
 from experiments.lib import ablation, builders, training_records
 
 NAMES = sorted(path.stem for path in pathlib.Path(grids.__file__).parent.glob("[a-z]*.py"))
-RECIPE = pathlib.Path(configs.__file__).with_name("fashion_mnist_10k.py")
+RECIPE = pathlib.Path(configs.__file__).with_name("cifar10_small.py")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -166,8 +166,9 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
         labels, {row.name: [0.5, 0.6] for row in labels.ROWS[1:]}, "digits_small"
     )
     files.write_json_lines(tmp_path / "results" / "digits_small.jsonl", few_labels.values())
-    accuracies = {"SupCon, 0% noise": [0.5], "SupCon, 20% noise": [0.5, 0.75]}
-    # SupCon without noise is also a row of other grids, which have no section.
+    accuracies = {f"SupCon, {noise}% noise": [0.5, 0.75][: 1 + noise] for noise in (0, 20, 40)}
+    # SupCon without noise is also a row of other grids. Most of their rows were not trained, so
+    # they have no section.
     color = records_of(label_noise, accuracies, "cifar10_small")
     trials = {"cross-entropy, start": [0.5], "SupCon, start": [0.25]}
     color |= records_of(selection, trials, "cifar10_small", {"hold_out": 5000})

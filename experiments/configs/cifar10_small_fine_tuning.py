@@ -1,0 +1,27 @@
+r"""Fine-tuning of the encoder of cifar10_small, on the images with a label.
+
+    python -m experiments.pretrain --config=experiments/configs/cifar10_small.py \
+        --config.data_dir=DIRECTORY
+    python -m experiments.linear_eval --encoder=runs/cifar10_small/encoder.keras \
+        --config=experiments/configs/cifar10_small_fine_tuning.py --config.data_dir=DIRECTORY
+
+The second stage trains a linear classifier and the encoder together. `python -m experiments.ablate`
+uses it for the grid `few_labels`.
+
+Published: nothing.
+Measured: nothing yet. The tests build a small version.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import cifar10_small
+
+
+def get_config() -> ConfigDict:
+    """Returns the recipe."""
+    config = cifar10_small.get_config()
+    config.linear.train_encoder = True
+    config.linear.optimizer.name = "sgd"
+    config.linear.optimizer.learning_rate = 0.05
+    config.linear.optimizer.arguments = dict(momentum=0.9, weight_decay=5e-4)
+    return config
