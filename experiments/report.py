@@ -7,8 +7,9 @@ robustness.json in the same directory, which `python -m experiments.robustness` 
 table and figure of the papers the page has the published values, the command for the full size, the
 table and the figure of the small trainings, and whether their differences have the published sign.
 The records of trainings with few labels are in digits_small.jsonl in the same directory, those of
-trainings on color images in cifar10_small.jsonl, with cifar10_small_robustness.json, and those of
-trainings beside the reference code in reference_training.jsonl.
+trainings on color images in cifar10_small.jsonl, with cifar10_small_robustness.json and the results
+of `python -m experiments.evaluate` in cifar10_small_transfer/, and those of trainings beside the
+reference code in reference_training.jsonl.
 """
 
 import importlib
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from experiments.grids import Claim, labels, selection
+from experiments.grids import Claim, labels, methods, selection
 from experiments.lib import training_records
 from experiments.lib.command_line import check_arguments, run
 from experiments.lib.files import read_json_lines
@@ -28,6 +29,7 @@ from experiments.lib.intervals import difference_interval
 from experiments.lib.tables import (
     accuracy_table,
     markdown_table,
+    mean_and_deviation,
     reference_table,
     robustness_by_severity,
     robustness_table,
@@ -77,6 +79,10 @@ COLOR_GRIDS = (
     "label_noise",
 )
 FEW_LABELS = "digits_small"  # The recipe of the grid `labels`, which the papers do not have.
+TRANSFERRED = (
+    "fashion_mnist",
+    "digits",
+)  # Data sets on which the encoders of `methods` are tested.
 HOLD_OUT = 5000  # The number of training images that the grid `selection` tests on.
 NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of two trainings.
 PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
@@ -127,6 +133,15 @@ BEGIN_ROBUSTNESS = """The classifiers of the methods above, on corrupted test im
 ```shell
 python -m experiments.robustness --dataset=cifar10 --data_dir=DIRECTORY --images=2000 \\
     --classifier=SupCon=FILE ... --classifier=cross-entropy=FILE ... --reference=cross-entropy
+```
+"""
+BEGIN_TRANSFER = """The encoders of the methods above, on gray images of other data sets: the test
+accuracy of a logistic regression on their representations. For each encoder and data set:
+
+```shell
+python -m experiments.evaluate --dataset=DATASET --data_dir=DIRECTORY \\
+    --encoder=runs/ablate/{recipe}/records/RUN/encoder.keras \\
+    --output=docs/results/{recipe}_transfer/DATASET/RUN.json
 ```
 """
 
@@ -223,6 +238,7 @@ def color_section(
         text += robustness_tables(json.loads(robustness.read_text()))
         picture = robustness.with_suffix(".png").relative_to(page.parent)
         text += f"\n![Accuracy and calibration error against severity]({picture})\n"
+    text += transfer_section(path.with_name(f"{recipe}_transfer"), records, recipe)
     return text + reference_section(path.with_name("reference_training.jsonl"))
 
 
@@ -235,6 +251,34 @@ def selection_section(records: Mapping[str, Record], recipe: str) -> str:
     table = accuracy_table(trials, records, recipe, changes, tested="held-out")
     subject, _, text = selection.__doc__.strip().partition("\n")
     return f"\n### {subject.rstrip('.')}\n{text}\n\n{table}"
+
+
+def transfer_section(directory: pathlib.Path, records: Mapping[str, Record], recipe: str) -> str:
+    """Writes the section of encoders on other data sets, or an empty string without any.
+
+    Args:
+        directory: the directory of the results of `experiments.evaluate`, with a directory for each
+            data set.
+        records: the records of all trainings by their keys.
+        recipe: the name of the recipe of the trainings.
+    """
+    if not directory.exists():
+        return ""
+    rows = []
+    for row in methods.ROWS:
+        trainings = training_records.select(records, recipe, row, methods.ROWS)
+        accuracies = {
+            dataset: [
+                json.loads(path.read_text())["representations"]["logistic_regression_accuracy"]
+                for training in trainings
+                if (path := directory / dataset / f"{training['run']}.json").exists()
+            ]
+            for dataset in TRANSFERRED
+        }
+        seeds = len(accuracies[TRANSFERRED[0]])
+        rows.append([row.name, *map(mean_and_deviation, accuracies.values()), str(seeds)])
+    text = f"\n### Transfer to other data sets\n\n{BEGIN_TRANSFER.format(recipe=recipe)}\n"
+    return text + markdown_table(["", *TRANSFERRED, "seeds"], rows)
 
 
 def reference_section(path: pathlib.Path) -> str:

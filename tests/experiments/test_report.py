@@ -12,6 +12,7 @@ from experiments.grids import (
     label_noise,
     labels,
     losses,
+    methods,
     positives_per_anchor,
     selection,
     stability,
@@ -152,6 +153,24 @@ def test_corruptions_with_several_seeds(report):
     # The interval of scipy.stats.ttest_ind(..., equal_var=False).confidence_interval().
     assert f"| 95 % interval |{6 * ' -0.1988 to +0.3988 |'}" in text
     assert f"| calibration error |{6 * ' +0.0000 |'}" in text
+
+
+def test_transfer(report, tmp_path):
+    records = records_of(methods, {"SupCon": [0.1, 0.2], "SimCLR": [0.3], "cross-entropy": [0.4]})
+    for number, record in enumerate(records.values()):
+        record["run"] = f"run{number}"
+        for dataset, accuracy in (("digits", 0.5), ("fashion_mnist", 0.75)):
+            measured = {"logistic_regression_accuracy": accuracy + number / 10}
+            path = tmp_path / dataset / f"run{number}.json"
+            path.parent.mkdir(exist_ok=True)
+            files.write_json(path, {"representations": measured})
+    assert report.transfer_section(tmp_path, records, "small").endswith(
+        "| | fashion_mnist | digits | seeds |\n|---|---|---|---|\n"
+        "| SupCon | 0.8000 ± 0.0707 | 0.5500 ± 0.0707 | 2 |\n"
+        "| SimCLR | 0.9500 | 0.7000 | 1 |\n"
+        "| cross-entropy | 1.0500 | 0.8000 | 1 |\n"
+    )
+    assert report.transfer_section(tmp_path / "none", records, "small") == ""
 
 
 def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
