@@ -21,10 +21,11 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from experiments.grids import Claim, labels, methods, selection
+from experiments.grids import labels, methods, selection
 from experiments.lib import training_records
 from experiments.lib.command_line import check_arguments, run
 from experiments.lib.files import read_json_lines
+from experiments.lib.grid_tables import NOISE, tables_of_trainings, trained_rows
 from experiments.lib.intervals import difference_interval
 from experiments.lib.tables import (
     accuracy_table,
@@ -84,22 +85,16 @@ TRANSFERRED = (
     "digits",
 )  # Data sets on which the encoders of `methods` are tested.
 HOLD_OUT = 5000  # The number of training images that the grid `selection` tests on.
-NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of two trainings.
 PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
 BEGIN = """# Results
 
-This page compares the tables and figures of both papers with small trainings. Each section lists
-the published values, the command that trains the same rows at full size, the results of the small
-trainings, and whether they confirm the claims of the paper.
+This page compares the tables and figures of both papers with small trainings on two CPU cores: on
+CIFAR-10, on Fashion-MNIST, and with few labels on digits. They show whether a claim of the papers
+also holds for small encoders and trainings of minutes. The sections on Fashion-MNIST also list the
+published values, and the command that trains the same rows at full size.
 
-Most small trainings use the recipe `experiments/configs/{recipe}.py`: 10,000 images of
-Fashion-MNIST, on two CPU cores shared with other work. This command trains the rows of a section:
-
-```shell
-python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.py
-```
-
-The tables of the small trainings list
+A section has the results of a grid: a list of trainings that change fields of a recipe. The first
+table lists
 
 - the test accuracy after the last epoch: the mean and the standard deviation over the seeds;
 - the number of seeds;
@@ -112,10 +107,10 @@ method if both rows have several seeds. If the interval contains 0, the differen
 noise: other seeds can reverse its sign. So is a difference below {noise} without an interval. A row
 with a single seed shows only the order of magnitude.
 
-`python -m experiments.report` writes this page from [the records]({records}).
+`python -m experiments.report` writes this page.
 """
 BEGIN_COLOR = """
-## Small trainings on CIFAR-10
+## CIFAR-10
 
 The recipe `experiments/configs/{recipe}.py` trains on 10,000 images of CIFAR-10 that were
 compressed as JPEG of quality 75, which costs a little accuracy. Cross-entropy trains on one view of
@@ -126,7 +121,19 @@ python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.p
     --change=data_dir=DIRECTORY --seeds=0,1,2
 ```
 
-The records are [here]({records}).
+[The records]({records}) list every training.
+"""
+BEGIN_GRAY = """
+## Fashion-MNIST
+
+The recipe `experiments/configs/{recipe}.py` trains on 10,000 images of Fashion-MNIST. This command
+trains the rows of a section:
+
+```shell
+python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.py
+```
+
+[The records]({records}) list every training.
 """
 BEGIN_ROBUSTNESS = """The classifiers of the methods above, on corrupted test images:
 
@@ -164,50 +171,12 @@ def grid_section(
         recipe: the name of the recipe of the trainings.
     """
     subject, _, published = grid.__doc__.strip().partition("\n")
-    text = f"\n## {subject.rstrip('.')}\n{published}\n\nCommand for the full size:\n\n```shell\n"
+    text = f"\n### {subject.rstrip('.')}\n{published}\n\nCommand for the full size:\n\n```shell\n"
     text += f"python -m experiments.ablate --grid={name} \\\n"
     text += f"    --config=experiments/configs/{GRIDS[name]}.py --change=data_dir=DIRECTORY\n```\n"
     if not trained_rows(grid, records, recipe):
         return text + "\nNot trained here.\n"
     return f"{text}\nSmall trainings:\n\n{tables_of_trainings(grid, records, recipe)}"
-
-
-def trained_rows(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> int:
-    """Returns the number of rows of a grid that were trained."""
-    return sum(bool(training_records.select(records, recipe, row, grid.ROWS)) for row in grid.ROWS)
-
-
-def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> str:
-    """Writes the table of the rows of a grid and the table of its claims."""
-    text = accuracy_table(grid.ROWS, records, recipe)
-    rows = [claim_row(claim, grid, records, recipe) for claim in grid.CLAIMS]
-    if any(rows):
-        header = ["claim", "difference", "95 % interval", "small trainings"]
-        text += "\n" + markdown_table(header, filter(None, rows))
-    if spreads := spread_rows(grid, records, recipe):
-        header = ["", "rows", "lowest accuracy", "highest accuracy", "standard deviation"]
-        text += "\n" + markdown_table(header, spreads)
-    return text
-
-
-def spread_rows(
-    grid: types.ModuleType, records: Mapping[str, Record], recipe: str
-) -> list[list[str]]:
-    """Returns the cells of the groups of rows in `SPREADS` that were trained completely."""
-    cells = []
-    for label, names in getattr(grid, "SPREADS", {}).items():
-        selected = [
-            training_records.select(records, recipe, row, grid.ROWS)
-            for row in grid.ROWS
-            if row.name in names
-        ]
-        if all(selected):
-            means = [
-                statistics.mean(record["test"]["accuracy"] for record in each) for each in selected
-            ]
-            values = min(means), max(means), statistics.stdev(means)
-            cells.append([label, str(len(means)), *(f"{value:.4f}" for value in values)])
-    return cells
 
 
 def color_section(
@@ -287,29 +256,6 @@ def reference_section(path: pathlib.Path) -> str:
     if not records:
         return ""
     return f"\n{(PUBLISHED / 'reference_training.md').read_text()}\n{reference_table(records)}"
-
-
-def claim_row(
-    claim: Claim, grid: types.ModuleType, records: Mapping[str, Record], recipe: str
-) -> list[str] | None:
-    """Returns the cells of a claim, or `None` if one of its rows was not trained."""
-    accuracies = []
-    for name in (claim.better, claim.worse):
-        (row,) = (each for each in grid.ROWS if each.name == name)
-        selected = training_records.select(records, recipe, row, grid.ROWS)
-        if not selected:
-            return None
-        accuracies.append([record["test"]["accuracy"] for record in selected])
-    better, worse = accuracies
-    difference = statistics.mean(better) - statistics.mean(worse)
-    if min(len(better), len(worse)) > 1:
-        low, high = difference_interval(better, worse)
-        interval, is_noise = f"{low:+.4f} to {high:+.4f}", low <= 0 <= high
-    else:
-        interval, is_noise = "", abs(difference) < NOISE
-    verdict = "agrees" if difference > 0 else "does not agree"
-    verdict = f"{verdict}, within the noise" if is_noise else f"**{verdict}**"
-    return [claim.text, f"{difference:+.4f}", interval, verdict]
 
 
 def figure_points(
@@ -420,11 +366,11 @@ def main(argv: list[str]) -> None:
         raise FileNotFoundError(f"`--records` must be an existing file. Received: {str(path)!r}")
     records, recipe = training_records.read(path), path.stem
     relative = path.relative_to(output.parent)
-    text = BEGIN.format(recipe=recipe, records=relative, noise=NOISE)
-    text += note_on_earlier_code(records)
+    text = BEGIN.format(noise=NOISE)
     color = path.with_name(f"{COLOR}.jsonl")
     if color.exists():
         text += color_section(color, output, training_records.read(color), COLOR)
+    text += BEGIN_GRAY.format(recipe=recipe, records=relative) + note_on_earlier_code(records)
     for name in GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
         text += grid_section(name, grid, records, recipe)

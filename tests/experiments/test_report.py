@@ -17,7 +17,7 @@ from experiments.grids import (
     selection,
     stability,
 )
-from experiments.lib import files, training_records
+from experiments.lib import files, grid_tables, training_records
 
 
 def records_of(grid, outcomes, recipe="small", changes=None):
@@ -52,7 +52,7 @@ def report(load_script):
 
 def test_a_section_compares_with_the_paper(report):
     text = report.grid_section("losses", losses, RECORDS, "small")
-    assert text.startswith("\n## Losses: the variants of SupCon")
+    assert text.startswith("\n### Losses: the variants of SupCon")
     assert "| CIFAR-10  | 93.6   | 95.0          | 92.4       | 96.0   |" in text
     assert "--grid=losses \\\n    --config=experiments/configs/cifar10_resnet50.py" in text
     assert "| SupCon, sum outside | 0.8000 ± 0.1000 | 3 | 2.0 |" in text
@@ -73,14 +73,14 @@ def test_a_section_compares_with_the_paper(report):
 )
 def test_verdicts(report, worse, expected):
     records = records_of(losses, {"SupCon, sum outside": [0.8], "SupCon, sum inside": [worse]})
-    row = report.claim_row(losses.CLAIMS[0], losses, records, "small")
+    row = grid_tables.claim_row(losses.CLAIMS[0], losses, records, "small")
     difference, verdict = expected
     assert row == [losses.CLAIMS[0].text, difference, "", verdict]
 
 
 def test_a_verdict_of_several_seeds(report):
     outcomes = {"SupCon, sum outside": [0.8, 0.9], "SupCon, sum inside": [0.7, 0.8, 0.75]}
-    row = report.claim_row(losses.CLAIMS[0], losses, records_of(losses, outcomes), "small")
+    row = grid_tables.claim_row(losses.CLAIMS[0], losses, records_of(losses, outcomes), "small")
     assert row[1:] == ["+0.1000", "-0.1988 to +0.3988", "agrees, within the noise"]
 
 
@@ -96,9 +96,11 @@ def test_the_spread_of_accuracies(report):
         "0.7500",
         f"{np.std([0.5, 0.65, 0.7, 0.75, 0.6], ddof=1):.4f}",
     ]
-    assert report.spread_rows(stability, records, "small") == [expected]
-    assert f"| {' | '.join(expected)} |" in report.tables_of_trainings(stability, records, "small")
-    assert report.spread_rows(losses, records, "small") == []
+    assert grid_tables.spread_rows(stability, records, "small") == [expected]
+    assert f"| {' | '.join(expected)} |" in grid_tables.tables_of_trainings(
+        stability, records, "small"
+    )
+    assert grid_tables.spread_rows(losses, records, "small") == []
 
 
 def test_a_grid_that_was_not_trained(report):
@@ -208,7 +210,8 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     run_script("report", f"--records={path}", f"--output={output}")
     text = output.read_text()
     names = importlib.import_module("experiments.report").GRIDS
-    assert text.count("\n## ") == len(names) + 6
+    assert text.count("\n## ") == 6
+    assert text.count("\n### ") == len(names) + 1 + 4  # the corruptions, and those of CIFAR-10
     # Seed 0 was trained before the change: 3 rows of `losses` and 1 more of `positives_per_anchor`.
     assert "4 of the 7 trainings of the grids clipped a crop" in text
     assert (

@@ -1,0 +1,74 @@
+"""Writes the tables of a grid: accuracies, claims of the papers, and spreads."""
+
+import statistics
+import types
+from collections.abc import Mapping
+
+from experiments.grids import Claim
+from experiments.lib import training_records
+from experiments.lib.intervals import difference_interval
+from experiments.lib.tables import accuracy_table, markdown_table
+from experiments.lib.training_records import Record
+
+NOISE = 0.005  # Another seed can reverse the sign of a smaller difference of two trainings.
+
+
+def trained_rows(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> int:
+    """Returns the number of rows of a grid that were trained."""
+    return sum(bool(training_records.select(records, recipe, row, grid.ROWS)) for row in grid.ROWS)
+
+
+def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> str:
+    """Writes the table of the rows of a grid and the table of its claims."""
+    text = accuracy_table(grid.ROWS, records, recipe)
+    rows = [claim_row(claim, grid, records, recipe) for claim in grid.CLAIMS]
+    if any(rows):
+        header = ["claim", "difference", "95 % interval", "small trainings"]
+        text += "\n" + markdown_table(header, filter(None, rows))
+    if spreads := spread_rows(grid, records, recipe):
+        header = ["", "rows", "lowest accuracy", "highest accuracy", "standard deviation"]
+        text += "\n" + markdown_table(header, spreads)
+    return text
+
+
+def spread_rows(
+    grid: types.ModuleType, records: Mapping[str, Record], recipe: str
+) -> list[list[str]]:
+    """Returns the cells of the groups of rows in `SPREADS` that were trained completely."""
+    cells = []
+    for label, names in getattr(grid, "SPREADS", {}).items():
+        selected = [
+            training_records.select(records, recipe, row, grid.ROWS)
+            for row in grid.ROWS
+            if row.name in names
+        ]
+        if all(selected):
+            means = [
+                statistics.mean(record["test"]["accuracy"] for record in each) for each in selected
+            ]
+            values = min(means), max(means), statistics.stdev(means)
+            cells.append([label, str(len(means)), *(f"{value:.4f}" for value in values)])
+    return cells
+
+
+def claim_row(
+    claim: Claim, grid: types.ModuleType, records: Mapping[str, Record], recipe: str
+) -> list[str] | None:
+    """Returns the cells of a claim, or `None` if one of its rows was not trained."""
+    accuracies = []
+    for name in (claim.better, claim.worse):
+        (row,) = (each for each in grid.ROWS if each.name == name)
+        selected = training_records.select(records, recipe, row, grid.ROWS)
+        if not selected:
+            return None
+        accuracies.append([record["test"]["accuracy"] for record in selected])
+    better, worse = accuracies
+    difference = statistics.mean(better) - statistics.mean(worse)
+    if min(len(better), len(worse)) > 1:
+        low, high = difference_interval(better, worse)
+        interval, is_noise = f"{low:+.4f} to {high:+.4f}", low <= 0 <= high
+    else:
+        interval, is_noise = "", abs(difference) < NOISE
+    verdict = "agrees" if difference > 0 else "does not agree"
+    verdict = f"{verdict}, within the noise" if is_noise else f"**{verdict}**"
+    return [claim.text, f"{difference:+.4f}", interval, verdict]
