@@ -19,8 +19,10 @@ def trained_rows(grid: types.ModuleType, records: Mapping[str, Record], recipe: 
 
 
 def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> str:
-    """Writes the table of the rows of a grid and the table of its claims."""
+    """Writes the table of the rows of a grid, their commits, and the table of its claims."""
     text = accuracy_table(grid.ROWS, records, recipe)
+    if commits := commits_of(grid, records, recipe):
+        text += f"\nCommits of trainings that recorded one: {', '.join(commits)}.\n"
     rows = [claim_row(claim, grid, records, recipe) for claim in grid.CLAIMS]
     if any(rows):
         header = ["claim", "difference", "95 % interval", "small trainings"]
@@ -29,6 +31,13 @@ def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], r
         header = ["", "rows", "lowest accuracy", "highest accuracy", "standard deviation"]
         text += "\n" + markdown_table(header, spreads)
     return text
+
+
+def commits_of(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> list[str]:
+    """Returns the commits of the trainings of a grid, without trainings that recorded none."""
+    selected = (training_records.select(records, recipe, row, grid.ROWS) for row in grid.ROWS)
+    commits = {record.get("versions", {}).get("commit") for each in selected for record in each}
+    return sorted(commits - {None})
 
 
 def spread_rows(

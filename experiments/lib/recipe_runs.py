@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,21 @@ from supcon_tf._files import write_json
 from supcon_tf.callbacks import Checkpoints
 from supcon_tf.commands import run_directory
 from supcon_tf.commands.epoch_log import read_epoch_log
+
+
+def _commit() -> dict[str, str]:
+    """Returns the commit of this checkout, marked if files are changed, or nothing without one."""
+    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe"]
+    command += ["--always", "--dirty", "--exclude=*"]  # no names of tags
+    try:
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"commit": output.strip()}
+
+
+# At the start of the process: the checkout can change during a training.
+_VERSIONS = {**run_directory.package_versions(), **_commit()}
 
 
 def prepare_run_dir(
@@ -53,7 +69,7 @@ def prepare_run_dir(
 def write_results(
     directory: pathlib.Path, config: ConfigDict, *, seconds: float, **metrics: Any
 ) -> None:
-    """Writes results.json: the recipe, versions, metrics, and the log of every epoch.
+    """Writes results.json: the recipe, versions and commit, metrics, and the log of every epoch.
 
     Args:
         directory: the directory of the run.
@@ -67,7 +83,7 @@ def write_results(
         directory / "results.json",
         {
             "config": json.loads(config.to_json()),
-            "versions": run_directory.package_versions(),
+            "versions": _VERSIONS,
             "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
             "seconds_since_start": round(seconds, 1),
             **metrics,

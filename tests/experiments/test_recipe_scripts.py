@@ -1,6 +1,8 @@
 import csv
 import json
 import pathlib
+import shutil
+import subprocess
 
 import keras
 import numpy as np
@@ -28,6 +30,10 @@ def test_both_stages_and_what_they_write(run_script, tmp_path, capsys):
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["config"]["batch_size"] == 32
     assert results["versions"]["keras"] == keras.__version__
+    if shutil.which("git") and (CONFIGS.parents[1] / ".git").exists():
+        command = ["git", "-C", CONFIGS, "rev-parse", "HEAD"]
+        head = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert head.startswith(results["versions"]["commit"].removesuffix("-dirty"))
     assert results["class_names"] == [*"0123456789"]
     names = {"alignment", "uniformity", "nearest_neighbor_accuracy", "positive_fraction"}
     assert set(results["history"]) == {*names, "loss", "learning_rate"}

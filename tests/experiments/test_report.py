@@ -157,6 +157,14 @@ def test_corruptions_with_several_seeds(report):
     assert f"| calibration error |{6 * ' +0.0000 |'}" in text
 
 
+def test_commits_of_a_table():
+    records = records_of(methods, {"SupCon": [0.1, 0.2], "SimCLR": [0.3], "cross-entropy": [0.4]})
+    for record, commit in zip(records.values(), ["b", "a", "b"], strict=False):
+        record["versions"] = {"commit": commit}
+    text = grid_tables.tables_of_trainings(methods, records, "small")
+    assert "\nCommits of trainings that recorded one: a, b.\n" in text
+
+
 def test_transfer(report, tmp_path):
     records = records_of(methods, {"SupCon": [0.1, 0.2], "SimCLR": [0.3], "cross-entropy": [0.4]})
     for number, record in enumerate(records.values()):
