@@ -1,5 +1,6 @@
 """The implemented corruptions agree with the code of the benchmark."""
 
+import gc
 import pathlib
 
 import numpy as np
@@ -59,3 +60,15 @@ def test_fog_covers_a_large_image():
     assert foggy.min() >= 255 * 0.392 * 0.392 / 2.892 - 1
     assert foggy.max() <= 100
     assert np.ptp(foggy[-40:]) > 10
+
+
+def test_a_corruption_leaves_no_garbage():
+    image = np.zeros([8, 8, 3], np.uint8)
+    corruptions.corrupt(image, "elastic_transform", 1, [0])
+    gc.disable()
+    try:
+        gc.collect()
+        corruptions.corrupt(image, "elastic_transform", 1, [0])
+        assert gc.collect() < 10  # an error with its frames is more than 50 objects
+    finally:
+        gc.enable()
