@@ -33,6 +33,8 @@ _ARGUMENT_FIELDS = (
     "projection_head",
     "optimizer.arguments",
 )
+# The files of earlier trainings that a row uses, by the field of its record.
+_USED_FILES = {"teacher": "classifier.keras", "encoder": "encoder.keras"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,7 @@ def run_grid(
     Raises:
         ValueError: if a row does not fit the recipe, the recipe of a finished training has changed,
             or a record is damaged; before any training starts.
+        FileNotFoundError: if a row uses a finished training whose files are gone; also before.
         RuntimeError: if `strategy` has several workers, and another process has started a training
             that has no result.
     """
@@ -91,6 +94,8 @@ def run_grid(
             _require_same_settings(training, records.get(key, {}), path)
             trainings[key] = training
     missing = [key for key in trainings if "test" not in records.get(key, {})]
+    for key in missing:
+        _require_used_files(trainings[key], missing, records, path)
     untried = {key: records.get(key) for key in missing}
     chief = supcon_tf.distribution.is_chief(strategy)
     # All workers have to train the same rows, so they cannot look for the free ones one by one.
@@ -215,11 +220,11 @@ def _take(training: _Training, untried: Mapping[str, Record | None], path: pathl
         Whether the training is reserved: no other process runs it or has run it meanwhile.
     """
     key = training_records.key(training.record)
-    for name in ("teacher", "encoder"):
-        if needed := training.record.get(name):
-            needed = training_records.key(needed)
-            if needed in untried and training_records.read(path).get(needed) == untried[needed]:
-                return False  # The process that trains what is needed goes on with this training.
+    for name in _USED_FILES:
+        if used := training.record.get(name):
+            used = training_records.key(used)
+            if used in untried and training_records.read(path).get(used) == untried[used]:
+                return False  # The process that trains it takes this training afterwards.
     try:
         lock_directory(run_directory(path, training.record))
     except RuntimeError:
@@ -234,6 +239,40 @@ def _require_same_settings(training: _Training, record: Record, path: pathlib.Pa
             "the recipe has changed; remove the record and the directory of the training, or "
             f"choose another --output_dir. Received: {run_directory(path, training.record)}"
         )
+
+
+def _used_file(
+    name: str, training: _Training, records: Mapping[str, Record], path: pathlib.Path
+) -> pathlib.Path | None:
+    """Returns the file of an earlier training that a training uses.
+
+    Args:
+        name: a name in `_USED_FILES`.
+        training: the training.
+        records: the records by their keys.
+        path: the file of records.
+
+    Returns:
+        The file, or `None` if the training uses none or the earlier training has no record.
+    """
+    identity = training.record.get(name)
+    earlier = None if identity is None else records.get(training_records.key(identity))
+    return None if earlier is None else run_directory(path, earlier) / _USED_FILES[name]
+
+
+def _require_used_files(
+    training: _Training, missing: Sequence[str], records: Mapping[str, Record], path: pathlib.Path
+) -> None:
+    for name in _USED_FILES:
+        file = _used_file(name, training, records, path)
+        if file is None or file.is_file():
+            continue
+        key = training_records.key(training.record[name])
+        if key not in missing:
+            raise FileNotFoundError(
+                f"{training.row.name!r} needs a file of {records[key]['row']!r}; remove the record "
+                f"of the latter from {path} to train it again. Received: {file}"
+            )
 
 
 def _is_equal(record: Record, other: Record) -> bool:
@@ -253,15 +292,9 @@ def _train_or_reuse(
         if _is_equal(record, training.record):
             print(f"the same training as {record['row']!r}", flush=True)
             return {**record, **training.record, "run": record["run"]}
-
-    def directory_of(record: Record) -> pathlib.Path:
-        return run_directory(path, records[training_records.key(record)])
-
-    encoder = None
-    if teacher := training.record["teacher"]:
-        training.config.teacher.path = str(directory_of(teacher) / "classifier.keras")
-    if record := training.record.get("encoder"):
-        encoder = directory_of(record) / "encoder.keras"
+    if teacher := _used_file("teacher", training, records, path):
+        training.config.teacher.path = str(teacher)
+    encoder = _used_file("encoder", training, records, path)
     directory = run_directory(path, training.record)
     start = time.monotonic()
     try:

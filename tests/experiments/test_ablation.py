@@ -130,6 +130,20 @@ def test_a_row_with_an_encoder_trains_the_second_stage_only(
     assert not trainings
 
 
+@pytest.mark.parametrize("field", ["teacher", "encoder"])
+def test_files_of_a_finished_training_are_gone(recipe, tmp_path, trainings, field):
+    run([ROWS[0]], recipe, seeds=[0])
+    trainings.clear()
+    user = Row("user", "_genscl", {"epochs": 1}, **{field: "teacher"})
+    with pytest.raises(FileNotFoundError, match="'user' needs a file of 'teacher'; remove the rec"):
+        run([ROWS[0], user], recipe, seeds=[0])
+    assert not trainings
+    file = {"teacher": "classifier.keras", "encoder": "encoder.keras"}[field]
+    (directory_of(ROWS[0], tmp_path) / file).touch()
+    run([ROWS[0], user], recipe, seeds=[0])
+    assert trainings
+
+
 def test_the_directory_of_the_data_does_not_identify_a_training(recipe, trainings):
     first = run([ROWS[3]], recipe, seeds=[0], changes={"data_dir": "here"})
     assert trainings[0][2].data_dir == "here"
