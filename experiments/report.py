@@ -70,6 +70,7 @@ COLOR_GRIDS = (
     "methods",
     "summations",
     "training_length",
+    "encoder_widths",
     "temperatures",
     "positives_per_anchor",
     "batch_sizes",
