@@ -8,7 +8,7 @@ help:
 	@echo "make quickstart         compare supervised contrastive learning with cross-entropy (3 minutes)"
 	@echo "make test               run the tests of the library (10 minutes)"
 	@echo "make test-end-to-end    train with the commands, the scripts and several replicas"
-	@echo "make test-fast          run the tests of both that are not slow (90 seconds)"
+	@echo "make test-fast          run the tests of these two that are not slow (90 seconds)"
 	@echo "make test-all           run all tests, with the examples of the documentation"
 	@echo "make test-newest        all tests with the newest versions of all requirements"
 	@echo "make test-lowest        the same with the lowest ones that pyproject.toml allows"
@@ -48,7 +48,7 @@ test: $(VENV)/installed
 test-end-to-end: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -m "not docs" $(END_TO_END)
 
-test-all: $(VENV)/installed
+test-all: $(VENV)/docs-installed
 	$(VENV)/bin/python -m pytest
 
 test-fast: $(VENV)/installed

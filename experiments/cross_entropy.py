@@ -7,7 +7,7 @@ the output directory:
 
     classifier.keras  the encoder and the classifier, for images in [0, 1]
     encoder.keras     the encoder alone
-    results.json      the recipe, versions, test metrics, and the metrics of every epoch
+    results.json      the recipe, versions, commit, test metrics, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
 For the paper's cross-entropy in two stages, run `python -m experiments.linear_eval` with the same

@@ -1,12 +1,13 @@
-"""Trains and evaluates a linear classifier on a frozen encoder: the second of two stages.
+"""Trains and evaluates a linear classifier on an encoder: the second of two stages.
 
     python -m experiments.linear_eval --config=experiments/configs/digits_small.py
 
 The script reads encoder.keras from the output directory, to which `python -m experiments.pretrain`
-wrote it with the same flags. It writes these files to the subdirectory linear/:
+wrote it with the same flags. The encoder is frozen, unless the recipe has `linear.train_encoder`;
+then the script also writes encoder.keras. It writes these files to the subdirectory linear/:
 
     classifier.keras  the encoder and the classifier, for images in [0, 1]
-    results.json      the recipe, versions, test metrics, and the metrics of every epoch
+    results.json      the recipe, versions, commit, test metrics, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
 Run the same command again to resume an interrupted training.

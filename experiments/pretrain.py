@@ -6,7 +6,7 @@ The script trains the recipe and writes these files to the output directory:
 
     encoder.keras     the encoder without the projection head, for images in [0, 1]
     saved_model/      the same encoder for TensorFlow Serving
-    results.json      the recipe, versions, and the metrics of every epoch
+    results.json      the recipe, versions, commit, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
 Run `python -m experiments.linear_eval` with the same flags for the second stage. Run the same

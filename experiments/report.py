@@ -81,10 +81,8 @@ COLOR_GRIDS = (
     "label_noise",
 )
 FEW_LABELS = "digits_small"  # The recipe of the grid `labels`, which the papers do not have.
-TRANSFERRED = (
-    "fashion_mnist",
-    "digits",
-)  # Data sets on which the encoders of `methods` are tested.
+# The data sets on which the encoders of `methods` are tested.
+TRANSFERRED = ("cifar10", "fashion_mnist", "digits")
 HOLD_OUT = 5000  # The number of training images that the grid `selection` tests on.
 PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
 BEGIN = """# Results
@@ -92,7 +90,7 @@ BEGIN = """# Results
 This page compares the tables and figures of both papers with small trainings on two CPU cores: on
 CIFAR-10, on Fashion-MNIST, and with few labels on digits. They show whether a claim of the papers
 also holds for small encoders and trainings of minutes. The sections on Fashion-MNIST also list the
-published values, and the command that trains the same rows at full size.
+command that trains the same rows at full size. Published values are listed once.
 
 A section has the results of a grid: a list of trainings that change fields of a recipe. The first
 table lists
@@ -102,11 +100,11 @@ table lists
 - the minutes of a training, including pauses of some trainings; without the time before a training
   was resumed.
 
-A second table lists claims of the papers. Each claim states that one row is better than another.
-The table lists the difference of their mean accuracies, and its 95 % confidence interval by Welch's
-method if both rows have several seeds. If the interval contains 0, the difference is within the
-noise: other seeds can reverse its sign. So is a difference below {noise} without an interval. A row
-with a single seed shows only the order of magnitude.
+A second table lists claims, with their place in a paper if they are from one. Each claim states
+that one row is better than another. The table lists the difference of their mean accuracies, and
+its 95 % confidence interval by Welch's method if both rows have several seeds. If the interval
+contains 0, the difference is within the noise: other seeds can reverse its sign. So is a difference
+below {noise} without an interval. A row with a single seed shows only the order of magnitude.
 
 `python -m experiments.report` writes this page.
 """
@@ -122,7 +120,7 @@ python -m experiments.ablate --grid=GRID --config=experiments/configs/{recipe}.p
     --change=data_dir=DIRECTORY --seeds=0,1,2
 ```
 
-[The records]({records}) list every training.
+Some sections have other seeds. [The records]({records}) list every training.
 """
 BEGIN_GRAY = """
 ## Fashion-MNIST
@@ -143,8 +141,10 @@ python -m experiments.robustness --dataset=cifar10 --data_dir=DIRECTORY --images
     --classifier=SupCon=FILE ... --classifier=cross-entropy=FILE ... --reference=cross-entropy
 ```
 """
-BEGIN_TRANSFER = """The encoders of the methods above, on gray images of other data sets: the test
-accuracy of a logistic regression on their representations. For each encoder and data set:
+BEGIN_TRANSFER = """The encoders of the methods above, on the gray images of other data sets: the
+test accuracy of a logistic regression on their representations. On CIFAR-10 itself, it trains on
+the same 10,000 images as the encoders (`--train_images=10000`). This command evaluates one encoder
+on one data set:
 
 ```shell
 python -m experiments.evaluate --dataset=DATASET --data_dir=DIRECTORY \\
@@ -195,7 +195,7 @@ def color_section(
     text += selection_section(records, recipe)
     for name in COLOR_GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")
-        # Many grids share a few rows.
+        # Grids share rows. A grid has a section if at least half of its rows were trained.
         if 2 * trained_rows(grid, records, recipe) >= len(grid.ROWS):
             subject, _, published = grid.__doc__.strip().partition("\n")
             text += f"\n### {subject.rstrip('.')}\n{published if name not in GRIDS else ''}\n"
@@ -232,21 +232,19 @@ def transfer_section(directory: pathlib.Path, records: Mapping[str, Record], rec
         records: the records of all trainings by their keys.
         recipe: the name of the recipe of the trainings.
     """
-    if not directory.exists():
-        return ""
     rows = []
     for row in methods.ROWS:
-        trainings = training_records.select(records, recipe, row, methods.ROWS)
-        accuracies = {
-            dataset: [
-                json.loads(path.read_text())["representations"]["logistic_regression_accuracy"]
-                for training in trainings
-                if (path := directory / dataset / f"{training['run']}.json").exists()
-            ]
-            for dataset in TRANSFERRED
-        }
-        seeds = len(accuracies[TRANSFERRED[0]])
-        rows.append([row.name, *map(mean_and_deviation, accuracies.values()), str(seeds)])
+        accuracies = []
+        for training in training_records.select(records, recipe, row, methods.ROWS):
+            paths = [directory / dataset / f"{training['run']}.json" for dataset in TRANSFERRED]
+            if all(path.exists() for path in paths):
+                results = [json.loads(path.read_text())["representations"] for path in paths]
+                accuracies.append([each["logistic_regression_accuracy"] for each in results])
+        if accuracies:
+            by_dataset = map(mean_and_deviation, zip(*accuracies, strict=True))
+            rows.append([row.name, *by_dataset, str(len(accuracies))])
+    if not rows:
+        return ""
     text = f"\n### Transfer to other data sets\n\n{BEGIN_TRANSFER.format(recipe=recipe)}\n"
     return text + markdown_table(["", *TRANSFERRED, "seeds"], rows)
 

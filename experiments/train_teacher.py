@@ -9,7 +9,7 @@ directory:
 
     classifier.keras  the classifier with averaged weights, for images in [0, 1]
     encoder.keras     its encoder alone
-    results.json      the recipe, versions, test metrics, and the metrics of every epoch
+    results.json      the recipe, versions, commit, test metrics, and the metrics of every epoch
     log.csv, tensorboard/, checkpoints/, config.json
 
 To train an encoder with this teacher, run `python -m experiments.pretrain` with a recipe that uses

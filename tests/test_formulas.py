@@ -1,4 +1,4 @@
-"""The hook that draws the formulas of the documentation; `make docs` installs what it needs."""
+"""The hook that draws the formulas of the documentation; `make site` installs what it needs."""
 
 import importlib.util
 import pathlib

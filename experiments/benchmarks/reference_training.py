@@ -296,20 +296,25 @@ def train(training: str, seed: int) -> dict[str, Any]:
     }
 
 
+def require_same_trainings(records, path: pathlib.Path) -> None:
+    """Checks that finished trainings have the recipe and the number of epochs of the flags."""
+    expected = pathlib.Path(_CONFIG.value).stem, load_recipe(seed=0).epochs
+    for record in records:
+        recorded = record["recipe"], len(record["loss"])
+        if recorded != expected:
+            raise ValueError(
+                f"{path} holds trainings with another recipe or number of epochs; choose another "
+                f"--output. Received: {expected}, recorded: {recorded}"
+            )
+
+
 def main(argv: list[str]) -> None:
     """Runs the trainings without a record and prints the table."""
     from experiments.lib.tables import reference_table
 
     path = pathlib.Path(_OUTPUT.value)
     records = read_json_lines(path)
-    settings = pathlib.Path(_CONFIG.value).stem, load_recipe(seed=0).epochs
-    for record in records:
-        recorded = record["recipe"], len(record["loss"])
-        if recorded != settings:
-            raise ValueError(
-                f"{path} holds trainings with another recipe or number of epochs; choose another "
-                f"--output. Received: {settings}, recorded: {recorded}"
-            )
+    require_same_trainings(records, path)
     for seed in map(int, _SEEDS.value):
         for training in _TRAININGS.value:
             if any((each["training"], each["seed"]) == (training, seed) for each in records):

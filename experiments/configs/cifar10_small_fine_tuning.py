@@ -1,13 +1,12 @@
-r"""Fine-tuning of the encoder of cifar10_small, on the images with a label.
+r"""Fine-tunes the encoder of cifar10_small together with a linear classifier.
 
     python -m experiments.pretrain --config=experiments/configs/cifar10_small.py \
         --config.data_dir=DIRECTORY
     python -m experiments.linear_eval --encoder=runs/cifar10_small/encoder.keras \
         --config=experiments/configs/cifar10_small_fine_tuning.py --config.data_dir=DIRECTORY
 
-The second stage trains a linear classifier and the encoder together. Its learning rate is the best
-of 0.01, 0.05 and 0.2 on held-out images, for the encoder of SimCLR with 1,000 labels. The grid
-`few_labels` uses this recipe.
+The second stage also trains the encoder. Its learning rate is the best of 0.01, 0.05 and 0.2 for
+the encoder of SimCLR with 1,000 labels, on held-out images. The grid `few_labels` uses this recipe.
 
 Published: nothing.
 Measured: nothing yet. The tests build a small version.

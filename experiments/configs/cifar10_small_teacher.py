@@ -1,4 +1,4 @@
-r"""A teacher for cifar10_small: twice as wide, four times as long, with Mixup and CutMix.
+r"""A teacher for cifar10_small: twice as wide, four times the forward passes, Mixup and CutMix.
 
     python -m experiments.train_teacher \
         --config=experiments/configs/cifar10_small_teacher.py --config.data_dir=DIRECTORY

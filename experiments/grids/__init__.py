@@ -21,7 +21,8 @@ class Row:
             classifier, `"_cross_entropy"`, `"_teacher"`, or another recipe of the family.
         changes: values of fields by their full names, such as `"loss.temperature"`.
         teacher: the name of an earlier row, whose classifier is the teacher.
-        encoder: the name of an earlier row, whose encoder replaces a first stage of the recipe.
+        encoder: the name of an earlier row that has none of these. The second stage trains on its
+            encoder; this row has no first stage.
         x: the position on the horizontal axis of the figure.
         series: the name of the line in the figure.
     """
@@ -37,10 +38,10 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim of a paper.
+    """A claim that one row is better than another.
 
     Attributes:
-        text: the claim, with its place in the paper.
+        text: the claim, with its place in the paper if it is from one.
         better: the name of the row with the higher accuracy.
         worse: the name of the row with the lower accuracy.
     """

@@ -1,7 +1,7 @@
 """Widths of the encoder: whether more channels help SupCon more than cross-entropy.
 
-The papers train a ResNet-50. The recipe has a ResNet-10 with a quarter of its channels. The other
-settings are those that were chosen for this width.
+The papers train a ResNet-50. The recipe has a ResNet-10 of width 0.25, a quarter of the usual
+channels. Its other settings were chosen for this width.
 """
 
 from experiments.grids import Claim, Row

@@ -1,4 +1,4 @@
-"""Label distributions with longer trainings, and a teacher that is better than its students.
+"""Label distributions with longer trainings and a stronger teacher.
 
 The rows of `label_distributions` with 60 epochs of two views, or 120 of one view for cross-entropy.
 The teacher is twice as wide, has twice the epochs of cross-entropy, and trains with Mixup-CutMix.

@@ -27,7 +27,7 @@ def on_labeled_images(
     Args:
         labeled: number of labeled images.
         images: number of all training images.
-        batch_size: images in a batch, if as many are labeled.
+        batch_size: images in a batch; all labeled images if these are fewer.
         steps: number of steps of the stage.
         learning_rate: the learning rate of a recipe with this batch size, per 256 images.
     """

@@ -81,7 +81,8 @@ def run_grid(
     Raises:
         ValueError: if a row does not fit the recipe, the recipe of a finished training has changed,
             or a record is damaged; before any training starts.
-        FileNotFoundError: if a row uses a finished training whose files are gone; also before.
+        FileNotFoundError: if a row uses a finished training whose files are gone; before any
+            training starts.
         RuntimeError: if `strategy` has several workers, and another process has started a training
             that has no result.
     """
@@ -94,8 +95,7 @@ def run_grid(
             _require_same_settings(training, records.get(key, {}), path)
             trainings[key] = training
     missing = [key for key in trainings if "test" not in records.get(key, {})]
-    for key in missing:
-        _require_used_files(trainings[key], missing, records, path)
+    _require_used_files(trainings, missing, records, path)
     untried = {key: records.get(key) for key in missing}
     chief = supcon_tf.distribution.is_chief(strategy)
     # All workers have to train the same rows, so they cannot look for the free ones one by one.
@@ -122,7 +122,11 @@ def run_grid(
     if not takes_all:
         records = training_records.read(path)
     if elsewhere := [trainings[key].row.name for key in missing if key not in records]:
-        print(f"still in another process: {', '.join(elsewhere)}", flush=True)
+        print(
+            "not trained: another process trains these rows, or what they use; run the command "
+            f"again: {', '.join(elsewhere)}",
+            flush=True,
+        )
     return {key: records[key] for key in trainings if key in records}
 
 
@@ -138,9 +142,7 @@ def load_recipe(recipe: pathlib.Path, suffix: str = "") -> ConfigDict:
     """
     path = recipe.with_name(f"{recipe.stem}{suffix}.py")
     if not path.is_file():
-        raise ValueError(
-            f"`--config` must be in the same directory as {path.name}. Received: {recipe}"
-        )
+        raise ValueError(f"The grid needs the recipe {path.name}. Received: --config={recipe}")
     return runpy.run_path(str(path))["get_config"]()
 
 
@@ -193,11 +195,25 @@ def run_directory(path: pathlib.Path, record: Record) -> pathlib.Path:
 def _plan(
     row: Row, rows: Sequence[Row], recipe: pathlib.Path, changes: Mapping[str, Any], seed: int
 ) -> _Training:
+    _require_valid_uses(row, rows)
     identity = training_records.identity(recipe.stem, row, rows, changes, seed)
     all_changes = {**changes, **row.changes, "seed": seed}
     config = apply_changes(load_recipe(recipe, row.recipe), all_changes)
     record = {"row": row.name, **identity, "settings": _digest(config), "run": _run_name(identity)}
     return _Training(row, config, record)
+
+
+def _require_valid_uses(row: Row, rows: Sequence[Row]) -> None:
+    earlier = {each.name: each for each in rows[: rows.index(row)]}
+    if not {row.teacher, row.encoder} <= {None, *earlier}:
+        raise ValueError(f"A row can use only rows before it. Received: {row}")
+    if row.encoder is not None and (
+        row.recipe in ("_cross_entropy", "_teacher") or earlier[row.encoder].encoder is not None
+    ):
+        raise ValueError(
+            "A row with an encoder must have a second stage, and name a row without an encoder. "
+            f"Received: {row}"
+        )
 
 
 def _run_name(identity: Record) -> str:
@@ -220,11 +236,10 @@ def _take(training: _Training, untried: Mapping[str, Record | None], path: pathl
         Whether the training is reserved: no other process runs it or has run it meanwhile.
     """
     key = training_records.key(training.record)
-    for name in _USED_FILES:
-        if used := training.record.get(name):
-            used = training_records.key(used)
-            if used in untried and training_records.read(path).get(used) == untried[used]:
-                return False  # The process that trains it takes this training afterwards.
+    for used in _used_keys(training).values():
+        # With the same grid, the process that trains it takes this training afterwards.
+        if used in untried and training_records.read(path).get(used) == untried[used]:
+            return False
     try:
         lock_directory(run_directory(path, training.record))
     except RuntimeError:
@@ -241,43 +256,42 @@ def _require_same_settings(training: _Training, record: Record, path: pathlib.Pa
         )
 
 
-def _used_file(
-    name: str, training: _Training, records: Mapping[str, Record], path: pathlib.Path
-) -> pathlib.Path | None:
-    """Returns the file of an earlier training that a training uses.
+def _used_keys(training: _Training) -> dict[str, str]:
+    """Returns the keys of the earlier trainings that a training uses, by names in `_USED_FILES`."""
+    identities = {name: training.record.get(name) for name in _USED_FILES}
+    return {name: training_records.key(each) for name, each in identities.items() if each}
 
-    Args:
-        name: a name in `_USED_FILES`.
-        training: the training.
-        records: the records by their keys.
-        path: the file of records.
 
-    Returns:
-        The file, or `None` if the training uses none or the earlier training has no record.
-    """
-    identity = training.record.get(name)
-    earlier = None if identity is None else records.get(training_records.key(identity))
-    return None if earlier is None else run_directory(path, earlier) / _USED_FILES[name]
+def _used_files(
+    training: _Training, records: Mapping[str, Record], path: pathlib.Path
+) -> dict[str, pathlib.Path]:
+    """Returns the files of these trainings, which must have records."""
+    return {
+        name: run_directory(path, records[key]) / _USED_FILES[name]
+        for name, key in _used_keys(training).items()
+    }
 
 
 def _require_used_files(
-    training: _Training, missing: Sequence[str], records: Mapping[str, Record], path: pathlib.Path
+    trainings: Mapping[str, _Training],
+    missing: Sequence[str],
+    records: Mapping[str, Record],
+    path: pathlib.Path,
 ) -> None:
-    for name in _USED_FILES:
-        file = _used_file(name, training, records, path)
-        if file is None or file.is_file():
-            continue
-        key = training_records.key(training.record[name])
-        if key not in missing:
-            raise FileNotFoundError(
-                f"{training.row.name!r} needs a file of {records[key]['row']!r}; remove the record "
-                f"of the latter from {path} to train it again. Received: {file}"
-            )
+    used = {(key, name) for user in missing for name, key in _used_keys(trainings[user]).items()}
+    finished = {records[key]["run"]: name for key, name in used if key not in missing}
+    files = (path.with_suffix("") / run / _USED_FILES[name] for run, name in finished.items())
+    gone = [str(file) for file in sorted(files) if not file.is_file()]
+    if gone:
+        raise FileNotFoundError(
+            "Rows without a result use files of finished trainings that are gone; remove the "
+            f"records of these runs from {path} to train them again. Received: {gone}"
+        )
 
 
 def _is_equal(record: Record, other: Record) -> bool:
     """Returns whether a finished training has the same resolved recipe as another one."""
-    names = ("settings", "teacher", "encoder")
+    names = ("settings", *_USED_FILES)
     return "test" in record and all(record.get(name) == other.get(name) for name in names)
 
 
@@ -292,13 +306,13 @@ def _train_or_reuse(
         if _is_equal(record, training.record):
             print(f"the same training as {record['row']!r}", flush=True)
             return {**record, **training.record, "run": record["run"]}
-    if teacher := _used_file("teacher", training, records, path):
-        training.config.teacher.path = str(teacher)
-    encoder = _used_file("encoder", training, records, path)
+    files = _used_files(training, records, path)
+    if "teacher" in files:
+        training.config.teacher.path = str(files["teacher"])
     directory = run_directory(path, training.record)
     start = time.monotonic()
     try:
-        outcome = _train(training, encoder, directory, strategy)
+        outcome = _train(training, files.get("encoder"), directory, strategy)
     except (Exception, TrainingDiverged) as error:  # The other trainings still have to run.
         traceback.print_exc()
         outcome = {"error": f"{type(error).__name__}: {error}"}
@@ -311,7 +325,7 @@ def _train(
     directory: pathlib.Path,
     strategy: tf.distribute.Strategy,
 ) -> Record:
-    """Trains all stages of a row, or the second one if it has an encoder.
+    """Trains the stages of a row; only the second one if `encoder` is given.
 
     Returns:
         The test results.

@@ -1,4 +1,4 @@
-"""Trains classifiers: linear ones on frozen encoders, cross-entropy baselines, and teachers."""
+"""Trains classifiers: on trained encoders, from scratch, and as teachers."""
 
 import functools
 import operator
@@ -88,6 +88,11 @@ def build_second_stage(
 ) -> keras.Model:
     """Builds the model of the second stage of a recipe: a linear classifier on the encoder."""
     if config.linear.get("train_encoder"):
+        if config.linear.batch_statistics:
+            raise ValueError(
+                "`linear.batch_statistics` is for a frozen encoder. Received: True, with "
+                "`linear.train_encoder`"
+            )
         return supcon_tf.CrossEntropyModel(
             encoder, len(images.class_names), class_names=images.class_names
         )

@@ -101,8 +101,8 @@ def corrupt(image: np.ndarray, name: str, severity: int, seed: Sequence[int]) ->
     enlarged = image.repeat(times, axis=0).repeat(times, axis=1).repeat(3 // channels, axis=2)
     with _seeded([*seed, severity, *name.encode()]):
         corrupted = function(enlarged, severity)
-    # TensorFlow Datasets fails to import a part of scikit-image whenever it uses it. The errors are
-    # cycles of references that hold the arrays of the image, 10 MB of `elastic_transform`.
+    # At each call, TensorFlow Datasets catches an ImportError of scikit-image. Its traceback is a
+    # reference cycle that holds the arrays of the image: 10 MB with `elastic_transform`.
     gc.collect(0)
     blocks = corrupted.reshape(height, times, width, times, 3)[..., :channels]
     return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)

@@ -22,7 +22,7 @@ def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], r
     """Writes the table of the rows of a grid, their commits, and the table of its claims."""
     text = accuracy_table(grid.ROWS, records, recipe)
     if commits := commits_of(grid, records, recipe):
-        text += f"\nCommits of trainings that recorded one: {', '.join(commits)}.\n"
+        text += f"\nCommits: {', '.join(commits)}.\n"
     rows = [claim_row(claim, grid, records, recipe) for claim in grid.CLAIMS]
     if any(rows):
         header = ["claim", "difference", "95 % interval", "small trainings"]
@@ -34,10 +34,14 @@ def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], r
 
 
 def commits_of(grid: types.ModuleType, records: Mapping[str, Record], recipe: str) -> list[str]:
-    """Returns the commits of the trainings of a grid, without trainings that recorded none."""
+    """Returns the commits of the trainings of a grid.
+
+    The last one is "others not recorded" if only some trainings recorded theirs.
+    """
     selected = (training_records.select(records, recipe, row, grid.ROWS) for row in grid.ROWS)
     commits = {record.get("versions", {}).get("commit") for each in selected for record in each}
-    return sorted(commits - {None})
+    known = sorted(commits - {None})
+    return [*known, "others not recorded"] if known and None in commits else known
 
 
 def spread_rows(

@@ -18,9 +18,9 @@ from supcon_tf.commands.epoch_log import read_epoch_log
 
 
 def _commit() -> dict[str, str]:
-    """Returns the commit of this checkout, marked if files are changed, or nothing without one."""
+    """Returns the commit of the repository, `-dirty` if its files changed; empty without git."""
     command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe"]
-    command += ["--always", "--dirty", "--exclude=*"]  # no names of tags
+    command += ["--always", "--dirty", "--abbrev=12", "--exclude=*"]  # no names of tags
     try:
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -28,7 +28,8 @@ def _commit() -> dict[str, str]:
     return {"commit": output.strip()}
 
 
-# At the start of the process: the checkout can change during a training.
+# Read at the start: the files can change during a training. A resumed training has the commit of
+# its last process.
 _VERSIONS = {**run_directory.package_versions(), **_commit()}
 
 

@@ -47,13 +47,16 @@ def identity(
         "teacher": identity_of(row.teacher),
         "seed": seed,
     }
+    # Only if there is one, so that the keys of earlier records stay the same.
     return fields if row.encoder is None else {**fields, "encoder": identity_of(row.encoder)}
 
 
 def key(record: Mapping[str, Any]) -> str:
     """Returns the identity in a record as a string."""
-    names = ("recipe", "changes", "teacher", "seed", "encoder")
-    return json.dumps({name: record[name] for name in names if name in record}, sort_keys=True)
+    names = ["recipe", "changes", "teacher", "seed"]
+    if "encoder" in record:
+        names.append("encoder")
+    return json.dumps({name: record[name] for name in names}, sort_keys=True)
 
 
 def read(path: pathlib.Path) -> dict[str, Record]:

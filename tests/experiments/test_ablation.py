@@ -1,6 +1,7 @@
 """Grids, with trainings that only record their arguments."""
 
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 import tensorflow as tf
 
 from experiments.configs import digits_small
-from experiments.grids import Row, label_distributions
+from experiments.grids import Row, label_distributions, methods
 from experiments.lib import ablation, training_records
 from experiments.lib.name_value_flags import parse_changes
 from experiments.lib.tables import accuracy_table
 from supcon_tf.commands.divergence import TrainingDiverged
 
+RESULTS = pathlib.Path(__file__).parents[2] / "docs" / "results"
 ROWS = [
     Row("teacher", "_teacher", {"encoder.width": 0.5}),
     Row("student, mixed", "_genscl", {"mixing.kind": "cutmix"}, teacher="teacher"),
@@ -132,16 +134,45 @@ def test_a_row_with_an_encoder_trains_the_second_stage_only(
 
 @pytest.mark.parametrize("field", ["teacher", "encoder"])
 def test_files_of_a_finished_training_are_gone(recipe, tmp_path, trainings, field):
-    run([ROWS[0]], recipe, seeds=[0])
+    (record,) = run([ROWS[0]], recipe, seeds=[0])
     trainings.clear()
     user = Row("user", "_genscl", {"epochs": 1}, **{field: "teacher"})
-    with pytest.raises(FileNotFoundError, match="'user' needs a file of 'teacher'; remove the rec"):
+    file = {"teacher": "classifier.keras", "encoder": "encoder.keras"}[field]
+    with pytest.raises(FileNotFoundError, match=rf"to train them again.*/{record['run']}/{file}"):
         run([ROWS[0], user], recipe, seeds=[0])
     assert not trainings
-    file = {"teacher": "classifier.keras", "encoder": "encoder.keras"}[field]
     (directory_of(ROWS[0], tmp_path) / file).touch()
     run([ROWS[0], user], recipe, seeds=[0])
     assert trainings
+
+
+def test_a_failed_teacher_has_no_files_yet(recipe, trainings, monkeypatch):
+    train_teacher = ablation.train_teacher
+    monkeypatch.setattr(ablation, "train_teacher", lambda *arguments: 1 / 0)
+    assert "error" in run(ROWS[:1], recipe, seeds=[0])[0]
+    monkeypatch.setattr(ablation, "train_teacher", train_teacher)
+    run(ROWS[:2], recipe, seeds=[0])
+    assert [kind for kind, *_ in trainings] == ["train_teacher", "pretrain", "linear"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([Row("student", "_genscl", teacher="teacher"), ROWS[0]], "only rows before it"),
+        ([Row("a"), Row("b", "_cross_entropy", encoder="a")], "must have a second stage"),
+        ([Row("a"), Row("b", encoder="a"), Row("c", encoder="b")], "a row without an encoder"),
+    ],
+)
+def test_rows_that_cannot_be_used(recipe, trainings, rows, message):
+    with pytest.raises(ValueError, match=message):
+        run(rows, recipe)
+    assert not trainings
+
+
+def test_the_keys_of_committed_records():
+    records = training_records.read(RESULTS / "cifar10_small.jsonl")
+    for row in methods.ROWS:
+        assert len(training_records.select(records, "cifar10_small", row, methods.ROWS)) == 5
 
 
 def test_the_directory_of_the_data_does_not_identify_a_training(recipe, trainings):
@@ -241,9 +272,7 @@ def test_leaves_the_trainings_of_other_processes(
     # The process that trains the teacher then trains the student.
     assert [kind for kind, *_ in trainings] == ["train_cross_entropy"]
     assert [each["row"] for each in records] == ["cross-entropy"]
-    assert (
-        "still in another process: teacher, student, mixed, fine-tuned" in capsys.readouterr().out
-    )
+    assert "run the command again: teacher, student, mixed, fine-tuned" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("outcome", [{"test": {"accuracy": 0.5}}, {"error": "ValueError: no"}])
@@ -343,9 +372,7 @@ def test_a_change_without_a_value():
 
 
 def test_a_recipe_without_the_family_that_the_grid_needs(recipe, tmp_path):
-    with pytest.raises(
-        ValueError, match="`--config` must be in the same directory as digits_genscl_mix.py"
-    ):
+    with pytest.raises(ValueError, match="The grid needs the recipe digits_genscl_mix.py"):
         run(label_distributions.ROWS, recipe)
     assert not (tmp_path / "records.jsonl").exists()
 

@@ -155,7 +155,11 @@ def test_a_second_stage_that_fine_tunes():
     config.linear.train_encoder = False
     frozen, _, _ = prepare_linear_stage(config, random_images(config))
     assert len(frozen.trainable_variables) == 2  # kernel and bias
-    assert len(model.trainable_variables) == 2 + len(model.encoder.trainable_variables) > 10
+    assert len(model.trainable_variables) == 2 + len(model.encoder.trainable_variables)
+    assert model.encoder.trainable_variables
+    config.linear.train_encoder = config.linear.batch_statistics = True
+    with pytest.raises(ValueError, match="`linear.batch_statistics` is for a frozen encoder"):
+        prepare_linear_stage(config, random_images(config))
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ def records_of(grid, outcomes, recipe="small", changes=None):
         for seed, accuracy in enumerate(outcomes.get(row.name, [])):
             record = training_records.identity(recipe, row, grid.ROWS, changes or {}, seed)
             record |= {"row": row.name, "test": {"accuracy": accuracy}, "seconds": 120.0}
+            record["run"] = f"{row.name}, {seed}"
             record["finished"] = f"2026-11-2{5 + seed} 12:00:00"
             records[training_records.key(record)] = record
     return records
@@ -162,23 +163,29 @@ def test_commits_of_a_table():
     for record, commit in zip(records.values(), ["b", "a", "b"], strict=False):
         record["versions"] = {"commit": commit}
     text = grid_tables.tables_of_trainings(methods, records, "small")
-    assert "\nCommits of trainings that recorded one: a, b.\n" in text
+    assert "\nCommits: a, b, others not recorded.\n" in text
 
 
 def test_transfer(report, tmp_path):
     records = records_of(methods, {"SupCon": [0.1, 0.2], "SimCLR": [0.3], "cross-entropy": [0.4]})
     for number, record in enumerate(records.values()):
         record["run"] = f"run{number}"
-        for dataset, accuracy in (("digits", 0.5), ("fashion_mnist", 0.75)):
+        for dataset, accuracy in (("cifar10", 0.25), ("digits", 0.5), ("fashion_mnist", 0.75)):
             measured = {"logistic_regression_accuracy": accuracy + number / 10}
             path = tmp_path / dataset / f"run{number}.json"
             path.parent.mkdir(exist_ok=True)
             files.write_json(path, {"representations": measured})
     assert report.transfer_section(tmp_path, records, "small").endswith(
-        "| | fashion_mnist | digits | seeds |\n|---|---|---|---|\n"
-        "| SupCon | 0.8000 ± 0.0707 | 0.5500 ± 0.0707 | 2 |\n"
-        "| SimCLR | 0.9500 | 0.7000 | 1 |\n"
-        "| cross-entropy | 1.0500 | 0.8000 | 1 |\n"
+        "| | cifar10 | fashion_mnist | digits | seeds |\n|---|---|---|---|---|\n"
+        "| SupCon | 0.3000 ± 0.0707 | 0.8000 ± 0.0707 | 0.5500 ± 0.0707 | 2 |\n"
+        "| SimCLR | 0.4500 | 0.9500 | 0.7000 | 1 |\n"
+        "| cross-entropy | 0.5500 | 1.0500 | 0.8000 | 1 |\n"
+    )
+    for number in (0, 2):  # Not measured yet.
+        (tmp_path / "digits" / f"run{number}.json").unlink()
+    assert report.transfer_section(tmp_path, records, "small").endswith(
+        "| SupCon | 0.3500 | 0.8500 | 0.6000 | 1 |\n"
+        "| cross-entropy | 0.5500 | 1.0500 | 0.8000 | 1 |\n"
     )
     assert report.transfer_section(tmp_path / "none", records, "small") == ""
 
