@@ -204,7 +204,7 @@ def color_section(
             text += draw_figure(figure, page, grid, records, recipe)
     robustness = path.with_name(f"{recipe}_robustness.json")
     if robustness.exists():
-        text += f"\n### Corruptions and calibration\n\n{BEGIN_ROBUSTNESS}\nTrainings "
+        text += f"\n### Corruptions and calibration\n\n{BEGIN_ROBUSTNESS}\nThe results "
         text += robustness_tables(json.loads(robustness.read_text()))
         picture = robustness.with_suffix(".png").relative_to(page.parent)
         text += f"\n![Accuracy and calibration error against severity]({picture})\n"

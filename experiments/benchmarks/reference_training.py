@@ -9,19 +9,23 @@ r"""Compares trainings with those of the reference PyTorch code: losses, accurac
 The reference trainings use the loss of `SupContrast/losses.py`, a ResNet of torchvision's blocks
 and a projection head of PyTorch layers, with the initialization of SupContrast, and the momentum of
 PyTorch. Everything else is that of the recipe: sizes, learning rate of each step, weight decay,
-temperature and augmentation. There are three trainings for each seed:
+temperature and augmentation. There are four trainings for each seed:
 
-    library               this library
-    reference             the reference code, with views of torchvision on Pillow images
-    reference, our views  the reference code, with the views of this library
+    library                            this library
+    reference                          the reference code, with views of torchvision
+    reference, our views               the reference code, with the views of this library
+    reference, our views and momentum  the same, with the momentum of Keras
 
-The first and the last one differ in the layers, the loss and the optimizer; the last two differ in
-the views. Writes one JSON object for each training: the mean loss and the seconds of each epoch,
-and the accuracy of a logistic regression on the frozen representations of the test images. Run the
-same command again to resume: finished trainings are not repeated. Prints a table.
+PyTorch multiplies the sum of the gradients by the learning rate, Keras each gradient before it is
+added to the sum. These differ while the learning rate changes, most in a short warm-up.
 
-Expected: equal losses and accuracies within the spread of the seeds. Takes about 15 minutes for
-each seed on a core. Other load on the cores of PyTorch slows it several times.
+Writes one JSON object for each training: the mean loss and the seconds of each epoch, and the
+accuracy of a logistic regression on the frozen representations of the test images. Run the same
+command again to resume: finished trainings are not repeated. Prints a table.
+
+Expected: the losses and accuracies of the first and the last training are equal within the spread
+of the seeds. Takes about 20 minutes for each seed on a core. Other load on the cores of PyTorch
+slows it several times.
 """
 
 import importlib.util
@@ -40,7 +44,12 @@ from experiments.lib.files import read_json_lines, write_json_lines
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # Idle threads of PyTorch slow TensorFlow.
 
-TRAININGS = ("library", "reference", "reference, our views")
+TRAININGS = (
+    "library",
+    "reference",
+    "reference, our views",
+    "reference, our views and momentum",
+)
 
 _REFERENCE = flags.DEFINE_string("reference", None, "The directory of SupContrast.", required=True)
 _CONFIG = flags.DEFINE_string("config", None, "A recipe with a ResNet and SGD.", required=True)
@@ -95,7 +104,7 @@ def train_library(config, images) -> tuple[Callable, list[float], list[float]]:
 
 
 def train_reference(
-    config, images, views: Callable[[], Iterator[tuple[Any, Any]]]
+    config, images, views: Callable[[], Iterator[tuple[Any, Any]]], *, keras_momentum: bool
 ) -> tuple[Callable, list[float], list[float]]:
     """Trains with the reference loss, and the layers and the optimizer of PyTorch.
 
@@ -104,6 +113,7 @@ def train_reference(
         images: the training images.
         views: yields the batches of an epoch: `[2 * batch, channels, size, size]` float32 views in
             [0, 1], the first views before the second ones, and `[batch]` labels.
+        keras_momentum: whether to train with the momentum of Keras.
 
     Returns:
         As `train_library` does.
@@ -134,9 +144,9 @@ def train_reference(
         epochs=config.epochs,
         steps_per_epoch=len(images) // config.batch_size,
     )
-    optimizer = torch.optim.SGD(
-        [*encoder.parameters(), *head.parameters()], lr=0.0, **dict(config.optimizer.arguments)
-    )
+    sgd = keras_sgd() if keras_momentum else torch.optim.SGD
+    parameters = [*encoder.parameters(), *head.parameters()]
+    optimizer = sgd(parameters, lr=0.0, **dict(config.optimizer.arguments))
     step, epoch_losses, seconds = 0, [], []
     for _ in range(config.epochs):
         start, step_losses = time.perf_counter(), []
@@ -160,6 +170,28 @@ def train_reference(
             return encoder(channels_first(np.asarray(batch))).numpy()
 
     return represent, epoch_losses, seconds
+
+
+def keras_sgd():
+    """Returns a class like `torch.optim.SGD`, with the momentum of Keras."""
+    import torch
+
+    class KerasSGD(torch.optim.Optimizer):
+        def __init__(self, parameters, lr, momentum, weight_decay):
+            defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+            super().__init__(parameters, defaults)
+
+        @torch.no_grad()
+        def step(self):
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    state = self.state[weight]
+                    velocity = state.setdefault("velocity", torch.zeros_like(weight))
+                    gradient = weight.grad + group["weight_decay"] * weight
+                    velocity.mul_(group["momentum"]).sub_(group["lr"] * gradient)
+                    weight.add_(velocity)
+
+    return KerasSGD
 
 
 def channels_first(images):
@@ -279,7 +311,9 @@ def train(training: str, seed: int) -> dict[str, Any]:
         represent, losses, seconds = train_library(config, images)
     else:
         views = (torchvision_views if training == "reference" else library_views)(config, images)
-        represent, losses, seconds = train_reference(config, images, views)
+        represent, losses, seconds = train_reference(
+            config, images, views, keras_momentum=training.endswith("momentum")
+        )
 
     def representations(source):
         return np.concatenate([represent(batch) for batch, _ in test_batches(config, source)])

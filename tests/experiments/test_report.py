@@ -239,7 +239,7 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     rows = "| SupCon, start | 0.2500 | 1 | 2.0 |\n| cross-entropy, start | 0.5000 | 1 | 2.0 |\n"
     assert settings.endswith(header + rows)
     assert noise.startswith("Label noise: a fraction of the training images")
-    assert "Trainings with 1 corruptions of the test images; mCE is relative" in corruptions
+    assert "The results with 1 corruptions of the test images; mCE is relative" in corruptions
     assert "(results/cifar10_small_robustness.png)" in corruptions
     assert "| reference | 2.0000 | 1.5000 | 0.5000 | 1 | 3.0 |" in reference
     assert "| SupCon, 20% noise | 0.6250 ± 0.1768 | 2 | 2.0 |" in text
