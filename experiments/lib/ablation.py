@@ -278,9 +278,12 @@ def _require_used_files(
     records: Mapping[str, Record],
     path: pathlib.Path,
 ) -> None:
-    used = {(key, name) for user in missing for name, key in _used_keys(trainings[user]).items()}
-    finished = {records[key]["run"]: name for key, name in used if key not in missing}
-    files = (path.with_suffix("") / run / _USED_FILES[name] for run, name in finished.items())
+    used = {item for user in missing for item in _used_keys(trainings[user]).items()}
+    files = {
+        run_directory(path, records[key]) / _USED_FILES[name]
+        for name, key in used
+        if key not in missing
+    }
     gone = [str(file) for file in sorted(files) if not file.is_file()]
     if gone:
         raise FileNotFoundError(
