@@ -20,6 +20,10 @@ Several processes can train the same grid in the same directory, for example one
     CUDA_VISIBLE_DEVICES=1 python -m experiments.ablate --grid=... &
 
 Each process takes the runs that no other one has started.
+
+`--rows` selects rows by their names, with the rows that they use:
+
+    python -m experiments.ablate --grid=batch_sizes --rows="SupCon, (64|512)" --config=...
 """
 
 import importlib
@@ -27,6 +31,7 @@ import pathlib
 
 from absl import flags
 
+from experiments.grids import select_rows
 from experiments.lib import strategy_flags
 from experiments.lib.command_line import are_seeds, check_arguments, run
 from experiments.lib.name_value_flags import parse_changes
@@ -45,6 +50,9 @@ _CONFIG = flags.DEFINE_string(
     None,
     "The recipe that the rows change, a file in experiments/configs.",
     required=True,
+)
+_ROWS = flags.DEFINE_string(
+    "rows", ".*", "A regular expression that matches the whole names of the rows to train."
 )
 _CHANGES = flags.DEFINE_multi_string(
     "change",
@@ -67,7 +75,8 @@ def main(argv: list[str]) -> None:
     check_arguments(argv)
     recipe = pathlib.Path(_CONFIG.value)
     output_dir = pathlib.Path(_OUTPUT_DIR.value or f"runs/ablate/{recipe.stem}")
-    rows = importlib.import_module(f"experiments.grids.{_GRID.value}").ROWS
+    grid = importlib.import_module(f"experiments.grids.{_GRID.value}")
+    rows = select_rows(grid.ROWS, _ROWS.value)
     changes = parse_changes(_CHANGES.value)
     strategy = strategy_flags.create_strategy()
     from experiments.lib.tables import accuracy_table

@@ -7,7 +7,8 @@ values; `CLAIMS` of the papers that the rows can confirm; `X_LABEL` if they are 
 """
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -49,3 +50,35 @@ class Claim:
     text: str
     better: str
     worse: str
+
+
+def select_rows(rows: Sequence[Row], pattern: str) -> list[Row]:
+    """Selects rows by their names.
+
+    Args:
+        rows: the grid.
+        pattern: a regular expression that matches the whole names of the rows.
+
+    Returns:
+        The rows in the order of the grid, with the rows whose teacher or encoder they use.
+
+    Raises:
+        ValueError: if no name matches, or `pattern` is not a regular expression.
+    """
+    try:
+        names = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"--rows must be a regular expression: {error}. Received: {pattern!r}"
+        ) from error
+    selected: list[Row] = []
+    used: set[str | None] = set()
+    for row in reversed(rows):  # A row uses rows before it.
+        if names.fullmatch(row.name) or row.name in used:
+            selected.insert(0, row)
+            used |= {row.teacher, row.encoder}
+    if not selected:
+        raise ValueError(
+            f"--rows must match one of {[row.name for row in rows]}. Received: {pattern!r}"
+        )
+    return selected

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.configs import digits_small
-from experiments.grids import Row, label_distributions, methods
+from experiments.grids import Row, label_distributions, methods, select_rows
 from experiments.lib import ablation, training_records
 from experiments.lib.name_value_flags import parse_changes
 from experiments.lib.tables import accuracy_table
@@ -167,6 +167,20 @@ def test_rows_that_cannot_be_used(recipe, trainings, rows, message):
     with pytest.raises(ValueError, match=message):
         run(rows, recipe)
     assert not trainings
+
+
+def test_selects_rows_with_those_that_they_use():
+    rows = select_rows(label_distributions.ROWS, "SupCon.*distill.*|cross-entropy")
+    assert [row.name for row in rows] == ["teacher", "SupCon + distillation", "cross-entropy"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("SupCo", r"'SupCon \+ both'.*'SupCo'$"), ("(64|512", r"subpattern.*'\(64\|512'$")],
+)
+def test_rows_that_cannot_be_selected(pattern, message):
+    with pytest.raises(ValueError, match=message):
+        select_rows(label_distributions.ROWS, pattern)
 
 
 def test_the_keys_of_committed_records():
