@@ -142,7 +142,7 @@ def load_recipe(recipe: pathlib.Path, suffix: str = "") -> ConfigDict:
     """
     path = recipe.with_name(f"{recipe.stem}{suffix}.py")
     if not path.is_file():
-        raise ValueError(f"The grid needs the recipe {path.name}. Received: --config={recipe}")
+        raise ValueError(f"The recipe {path} must exist. Received: --config={recipe}")
     return runpy.run_path(str(path))["get_config"]()
 
 

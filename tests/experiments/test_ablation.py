@@ -386,7 +386,7 @@ def test_a_change_without_a_value():
 
 
 def test_a_recipe_without_the_family_that_the_grid_needs(recipe, tmp_path):
-    with pytest.raises(ValueError, match="The grid needs the recipe digits_genscl_mix.py"):
+    with pytest.raises(ValueError, match=r"digits_genscl_mix.py must exist. Received: --config="):
         run(label_distributions.ROWS, recipe)
     assert not (tmp_path / "records.jsonl").exists()
 
