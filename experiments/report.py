@@ -76,6 +76,7 @@ COLOR_GRIDS = (
     "batch_sizes",
     "stability",
     "label_distributions_long",
+    "mixing",
     "few_labels",
     "long_tail",
     "label_noise",
