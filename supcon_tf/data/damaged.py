@@ -49,7 +49,8 @@ def drop_damaged(
             no_draws = tf.zeros([1, 1, 0])
             return source.views(index[None], no_draws, lambda images, _: images)
 
-    read_in_graph = tf.function(read)
+    # TensorFlow warns of retracing if several threads wait for the first trace of a `tf.function`.
+    read_in_graph = tf.function(read).get_concrete_function(tf.TensorSpec([], tf.int64))
 
     def find_damage(position: int) -> str | None:
         index = tf.constant(position, tf.int64)
