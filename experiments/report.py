@@ -85,7 +85,7 @@ FEW_LABELS = "digits_small"  # The recipe of the grid `labels`, which the papers
 # The data sets on which the encoders of `methods` are tested.
 TRANSFERRED = ("cifar10", "fashion_mnist", "digits")
 HOLD_OUT = 5000  # The number of training images that the grid `selection` tests on.
-PUBLISHED = pathlib.Path(__file__).with_name("published")  # Results that have no grid.
+PUBLISHED = pathlib.Path(__file__).with_name("published")  # Text, and results that have no grid.
 BEGIN = """# Results
 
 This page compares the tables and figures of both papers with small trainings on two CPU cores: on
@@ -193,6 +193,7 @@ def color_section(
         recipe: the name of the recipe of the trainings.
     """
     text = BEGIN_COLOR.format(recipe=recipe, records=path.relative_to(page.parent))
+    text += f"\n{(PUBLISHED / 'color_summary.md').read_text()}"
     text += selection_section(records, recipe)
     for name in COLOR_GRIDS:
         grid = importlib.import_module(f"experiments.grids.{name}")

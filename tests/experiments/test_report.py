@@ -226,14 +226,15 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
     text = output.read_text()
     names = importlib.import_module("experiments.report").GRIDS
     assert text.count("\n## ") == 6
-    assert text.count("\n### ") == len(names) + 1 + 4  # the corruptions, and those of CIFAR-10
+    assert text.count("\n### ") == len(names) + 1 + 5  # the corruptions, and those of CIFAR-10
     # Seed 0 was trained before the change: 3 rows of `losses` and 1 more of `positives_per_anchor`.
     assert "4 of the 7 trainings of the grids clipped a crop" in text
     assert (
         "![Test accuracy against maximum number of positives](results/positives_per_anchor.png)"
         in text
     )
-    settings, noise, corruptions, reference, _ = re.split(r"\n##+ ", text)[2:7]
+    summary, settings, noise, corruptions, reference, _ = re.split(r"\n##+ ", text)[2:8]
+    assert summary.startswith("Summary\n\n**SupCon needs a longer training than cross-entropy.**")
     assert settings.startswith("Settings of `cifar10_small`, chosen on held-out training images\n")
     header = "| | held-out accuracy | seeds | minutes |\n|---|---|---|---|\n"
     rows = "| SupCon, start | 0.2500 | 1 | 2.0 |\n| cross-entropy, start | 0.5000 | 1 | 2.0 |\n"
