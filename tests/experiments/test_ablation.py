@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.configs import digits_small
-from experiments.grids import Row, label_distributions, methods, select_rows
+from experiments.grids import Row, few_labels, label_distributions, methods, select_rows
 from experiments.lib import ablation, training_records
 from experiments.lib.name_value_flags import parse_changes
 from experiments.lib.tables import accuracy_table
@@ -172,6 +172,8 @@ def test_rows_that_cannot_be_used(recipe, trainings, rows, message):
 def test_selects_rows_with_those_that_they_use():
     rows = select_rows(label_distributions.ROWS, "SupCon.*distill.*|cross-entropy")
     assert [row.name for row in rows] == ["teacher", "SupCon + distillation", "cross-entropy"]
+    rows = select_rows(few_labels.ROWS, "SimCLR, 100 labels")
+    assert [row.name for row in rows] == ["SimCLR", "SimCLR, 100 labels"]
 
 
 @pytest.mark.parametrize(

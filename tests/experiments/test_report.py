@@ -234,7 +234,7 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
         in text
     )
     summary, settings, noise, corruptions, reference, _ = re.split(r"\n##+ ", text)[2:8]
-    assert summary.startswith("Summary\n\n**SupCon needs a longer training than cross-entropy.**")
+    assert summary.startswith("Summary\n\n**Longer training pays for SupCon more than for")
     assert settings.startswith("Settings of `cifar10_small`, chosen on held-out training images\n")
     header = "| | held-out accuracy | seeds | minutes |\n|---|---|---|---|\n"
     rows = "| SupCon, start | 0.2500 | 1 | 2.0 |\n| cross-entropy, start | 0.5000 | 1 | 2.0 |\n"
