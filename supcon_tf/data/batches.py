@@ -182,6 +182,8 @@ def multi_view_batches(
             create(images, _seeds_of_size(seeds, number), num_views_of_size, transform_of_size)
             for number, (transform_of_size, num_views_of_size) in enumerate(sizes)
         )
+        # TensorFlow logs an error for each chunk if `rebatch` joins slices of one tensor again.
+        labels = tf.raw_ops.DeepCopy(x=labels)
         return (views if isinstance(transform, (list, tuple)) else views[0]), labels
 
     full_chunks, rest = divmod(rows, CHUNK_SIZE)
