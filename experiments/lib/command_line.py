@@ -2,9 +2,11 @@
 
 import functools
 import gc
+import logging
 from collections.abc import Callable, Sequence
 
-from absl import app, flags, logging
+import absl.logging
+from absl import app, flags
 
 from experiments.lib.recipe_problems import find_recipe_problem
 
@@ -46,7 +48,13 @@ def check_arguments(argv: list[str]) -> None:
     """Raises `app.UsageError` if the command line has arguments that are not flags."""
     if len(argv) > 1:
         raise app.UsageError(f"The command line must have flags only. Received: {argv[1:]}")
-    logging.set_verbosity(logging.WARNING)  # TensorFlow logs every file that it writes.
+    absl.logging.set_verbosity(absl.logging.WARNING)  # TensorFlow logs every file that it writes.
+    logging.getLogger("tensorflow").addFilter(_is_not_about_predict)
+
+
+def _is_not_about_predict(record: logging.LogRecord) -> bool:
+    """Keras traces `predict` for each model. TensorFlow counts all models together and warns."""
+    return "make_predict_function" not in record.getMessage()
 
 
 def are_seeds(values: Sequence[str]) -> bool:
