@@ -200,7 +200,8 @@ def color_section(
         # Grids share rows. A grid has a section if at least half of its rows were trained.
         if 2 * trained_rows(grid, records, recipe) >= len(grid.ROWS):
             subject, _, published = grid.__doc__.strip().partition("\n")
-            text += f"\n### {subject.rstrip('.')}\n{published if name not in GRIDS else ''}\n"
+            text += f"\n### {subject.rstrip('.')}\n"
+            text += "" if name in GRIDS else f"{published}\n"
             text += f"\n`--grid={name}`:\n\n{tables_of_trainings(grid, records, recipe)}"
             figure = path.with_name(f"{recipe}_{name}.png")
             text += draw_figure(figure, page, grid, records, recipe)
