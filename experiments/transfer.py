@@ -34,7 +34,7 @@ import time
 
 from absl import flags
 
-from experiments.lib.command_line import check_arguments, run
+from experiments.lib.command_line import are_numbers, check_arguments, run
 
 _ENCODER = flags.DEFINE_string(
     "encoder",
@@ -67,9 +67,11 @@ _STEPS = flags.DEFINE_integer("steps", 20000, "finetune: number of steps.", lowe
 _LEARNING_RATES = flags.DEFINE_list(
     "learning_rates", ["0.01"], "finetune: initial learning rates to choose from."
 )
+flags.register_validator(_LEARNING_RATES, are_numbers, "must be numbers of at least 0")
 _WEIGHT_DECAYS = flags.DEFINE_list(
     "weight_decays", ["0"], "finetune: weight decays to choose from."
 )
+flags.register_validator(_WEIGHT_DECAYS, are_numbers, "must be numbers of at least 0")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of views, new weights and held-out images.")
 _OUTPUT = flags.DEFINE_string(
     "output",

@@ -3,6 +3,7 @@
 import functools
 import gc
 import logging
+import math
 from collections.abc import Callable, Sequence
 
 import absl.logging
@@ -60,3 +61,11 @@ def _is_not_about_predict(record: logging.LogRecord) -> bool:
 def are_seeds(values: Sequence[str]) -> bool:
     """Returns whether the values of a flag are seeds: at least one integer, none negative."""
     return bool(values) and all(value.isdecimal() for value in values)
+
+
+def are_numbers(values: Sequence[str]) -> bool:
+    """Returns whether the values of a flag are finite numbers: at least one, none negative."""
+    try:
+        return bool(values) and all(0 <= float(value) < math.inf for value in values)
+    except ValueError:
+        return False

@@ -264,6 +264,8 @@ def test_metrics():
         ),
         (["--encoder=nothing.keras"], FileNotFoundError, "`--encoder` must be an existing"),
         (["--protocol=linear"], flags.IllegalFlagValueError, "frozen"),
+        (["--learning_rates=1,a"], flags.IllegalFlagValueError, r"rates=\['1', 'a'\]: must be"),
+        (["--weight_decays=-1"], flags.IllegalFlagValueError, r"weight_decays=\['-1'\]: must be"),
     ],
 )
 def test_bad_flags(run_script, data_dir, encoder, arguments, error, message):
