@@ -5,7 +5,7 @@ r"""GenSCL with Mixup and CutMix on 10,000 images of CIFAR-10.
     python -m experiments.linear_eval  (with the same flags)
 
 Published: nothing.
-Measured: nothing yet. The tests build a small version.
+Measured: with epochs=60, 0.6454 ± 0.0064 test accuracy, see docs/results.md.
 """
 
 from ml_collections import ConfigDict

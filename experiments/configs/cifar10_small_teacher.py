@@ -6,7 +6,7 @@ r"""A teacher for cifar10_small: twice as wide, four times the forward passes, M
 It trains on the same 10,000 images as its students, and writes the average of its weights.
 
 Published: nothing.
-Measured: nothing yet. The tests build a small version.
+Measured: 0.7327 ± 0.0069 test accuracy, see docs/results.md.
 """
 
 from ml_collections import ConfigDict
