@@ -9,7 +9,8 @@ The second stage also trains the encoder. Its learning rate is the best of 0.01,
 the encoder of SimCLR with 1,000 labels, on held-out images. The grid `few_labels` uses this recipe.
 
 Published: nothing.
-Measured: nothing yet. The tests build a small version.
+Measured: 0.3461 ± 0.0118 test accuracy with labeled_fraction=0.01 in both stages, and
+0.4730 ± 0.0069 with 0.1, see docs/results.md.
 """
 
 from ml_collections import ConfigDict
