@@ -213,12 +213,12 @@ def test_chunks_equal_the_batch_created_at_once_bitwise(batch_size):
     assert max(sizes) == min(batch_size, CHUNK_SIZE)
 
 
-@pytest.mark.slow
 def test_chunks_are_joined_without_errors_in_the_log(capfd):
     list(multi_view_batches(indexed_images(160), POLICY, batch_size=160))
     assert "SubBuffer" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images_per_class", [None, 1])
 def test_each_worker_creates_only_its_rows_of_every_batch(images_per_class):
     def batches(source, **arguments):
