@@ -75,6 +75,7 @@ COLOR_GRIDS = (
     "positives_per_anchor",
     "batch_sizes",
     "stability",
+    "stability_trainings",
     "label_distributions_long",
     "mixing",
     "few_labels",

@@ -7,24 +7,24 @@ not published as numbers. Each row changes one setting of the recipe, in the fir
 from experiments.grids import Row
 from experiments.grids.optimizers import SETTINGS, optimizer_fields
 
-_METHODS = {"SupCon": "", "cross-entropy": "_cross_entropy"}
-_CROPS = {"scale": (0.3, 1.0), "flip": True}
+METHODS = {"SupCon": "", "cross-entropy": "_cross_entropy"}
+AUGMENTATIONS = {
+    name: {"augmentation": {"policy": name, "scale": (0.3, 1.0), "flip": True}}
+    for name in ("crop_flip", "sim_augment", "auto_augment", "rand_augment")
+}
 _FACTORS = {
     "learning rate": {
         f"{rate}": {"optimizer.learning_rate": rate} for rate in (0.05, 0.1, 0.2, 0.5, 1.0)
     },
     "optimizer": {name: optimizer_fields("", name) for name in SETTINGS},
-    "augmentation": {
-        name: {"augmentation": {"policy": name, **_CROPS}}
-        for name in ("crop_flip", "sim_augment", "auto_augment", "rand_augment")
-    },
+    "augmentation": AUGMENTATIONS,
 }
 
 ROWS = [
     Row(f"{method}, {factor} {level}", recipe, changes)
     for factor, levels in _FACTORS.items()
     for level, changes in levels.items()
-    for method, recipe in _METHODS.items()
+    for method, recipe in METHODS.items()
 ]
 
 CLAIMS = []
@@ -33,5 +33,5 @@ CLAIMS = []
 SPREADS = {
     f"{method}, {factor}": [f"{method}, {factor} {level}" for level in levels]
     for factor, levels in _FACTORS.items()
-    for method in _METHODS
+    for method in METHODS
 }
