@@ -330,8 +330,8 @@ def robustness_section(robustness: Mapping | None) -> str:
 def robustness_tables(robustness: Mapping) -> str:
     """Writes the tables of robustness.json: the classifiers, and SupCon minus cross-entropy."""
     classifiers = robustness["classifiers"]
-    text = f"with {len(robustness['corruptions'])} corruptions of the test images; mCE is relative "
-    text += f"to {robustness['reference']}:\n\n{robustness_table(classifiers)}\n"
+    text = f"with {len(robustness['corruptions'])} corruptions at severities 1 to 5; mCE is "
+    text += f"relative to {robustness['reference']}:\n\n{robustness_table(classifiers)}\n"
     rows = []
     for metric, label in (("accuracy", "accuracy"), ("ece", "calibration error")):
         supcon, baseline = (

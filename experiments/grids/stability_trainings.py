@@ -1,7 +1,7 @@
 """Stability with other trainings: whether SupCon then varies less with the augmentation.
 
-The rows of `stability` with its best and its worst augmentation, with twice the epochs, with four
-times the steps in batches of a quarter of the images, and with twice the channels of the encoder.
+The best and the worst augmentation of `stability` with other trainings: twice the epochs; batches
+of 64 images, with as many epochs; or twice the channels of the encoder.
 """
 
 from experiments.grids import Row
@@ -13,7 +13,7 @@ _EPOCHS = {"SupCon": 60, "cross-entropy": 120}
 
 def _trainings(method: str) -> dict[str, dict[str, object]]:
     return {
-        "recipe": {},
+        "training of the recipe": {},
         "twice the epochs": {"epochs": _EPOCHS[method]},
         "batches of 64": {"batch_size": 64},
         "width 0.5": {"encoder.width": 0.5},

@@ -25,7 +25,7 @@ def tables_of_trainings(grid: types.ModuleType, records: Mapping[str, Record], r
         text += f"\nCommits: {', '.join(commits)}.\n"
     rows = [claim_row(claim, grid, records, recipe) for claim in grid.CLAIMS]
     if any(rows):
-        header = ["claim", "difference", "95 % interval", "small trainings"]
+        header = ["claim", "difference", "95 % interval", "verdict"]
         text += "\n" + markdown_table(header, filter(None, rows))
     if spreads := spread_rows(grid, records, recipe):
         header = ["", "rows", "lowest accuracy", "highest accuracy", "standard deviation"]

@@ -128,7 +128,7 @@ def test_corruptions(report):
     }
     text = report.robustness_section(robustness)
     assert "| top-1, SupCon, ResNet-50 | 78.81 |" in text
-    assert "with 2 corruptions of the test images; mCE is relative to cross-entropy" in text
+    assert "with 2 corruptions at severities 1 to 5; mCE is relative to cross-entropy" in text
     assert f"| SupCon | accuracy | 0.9000 |{5 * ' 0.7500 |'} 87.5 | |" in text
     assert f"| accuracy | +0.0000 |{5 * ' +0.2500 |'}\n| calibration error |" in text
     assert f"| calibration error | +0.0000 |{5 * ' -0.0625 |'}" in text
@@ -234,13 +234,13 @@ def test_writes_the_page_and_figures(run_script, tmp_path, monkeypatch):
         in text
     )
     summary, settings, noise, corruptions, reference, _ = re.split(r"\n##+ ", text)[2:8]
-    assert summary.startswith("Summary\n\n**Longer training pays for SupCon more than for")
+    assert summary.startswith("Summary\n\nDifferences are in test accuracy")
     assert settings.startswith("Settings of `cifar10_small`, chosen on held-out training images\n")
     header = "| | held-out accuracy | seeds | minutes |\n|---|---|---|---|\n"
     rows = "| SupCon, start | 0.2500 | 1 | 2.0 |\n| cross-entropy, start | 0.5000 | 1 | 2.0 |\n"
     assert settings.endswith(header + rows)
     assert noise.startswith("Label noise: a fraction of the training images")
-    assert "The results with 1 corruptions of the test images; mCE is relative" in corruptions
+    assert "The results with 1 corruptions at severities 1 to 5; mCE is relative" in corruptions
     assert "(results/cifar10_small_robustness.png)" in corruptions
     assert "| reference | 2.0000 | 1.5000 | 0.5000 | 1 | 3.0 |" in reference
     assert "| SupCon, 20% noise | 0.6250 ± 0.1768 | 2 | 2.0 |" in text
